@@ -1,0 +1,3 @@
+//! The `domsec` command.
+
+fn main() {}
