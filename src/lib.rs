@@ -6,4 +6,5 @@
 pub mod cms;
 pub mod crypto;
 pub mod limits;
+pub mod notation;
 pub mod octets;
