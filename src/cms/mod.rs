@@ -3,6 +3,7 @@
 //! Content is neither owned nor cloned: it is a [`crate::octets::View`]. BER is accepted at the
 //! entrance ([`ber`]); what is written is DER.
 
+pub mod attributes;
 pub mod ber;
 pub mod error;
 pub mod tlv;
