@@ -5,4 +5,5 @@
 
 pub mod crypto;
 pub mod limits;
+pub mod manual;
 pub mod octets;
