@@ -7,4 +7,5 @@ pub mod cms;
 pub mod crypto;
 pub mod limits;
 pub mod notation;
+pub mod manual;
 pub mod octets;
