@@ -6,3 +6,5 @@
 pub mod crypto;
 pub mod limits;
 pub mod octets;
+pub mod uri;
+pub mod x509;
