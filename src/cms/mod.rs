@@ -4,7 +4,11 @@
 //! entrance ([`ber`]); what is written is DER.
 
 pub mod ber;
+pub mod compressed_data;
+pub mod enveloped_data;
 pub mod error;
+mod key_derivation;
+pub mod recipient_info;
 pub mod tlv;
 
 pub use error::CmsError;
