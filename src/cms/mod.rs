@@ -5,10 +5,15 @@
 
 pub mod ber;
 pub mod compressed_data;
+pub mod content_key;
+pub mod decrypt;
 pub mod enveloped_data;
 pub mod error;
 mod key_derivation;
 pub mod recipient_info;
+pub mod recipient_list;
 pub mod tlv;
+pub mod write_enveloped;
+pub mod write_recipient;
 
 pub use error::CmsError;
