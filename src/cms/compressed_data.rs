@@ -19,7 +19,6 @@ use crate::cms::tlv;
 use crate::cms::tlv::Reader;
 use crate::limits::LimitError;
 use crate::limits::Limits;
-use crate::octets::Octets;
 use crate::octets::View;
 use crate::octets::WINDOW;
 use crate::octets::length;

@@ -92,7 +92,7 @@ struct Hmac<'a> {
 
 impl Hmac<'_> {
     fn of(&self, key: &[u8], message: &[&[u8]]) -> Result<Secret, CryptoError> {
-        let block = block_length(self.digest);
+        let block = self.digest.block_octets();
         let mut padded = Secret::new(Vec::with_capacity(block));
         if key.len() > block {
             padded.extend_from_slice(&digest_of(self.digests, self.digest, &[key])?);
@@ -119,17 +119,6 @@ fn digest_of(
         running.update(part);
     }
     Ok(Secret::new(running.finish()))
-}
-
-/// Octets of one block of the compression function (FIPS 180-4).
-fn block_length(digest: DigestAlgorithm) -> usize {
-    match digest {
-        DigestAlgorithm::Sha1 | DigestAlgorithm::Sha224 | DigestAlgorithm::Sha256 => 64,
-        DigestAlgorithm::Sha384
-        | DigestAlgorithm::Sha512
-        | DigestAlgorithm::Sha512_224
-        | DigestAlgorithm::Sha512_256 => 128,
-    }
 }
 
 /// That of SHA-512: what a key being derived may grow to beyond its length, so that it is not moved.
