@@ -64,7 +64,7 @@ impl ContentInfo {
             ID_AUTH_ENVELOPED_DATA => {
                 Cms::Enveloped(EnvelopedData::read(&mut content, true, limits)?)
             }
-            ID_COMPRESSED_DATA => Cms::Compressed(CompressedData::read(&mut content, limits)?),
+            ID_COMPRESSED_DATA => Cms::Compressed(CompressedData::read(&mut content)?),
             other => return Err(CmsError::ContentType { name: content_type_name(other) }),
         };
         info.leave(&content, "ContentInfo.content")?;

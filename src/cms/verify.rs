@@ -250,11 +250,13 @@ fn check_attributes(
             found: hex(found),
         });
     }
-    attributes::check_algorithm_protection(
-        signed,
-        &signer.digest_algorithm,
-        &signer.signature_algorithm,
-    )?;
+    if let Some(protection) = signed.only(attributes::ALGORITHM_PROTECTION)? {
+        attributes::check_algorithm_protection(
+            protection,
+            &signer.digest_algorithm,
+            &signer.signature_algorithm,
+        )?;
+    }
     signer.signature_types()?;
     Ok(())
 }

@@ -7,8 +7,6 @@ use std::io;
 use std::io::Write;
 use std::sync::Arc;
 
-use const_oid::ObjectIdentifier;
-
 use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Capability;
 use crate::cms::attributes::SignatureTypeError;
@@ -20,7 +18,6 @@ use crate::cms::content_info::ContentInfo;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::content_info::ID_SIGNED_DATA;
 use crate::cms::error::CmsError;
-use crate::cms::signed_data::SignerInfo;
 use crate::cms::tlv;
 use crate::cms::verify;
 use crate::cms::verify::ContentDigests;
@@ -305,7 +302,7 @@ impl SignedDataPlan<'_> {
         let against = SignedContent { content_type: signed.content_type, octets: content, digests };
         for plan in self.signers {
             let name = plan.certificate.subject_name().to_owned();
-            let info = signed.signers.iter().find(|info| plan.certificate.is_named(&info.sid.key_name()));
+            let info = signed.signers.iter().find(|info| plan.certificate.is_named(info.sid.key_name()));
             let Some(info) = info else {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));

@@ -8,12 +8,14 @@ pub mod certificate;
 mod extensions;
 pub mod general_name;
 pub mod name;
+mod named;
 mod oids;
 pub mod time;
 
 pub use asn1::Asn1Error;
 pub use certificate::Certificate;
 pub use certificate::CertificateError;
+pub use certificate::serial_hex;
 pub use extensions::AuthorityKey;
 pub use extensions::BasicConstraints;
 pub use extensions::KeyUsage;
