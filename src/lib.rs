@@ -3,6 +3,7 @@
 //! The library is built in floors; a module uses only modules of lower floors, and of its own floor
 //! where `tests/floors.rs` says so. Floors 0 to 3 know no clock, randomness, file or socket.
 
+pub mod address;
 pub mod crypto;
 pub mod limits;
 pub mod octets;
