@@ -6,4 +6,5 @@
 pub mod address;
 pub mod crypto;
 pub mod limits;
+pub mod mime;
 pub mod octets;
