@@ -279,6 +279,7 @@ const ID_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::octets::Octets;
 
     fn read(der: &[u8]) -> Result<CompressedData, CmsError> {
         let view = View::owned(der.to_vec());
