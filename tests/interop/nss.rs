@@ -1,6 +1,6 @@
 //! NSS 3.87's `cmsutil`, the S/MIME of Thunderbird, with a throw-away database.
 //!
-//! It reads no AES-GCM, and signs and encrypts as the keys and their owners' capabilities say.
+//! It reads no AES-GCM, and knows elliptic curves for signatures alone.
 
 use std::path::Path;
 use std::process::Command;
@@ -57,9 +57,7 @@ impl Database {
     fn run(&self, program: &str, arguments: &[&str]) -> Result<Vec<u8>, String> {
         let place = format!("sql:{}", self.folder.path().display());
         let mut command = Command::new(program);
-        // The verb goes first.
-        let (verb, rest) = arguments.split_first().ok_or("no arguments")?;
-        scenario::output(command.args([verb, "-d", &place]).args(rest))
+        scenario::output(command.args(arguments).args(["-d", &place]))
     }
 }
 
@@ -154,61 +152,58 @@ const KTRI: Recipient = Recipient {
     key_encryption: "rsa-pkcs1",
 };
 
-/// Readers of what it encrypts, the cipher that it takes for them, and how each gets the key.
-#[rustfmt::skip]
-const ENCRYPTED: &[(&[&str], &str, &[Recipient])] = &[
-    (&["bob"], "aes-256-cbc", &[KTRI]),
-    (&["heidi"], "aes-256-cbc", &[KTRI]),
-    (&["bob", "heidi"], "aes-256-cbc", &[KTRI, KTRI]),
-    (&["carol"], "aes-256-cbc", &[Recipient { kind: "kari", key_encryption: "ecdh-sha256-aes256wrap" }]),
-    (&["frank"], "aes-256-cbc", &[Recipient { kind: "kari", key_encryption: "ecdh-sha384-aes256wrap" }]),
-];
+/// Readers of what it encrypts. It has no key agreement here: "invalid algorithm" for carol's key.
+const READERS: &[&[&str]] = &[&["bob"], &["heidi"], &["bob", "heidi"]];
 
 #[test]
 fn their_encryption_opens() {
     let Some(database) = Database::make() else {
         return;
     };
-    let rows = ENCRYPTED.iter().map(|row| (row.0.join(", "), row));
-    scenario::run(
-        "nss encrypts to",
-        rows,
-        &[],
-        |(readers, cipher, recipients), folder| {
-            let entity = text(&ours::write(folder, "entity", &mail::entity()));
-            let out = folder.join("out");
-            let addresses: Vec<String> = readers.iter().map(|name| people::address(name)).collect();
-            let (file, to) = (text(&out), addresses.join(","));
-            database.run(CMSUTIL, &["-E", "-r", &to, "-i", &entity, "-o", &file])?;
-            let message = mail::pkcs7_mime("alice@a.example", "enveloped-data", &ours::read(&out)?);
-            let file = ours::write(folder, "in.eml", &message);
-            for reader in *readers {
-                ours::expect_opens(reader, &file)?;
-            }
-            ours::expect_envelope(&ours::inspect(&[], &file)?, cipher, recipients)
-        },
-    );
+    let rows = READERS.iter().map(|readers| (readers.join(", "), readers));
+    scenario::run("nss encrypts to", rows, &[], |readers, folder| {
+        let entity = text(&ours::write(folder, "entity", &mail::entity()));
+        let out = folder.join("out");
+        let addresses: Vec<String> = readers.iter().map(|name| people::address(name)).collect();
+        let (file, to) = (text(&out), addresses.join(","));
+        database.run(CMSUTIL, &["-E", "-r", &to, "-i", &entity, "-o", &file])?;
+        let message = mail::pkcs7_mime("alice@a.example", "enveloped-data", &ours::read(&out)?);
+        let file = ours::write(folder, "in.eml", &message);
+        for reader in **readers {
+            ours::expect_opens(reader, &file)?;
+        }
+        // Knowing nothing of the readers, it takes AES-128.
+        let recipients = vec![KTRI; readers.len()];
+        ours::expect_envelope(&ours::inspect(&[], &file)?, "aes-128-cbc", &recipients)
+    });
 }
 
-/// What it does not read of ours, nor of anybody's.
-const UNREAD: &[Departure] = &[];
+/// What it does not read of anybody's.
+const UNREAD: &[Departure] = &[
+    Departure {
+        name: "aes-256-cbc to carol",
+        reason: "improperly formatted DER, it says of every message with a KeyAgreeRecipientInfo",
+    },
+    Departure {
+        name: "aes-256-cbc to heidi, carol, bob",
+        reason: "improperly formatted DER, it says of every message with a KeyAgreeRecipientInfo",
+    },
+];
 
 #[test]
 fn our_encryption_opens() {
     let Some(database) = Database::make() else {
         return;
     };
-    let readers: [&[&str]; 3] = [&["bob"], &["carol"], &["heidi", "carol", "bob"]];
-    let rows = ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc"]
-        .iter()
-        .flat_map(|cipher| {
-            readers.map(|readers| {
-                (
-                    format!("{cipher} to {}", readers.join(", ")),
-                    (*cipher, readers),
-                )
-            })
-        });
+    let rows: [(&str, &[&str]); 6] = [
+        ("aes-128-cbc", &["bob"]),
+        ("aes-192-cbc", &["bob"]),
+        ("aes-256-cbc", &["bob"]),
+        ("aes-256-cbc", &["heidi", "bob"]),
+        ("aes-256-cbc", &["carol"]),
+        ("aes-256-cbc", &["heidi", "carol", "bob"]),
+    ];
+    let rows = rows.map(|row| (format!("{} to {}", row.0, row.1.join(", ")), row));
     scenario::run("nss decrypts", rows, UNREAD, |(cipher, readers), folder| {
         let message = ours::write_message(folder, "alice@a.example");
         let encrypted = ours::encrypt(readers, &["--cipher", cipher], &message)?;

@@ -162,7 +162,7 @@ pub(crate) struct Recipient {
     pub(crate) key_encryption: &'static str,
 }
 
-/// Whether the outermost E of `report` has this cipher and these recipients, in their order.
+/// Whether the outermost E of `report` has this cipher and these recipients, in any order: DER sorts them.
 pub(crate) fn expect_envelope(report: &Value, cipher: &str, recipients: &[Recipient]) -> Outcome {
     let envelope = first(&report["tree"], "enveloped")
         .ok_or_else(|| format!("no enveloped layer in {report}"))?;
@@ -173,14 +173,16 @@ pub(crate) fn expect_envelope(report: &Value, cipher: &str, recipients: &[Recipi
     )?;
     let list = envelope["recipients"].as_array().ok_or("no recipients")?;
     let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    let found: Vec<String> = list
+    let mut found: Vec<String> = list
         .iter()
         .map(|one| format!("{} {}", word(&one["kind"]), word(&one["key_encryption"])))
         .collect();
-    let wanted: Vec<String> = recipients
+    let mut wanted: Vec<String> = recipients
         .iter()
         .map(|one| format!("{} {}", one.kind, one.key_encryption))
         .collect();
+    found.sort();
+    wanted.sort();
     expect_equal("recipients", found, wanted)
 }
 
