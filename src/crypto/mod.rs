@@ -4,7 +4,15 @@
 //! gives what the gateway uses: aws-lc-rs wherever it can, RustCrypto for the rest. Nothing here
 //! reads CMS; algorithm identifiers are decoded in [`algorithms`].
 
+mod aead;
 pub mod algorithms;
+pub mod aws_lc;
+mod blocks;
+mod composed;
+pub mod identifiers;
+pub mod oids;
+pub mod public_key;
+pub mod rust_crypto;
 
 use std::fmt;
 
@@ -190,6 +198,22 @@ pub trait Keys: fmt::Debug + Send + Sync {
 pub trait Randomness: fmt::Debug + Send + Sync {
     /// Fills `octets`; `Unavailable` when the system has none to give.
     fn fill(&self, octets: &mut [u8]) -> Result<(), CryptoError>;
+}
+
+/// The operating system's randomness, through aws-lc-rs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandomness;
+
+impl Randomness for SystemRandomness {
+    fn fill(&self, octets: &mut [u8]) -> Result<(), CryptoError> {
+        aws_lc_rs::rand::fill(octets).map_err(|_| CryptoError::Unavailable)
+    }
+}
+
+/// What the gateway uses: aws-lc-rs for all that it can do, RustCrypto for the rest.
+#[must_use]
+pub fn provider() -> &'static Provider {
+    &composed::PROVIDER
 }
 
 /// Everything that one library does for us.

@@ -1,0 +1,242 @@
+//! cmsAlgorithmProtection: the algorithms of the SignerInfo, signed (RFC 6211).
+//!
+//! Algorithms are compared as values: absent parameters are the NULL that others write, and a field
+//! of RSASSA-PSS-params that is left out is its default.
+
+use super::Attribute;
+use super::AttributeError;
+use super::names::integer;
+use super::oid::Oid;
+use super::value::Value;
+use super::value::describe_algorithm;
+use super::value::map_of_present;
+use crate::cms::ber::tag;
+use crate::cms::error::CmsError;
+use crate::cms::tlv;
+
+/// CMSAlgorithmProtection (RFC 6211 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlgorithmProtection<'a> {
+    /// digestAlgorithm.
+    pub digest: Algorithm<'a>,
+    /// signatureAlgorithm, or else macAlgorithm.
+    pub operation: Operation<'a>,
+}
+
+/// What is done with the digest (RFC 6211 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation<'a> {
+    /// In AuthenticatedData.
+    Mac(Algorithm<'a>),
+    /// In SignedData.
+    Signature(Algorithm<'a>),
+}
+
+/// AlgorithmIdentifier (RFC 5280 §4.1.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Algorithm<'a> {
+    /// algorithm.
+    pub oid: Oid,
+    /// parameters as DER; `None` when absent or NULL.
+    pub parameters: Option<&'a [u8]>,
+}
+
+impl<'a> AlgorithmProtection<'a> {
+    /// Reads the value of a cmsAlgorithmProtection attribute.
+    pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
+        const FIELD: &str = "cmsAlgorithmProtection";
+        let sequence = tlv::single(value, tag::SEQUENCE, FIELD)?;
+        let mut fields = tlv::Reader::new(sequence.value, FIELD);
+        let digest = fields.expect(tag::SEQUENCE, "digestAlgorithm")?;
+        let signature = fields.optional(tag::context(1))?;
+        let mac = fields.optional(tag::context(2))?;
+        fields.end()?;
+        let operation = match (signature, mac) {
+            (Some(signature), None) => Operation::Signature(Algorithm::from_content(
+                signature.value,
+                "signatureAlgorithm",
+            )?),
+            (None, Some(mac)) => {
+                Operation::Mac(Algorithm::from_content(mac.value, "macAlgorithm")?)
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                return Err(CmsError::field(
+                    FIELD,
+                    "exactly one of signatureAlgorithm and macAlgorithm must be present",
+                ));
+            }
+        };
+        Ok(Self {
+            digest: Algorithm::from_content(digest.value, "digestAlgorithm")?,
+            operation,
+        })
+    }
+
+    pub(crate) fn describe(&self) -> Value {
+        let (signature, mac) = match &self.operation {
+            Operation::Mac(mac) => (None, Some(describe_algorithm(&mac.oid))),
+            Operation::Signature(signature) => (Some(describe_algorithm(&signature.oid)), None),
+        };
+        map_of_present([
+            (
+                "digest_algorithm",
+                Some(describe_algorithm(&self.digest.oid)),
+            ),
+            ("signature_algorithm", signature),
+            ("mac_algorithm", mac),
+        ])
+    }
+}
+
+impl<'a> Algorithm<'a> {
+    /// Reads the DER of an AlgorithmIdentifier.
+    pub fn decode(der: &'a [u8], field: &'static str) -> Result<Self, CmsError> {
+        Self::from_content(tlv::single(der, tag::SEQUENCE, field)?.value, field)
+    }
+
+    fn from_content(content: &'a [u8], field: &'static str) -> Result<Self, CmsError> {
+        let mut fields = tlv::Reader::new(content, field);
+        let oid = Oid::read(&mut fields, field)?;
+        let parameters = fields.next()?.map(|parameters| parameters.raw);
+        fields.end()?;
+        Ok(Self {
+            oid,
+            parameters: parameters.filter(|parameters| *parameters != NULL),
+        })
+    }
+
+    /// Whether both are the same algorithm, however each is written (RFC 6211 §3).
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        if self.oid != other.oid {
+            return false;
+        }
+        if self.parameters == other.parameters {
+            return true;
+        }
+        let pss = |algorithm: &Self| {
+            if algorithm.oid.to_string() == RSASSA_PSS {
+                PssParameters::decode(algorithm.parameters?).ok()
+            } else {
+                None
+            }
+        };
+        matches!((pss(self), pss(other)), (Some(ours), Some(theirs)) if ours == theirs)
+    }
+}
+
+const NULL: &[u8] = &[tag::NULL, 0];
+const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
+
+/// RSASSA-PSS-params with its defaults put in (RFC 4055 §3.1).
+#[derive(PartialEq, Eq)]
+struct PssParameters {
+    hash: Oid,
+    mask: Oid,
+    mask_hash: Oid,
+    salt: Vec<u8>,
+    trailer: Vec<u8>,
+}
+
+impl PssParameters {
+    fn decode(der: &[u8]) -> Result<Self, CmsError> {
+        const FIELD: &str = "RSASSA-PSS-params";
+        let mut fields = tlv::Reader::new(tlv::single(der, tag::SEQUENCE, FIELD)?.value, FIELD);
+        let hash = fields.optional(tag::context(0))?;
+        let mask = fields.optional(tag::context(1))?;
+        let salt = fields.optional(tag::context(2))?;
+        let trailer = fields.optional(tag::context(3))?;
+        fields.end()?;
+        let (mask, mask_hash) = match mask {
+            Some(mask) => {
+                let mask = Algorithm::decode(mask.value, "maskGenAlgorithm")?;
+                let hash = Algorithm::decode(mask.parameters.unwrap_or_default(), "hash of MGF1")?;
+                (mask.oid, hash.oid)
+            }
+            None => (default_oid(MGF1)?, default_oid(SHA_1)?),
+        };
+        Ok(Self {
+            hash: match hash {
+                Some(hash) => Algorithm::decode(hash.value, "hashAlgorithm")?.oid,
+                None => default_oid(SHA_1)?,
+            },
+            mask,
+            mask_hash,
+            salt: number_or(salt, 20)?,
+            trailer: number_or(trailer, 1)?,
+        })
+    }
+}
+
+fn number_or(field: Option<tlv::Tlv<'_>>, default: u8) -> Result<Vec<u8>, CmsError> {
+    let Some(field) = field else {
+        return Ok(vec![default]);
+    };
+    let number = tlv::single(field.value, tag::INTEGER, "RSASSA-PSS-params")?;
+    Ok(integer(&number, "RSASSA-PSS-params")?.to_vec())
+}
+
+/// The content octets of id-mgf1 and id-sha1.
+const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
+const SHA_1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
+
+fn default_oid(content: &[u8]) -> Result<Oid, CmsError> {
+    Oid::from_content(content, "RSASSA-PSS-params")
+}
+
+/// Checks that `attribute` has the algorithms of its SignerInfo (RFC 6211 §3.1).
+///
+/// `digest_algorithm` and `signature_algorithm` are the DER of the SignerInfo's AlgorithmIdentifiers.
+pub fn check_algorithm_protection(
+    attribute: &Attribute,
+    digest_algorithm: &[u8],
+    signature_algorithm: &[u8],
+) -> Result<(), AlgorithmProtectionError> {
+    let malformed = |error| AlgorithmProtectionError::Attribute(AttributeError::Malformed(error));
+    let protected = AlgorithmProtection::decode(attribute.value()?).map_err(malformed)?;
+    let digest = Algorithm::decode(digest_algorithm, "digestAlgorithm").map_err(malformed)?;
+    let signature =
+        Algorithm::decode(signature_algorithm, "signatureAlgorithm").map_err(malformed)?;
+    if !protected.digest.is_same(&digest) {
+        return Err(AlgorithmProtectionError::Digest {
+            signed: protected.digest.oid.to_string(),
+            found: digest.oid.to_string(),
+        });
+    }
+    match &protected.operation {
+        Operation::Mac(_) => Err(AlgorithmProtectionError::Mac),
+        Operation::Signature(signed) if signed.is_same(&signature) => Ok(()),
+        Operation::Signature(signed) => Err(AlgorithmProtectionError::Signature {
+            signed: signed.oid.to_string(),
+            found: signature.oid.to_string(),
+        }),
+    }
+}
+
+/// The SignerInfo's algorithms are not those that were signed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlgorithmProtectionError {
+    /// The attribute, or an algorithm of the SignerInfo, is malformed.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// Another digest algorithm, or other parameters.
+    #[error("digestAlgorithm is {found}, and {signed} was signed, or their parameters differ")]
+    Digest {
+        /// What the attribute says.
+        signed: String,
+        /// What the SignerInfo says.
+        found: String,
+    },
+    /// The attribute is of an AuthenticatedData.
+    #[error("cmsAlgorithmProtection has a macAlgorithm, and this is a signature")]
+    Mac,
+    /// Another signature algorithm, or other parameters.
+    #[error("signatureAlgorithm is {found}, and {signed} was signed, or their parameters differ")]
+    Signature {
+        /// What the attribute says.
+        signed: String,
+        /// What the SignerInfo says.
+        found: String,
+    },
+}

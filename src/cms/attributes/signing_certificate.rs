@@ -1,0 +1,290 @@
+//! signingCertificate and signingCertificateV2: which certificate verifies (RFC 5035 §5.4).
+//!
+//! The first identifier must be the signer's certificate, by its digest and, where it says them, by
+//! issuer and serial number. A digest that we cannot compute is a failure, not a pass.
+
+use const_oid::ObjectIdentifier;
+
+use super::Attribute;
+use super::AttributeError;
+use super::Attributes;
+use super::known::SIGNING_CERTIFICATE;
+use super::known::SIGNING_CERTIFICATE_V2;
+use super::names::GeneralName;
+use super::names::describe_names;
+use super::names::general_names;
+use super::names::integer;
+use super::names::list;
+use super::names::unexpected;
+use super::oid::Oid;
+use super::value::Value;
+use super::value::describe_algorithm;
+use super::value::hex;
+use super::value::map_of_present;
+use crate::cms::ber::tag;
+use crate::cms::error::CmsError;
+use crate::cms::tlv;
+use crate::cms::tlv::Tlv;
+use crate::crypto::CryptoError;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Digests;
+
+/// SigningCertificate or SigningCertificateV2 (RFC 5035 §5.4.1, §5.4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningCertificate<'a> {
+    /// certs: at least one; the first is the signer's.
+    pub certs: Vec<CertId<'a>>,
+    /// policies, without their qualifiers; empty when absent.
+    pub policies: Vec<Oid>,
+}
+
+/// ESSCertID or ESSCertIDv2 (RFC 5035 §5.4.1.1, §5.4.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertId<'a> {
+    /// hashAlgorithm: SHA-1 in ESSCertID, SHA-256 by default in ESSCertIDv2.
+    pub hash_algorithm: Oid,
+    /// certHash.
+    pub hash: &'a [u8],
+    /// issuerSerial.
+    pub issuer_serial: Option<IssuerSerial<'a>>,
+}
+
+/// IssuerSerial (RFC 5035 §5.4.1.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerSerial<'a> {
+    /// issuer: for a public-key certificate one directoryName.
+    pub issuer: Vec<GeneralName<'a>>,
+    /// The content octets of serialNumber.
+    pub serial: &'a [u8],
+}
+
+impl<'a> SigningCertificate<'a> {
+    /// Reads the value of a signingCertificate attribute.
+    pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
+        Self::read(value, "signingCertificate", CertId::decode)
+    }
+
+    /// Reads the value of a signingCertificateV2 attribute.
+    pub fn decode_v2(value: &'a [u8]) -> Result<Self, CmsError> {
+        Self::read(value, "signingCertificateV2", CertId::decode_v2)
+    }
+
+    fn read(
+        value: &'a [u8],
+        field: &'static str,
+        cert_id: fn(Tlv<'a>) -> Result<CertId<'a>, CmsError>,
+    ) -> Result<Self, CmsError> {
+        let sequence = tlv::single(value, tag::SEQUENCE, field)?;
+        let mut fields = tlv::Reader::new(sequence.value, field);
+        let certs = fields.expect(tag::SEQUENCE, "certs")?;
+        let policies = fields.optional(tag::SEQUENCE)?;
+        fields.end()?;
+        let certs = list(certs.value, "number of certs", CERTS, cert_id)?;
+        if certs.is_empty() {
+            return Err(CmsError::field(
+                "certs",
+                "it holds no certificate identifier",
+            ));
+        }
+        let policies = policies.map_or(&[][..], |policies| policies.value);
+        let policies = list(policies, "number of policies", CERTS, |policy| {
+            let mut fields = tlv::Reader::new(policy.value, "policies");
+            Oid::read(&mut fields, "policyIdentifier")
+        })?;
+        Ok(Self { certs, policies })
+    }
+
+    pub(crate) fn describe(&self) -> Value {
+        let policy = |policy: &Oid| Value::Text(policy.to_string());
+        let policies = || Value::List(self.policies.iter().map(policy).collect());
+        let certs = self.certs.iter().map(CertId::describe).collect();
+        map_of_present([
+            ("certs", Some(Value::List(certs))),
+            ("policies", (!self.policies.is_empty()).then(policies)),
+        ])
+    }
+}
+
+/// A path with attribute certificates beside it; no standard has a maximum.
+const CERTS: usize = 64;
+
+impl<'a> CertId<'a> {
+    fn decode(element: Tlv<'a>) -> Result<Self, CmsError> {
+        let mut fields = Self::fields(element, "ESSCertID")?;
+        Self::rest(&mut fields, Oid::from(SHA_1))
+    }
+
+    fn decode_v2(element: Tlv<'a>) -> Result<Self, CmsError> {
+        let mut fields = Self::fields(element, "ESSCertIDv2")?;
+        let hash_algorithm = match fields.optional(tag::SEQUENCE)? {
+            Some(identifier) => {
+                let mut identifier = tlv::Reader::new(identifier.value, "hashAlgorithm");
+                Oid::read(&mut identifier, "hashAlgorithm")?
+            }
+            None => Oid::from(SHA_256),
+        };
+        Self::rest(&mut fields, hash_algorithm)
+    }
+
+    fn fields(element: Tlv<'a>, field: &'static str) -> Result<tlv::Reader<'a>, CmsError> {
+        match element.tag {
+            tag::SEQUENCE => Ok(tlv::Reader::new(element.value, field)),
+            other => Err(unexpected(field, other, tag::SEQUENCE)),
+        }
+    }
+
+    fn rest(fields: &mut tlv::Reader<'a>, hash_algorithm: Oid) -> Result<Self, CmsError> {
+        let hash = fields.expect(tag::OCTET_STRING, "certHash")?.value;
+        let issuer_serial = match fields.optional(tag::SEQUENCE)? {
+            Some(element) => Some(IssuerSerial::from_content(element.value)?),
+            None => None,
+        };
+        fields.end()?;
+        Ok(Self {
+            hash_algorithm,
+            hash,
+            issuer_serial,
+        })
+    }
+
+    fn describe(&self) -> Value {
+        let named = self.issuer_serial.as_ref();
+        map_of_present([
+            (
+                "hash_algorithm",
+                Some(describe_algorithm(&self.hash_algorithm)),
+            ),
+            ("hash", Some(hex(self.hash))),
+            ("issuer", named.map(|named| describe_names(&named.issuer))),
+            ("serial", named.map(|named| hex(named.serial))),
+        ])
+    }
+}
+
+impl<'a> IssuerSerial<'a> {
+    fn from_content(content: &'a [u8]) -> Result<Self, CmsError> {
+        let mut fields = tlv::Reader::new(content, "issuerSerial");
+        let issuer = fields.expect(tag::SEQUENCE, "issuer of issuerSerial")?;
+        let serial = fields.expect(tag::INTEGER, "serialNumber of issuerSerial")?;
+        fields.end()?;
+        Ok(Self {
+            issuer: general_names(issuer.value, "issuer of issuerSerial")?,
+            serial: integer(&serial, "serialNumber of issuerSerial")?,
+        })
+    }
+}
+
+/// Checks every signing-certificate attribute of `signed` as [`check_signing_certificate`] does, each
+/// for itself (RFC 5035 §5.4). `Ok(false)` when there is none: nothing says which certificate.
+pub fn check_signing_certificates(
+    signed: &Attributes,
+    certificate: &[u8],
+    issuer: &[u8],
+    serial: &[u8],
+    digests: &dyn Digests,
+) -> Result<bool, SigningCertificateError> {
+    let mut found = false;
+    for oid in [SIGNING_CERTIFICATE, SIGNING_CERTIFICATE_V2] {
+        if let Some(attribute) = signed.only(oid)? {
+            check_signing_certificate(attribute, certificate, issuer, serial, digests)?;
+            found = true;
+        }
+    }
+    Ok(found)
+}
+
+/// Checks that `attribute`, of either version, names the signer's certificate first.
+///
+/// `certificate` is its DER, `issuer` the DER of its issuer's Name, `serial` the content octets of its
+/// serial number. Fails with [`SigningCertificateError::Digest`] and its like when they differ: the
+/// caller may then look for another certificate of the same key (RFC 5035 §5.4, case 2).
+pub fn check_signing_certificate(
+    attribute: &Attribute,
+    certificate: &[u8],
+    issuer: &[u8],
+    serial: &[u8],
+    digests: &dyn Digests,
+) -> Result<(), SigningCertificateError> {
+    let value = attribute.value()?;
+    let decoded = if *attribute.oid() == SIGNING_CERTIFICATE {
+        SigningCertificate::decode(value)
+    } else {
+        SigningCertificate::decode_v2(value)
+    };
+    let decoded = decoded.map_err(AttributeError::from)?;
+    let Some(first) = decoded.certs.first() else {
+        return Err(SigningCertificateError::Digest);
+    };
+    if digest_of(certificate, &first.hash_algorithm, digests)? != first.hash {
+        return Err(SigningCertificateError::Digest);
+    }
+    match &first.issuer_serial {
+        // One directoryName, byte for byte as in the certificate: the digest has already matched, so
+        // a signer that wrote the name in another way contradicts itself.
+        Some(named) if named.issuer != [GeneralName::Directory(issuer)] => {
+            Err(SigningCertificateError::Issuer)
+        }
+        Some(named) if named.serial != serial => Err(SigningCertificateError::SerialNumber),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn digest_of(
+    certificate: &[u8],
+    algorithm: &Oid,
+    digests: &dyn Digests,
+) -> Result<Vec<u8>, SigningCertificateError> {
+    let (_, algorithm) = HASHES
+        .iter()
+        .find(|(oid, _)| *algorithm == *oid)
+        .ok_or_else(|| SigningCertificateError::HashAlgorithm(algorithm.to_string()))?;
+    let mut digester = digests
+        .start(*algorithm)
+        .map_err(SigningCertificateError::Crypto)?;
+    digester.update(certificate);
+    Ok(digester.finish())
+}
+
+const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
+const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+
+const HASHES: &[(ObjectIdentifier, DigestAlgorithm)] = &[
+    (SHA_1, DigestAlgorithm::Sha1),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.4"),
+        DigestAlgorithm::Sha224,
+    ),
+    (SHA_256, DigestAlgorithm::Sha256),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"),
+        DigestAlgorithm::Sha384,
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"),
+        DigestAlgorithm::Sha512,
+    ),
+];
+
+/// The signing-certificate attribute does not name the certificate that verifies.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SigningCertificateError {
+    /// The attribute is malformed, repeated or without a single value.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+    /// The digest could not be computed.
+    #[error("digest of the signer's certificate could not be computed")]
+    Crypto(#[source] CryptoError),
+    /// The digest is of another certificate.
+    #[error("certHash is not the digest of the signer's certificate")]
+    Digest,
+    /// A hash algorithm that we do not compute.
+    #[error("hashAlgorithm {0} is not supported")]
+    HashAlgorithm(String),
+    /// issuerSerial has another issuer.
+    #[error("issuer of issuerSerial is not the issuer of the signer's certificate")]
+    Issuer,
+    /// issuerSerial has another serial number.
+    #[error("serialNumber of issuerSerial is not that of the signer's certificate")]
+    SerialNumber,
+}
