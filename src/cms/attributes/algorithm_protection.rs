@@ -240,3 +240,112 @@ pub enum AlgorithmProtectionError {
         found: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::build;
+    use super::super::fixtures::hex;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::parse;
+    use super::super::fixtures::sequence;
+    use super::super::fixtures::with_values;
+    use super::super::known::ALGORITHM_PROTECTION;
+    use super::*;
+
+    const SHA_256: &str = "30 0b 0609 608648016503040201";
+    const SHA_256_NULL: &str = "30 0d 0609 608648016503040201 0500";
+    const SHA_384: &str = "30 0b 0609 608648016503040202";
+    const RSA_SHA_256: &str = "30 0d 0609 2a864886f70d01010b 0500";
+    const ECDSA_SHA_256: &str = "30 0a 0608 2a8648ce3d040302";
+    // SHA-1 in all places: by default, and written out.
+    const PSS_DEFAULT: &str = "30 0d 0609 2a864886f70d01010a 3000";
+    const PSS_WRITTEN: &str = "30 3c 0609 2a864886f70d01010a 302f
+        a009 3007 0605 2b0e03021a
+        a118 3016 0609 2a864886f70d010108 3009 0605 2b0e03021a 0500
+        a203 020114 a303 020101";
+    const PSS_SALT_32: &str = "30 12 0609 2a864886f70d01010a 3005 a203 020120";
+
+    fn check(protected: (&str, &str), found: (&str, &str)) -> Result<(), AlgorithmProtectionError> {
+        let attribute =
+            build::cms_algorithm_protection(&hex(protected.0), &hex(protected.1)).unwrap();
+        check_algorithm_protection(&parse(&attribute), &hex(found.0), &hex(found.1))
+    }
+
+    #[test]
+    fn the_algorithms_of_the_signer_info_are_those_that_were_signed() {
+        check((SHA_256, RSA_SHA_256), (SHA_256, RSA_SHA_256)).unwrap();
+        check((SHA_256_NULL, ECDSA_SHA_256), (SHA_256_NULL, ECDSA_SHA_256)).unwrap();
+        assert!(matches!(
+            check((SHA_256, RSA_SHA_256), (SHA_384, RSA_SHA_256)),
+            Err(AlgorithmProtectionError::Digest { .. })
+        ));
+        assert!(matches!(
+            check((SHA_256, RSA_SHA_256), (SHA_256, ECDSA_SHA_256)),
+            Err(AlgorithmProtectionError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn absent_parameters_are_null() {
+        check((SHA_256, RSA_SHA_256), (SHA_256_NULL, RSA_SHA_256)).unwrap();
+        check((SHA_256_NULL, RSA_SHA_256), (SHA_256, RSA_SHA_256)).unwrap();
+    }
+
+    #[test]
+    fn a_default_is_the_same_whether_written_or_not() {
+        let written = hex(PSS_WRITTEN);
+        Algorithm::decode(&written, "x").unwrap();
+        check((SHA_256, PSS_DEFAULT), (SHA_256, PSS_WRITTEN)).unwrap();
+        check((SHA_256, PSS_WRITTEN), (SHA_256, PSS_DEFAULT)).unwrap();
+        assert!(check((SHA_256, PSS_DEFAULT), (SHA_256, PSS_SALT_32)).is_err());
+        assert!(check((SHA_256, PSS_SALT_32), (SHA_256, PSS_WRITTEN)).is_err());
+        let bare = "30 0b 0609 2a864886f70d01010a";
+        assert!(check((SHA_256, bare), (SHA_256, PSS_DEFAULT)).is_err());
+    }
+
+    #[test]
+    fn a_mac_protects_no_signature_and_one_of_both_is_wanted() {
+        let digest = hex(SHA_256);
+        let of = |fields: &[&str]| {
+            let rest: Vec<Vec<u8>> = fields.iter().map(|field| hex(field)).collect();
+            let value = sequence(&[&digest, &rest.concat()]);
+            let attribute = with_values(ALGORITHM_PROTECTION, &[&value]);
+            check_algorithm_protection(&parse(&attribute), &digest, &hex(RSA_SHA_256))
+        };
+        let (signature, mac) = (
+            "a10d 0609 2a864886f70d01010b 0500",
+            "a20d 0609 2a864886f70d01010b 0500",
+        );
+        of(&[signature]).unwrap();
+        assert!(matches!(of(&[mac]), Err(AlgorithmProtectionError::Mac)));
+        for fields in [&[][..], &[signature, mac], &[mac, signature]] {
+            assert!(matches!(
+                of(fields),
+                Err(AlgorithmProtectionError::Attribute(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn malformed_algorithms_are_not_written() {
+        assert!(build::cms_algorithm_protection(&[], &hex(RSA_SHA_256)).is_err());
+        assert!(build::cms_algorithm_protection(&hex(SHA_256), &[0x30, 1, 6]).is_err());
+        let trailing = [hex(RSA_SHA_256), vec![5, 0]].concat();
+        assert!(build::cms_algorithm_protection(&hex(SHA_256), &trailing).is_err());
+    }
+
+    #[test]
+    fn mutilated_attributes_never_panic() {
+        let seed = build::cms_algorithm_protection(&hex(SHA_256_NULL), &hex(PSS_WRITTEN)).unwrap();
+        let value = parse(&seed).value().unwrap().to_vec();
+        let whole = AlgorithmProtection::decode(&value).unwrap();
+        mutilated(&value, |octets| {
+            if let Ok(decoded) = AlgorithmProtection::decode(octets) {
+                decoded.describe();
+                let (Operation::Signature(ours) | Operation::Mac(ours)) = &whole.operation;
+                let (Operation::Signature(theirs) | Operation::Mac(theirs)) = &decoded.operation;
+                assert_eq!(ours.is_same(theirs), theirs.is_same(ours));
+            }
+        });
+    }
+}
