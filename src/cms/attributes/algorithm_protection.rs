@@ -341,7 +341,7 @@ mod tests {
         let whole = AlgorithmProtection::decode(&value).unwrap();
         mutilated(&value, |octets| {
             if let Ok(decoded) = AlgorithmProtection::decode(octets) {
-                decoded.describe();
+                let _ = decoded.describe();
                 let (Operation::Signature(ours) | Operation::Mac(ours)) = &whole.operation;
                 let (Operation::Signature(theirs) | Operation::Mac(theirs)) = &decoded.operation;
                 assert_eq!(ours.is_same(theirs), theirs.is_same(ours));

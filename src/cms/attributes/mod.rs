@@ -598,7 +598,7 @@ mod tests {
                 list.signing_time(),
             );
             for attribute in list.iter() {
-                attribute.describe();
+                let _ = attribute.describe();
             }
             let der = list.der_for_signature();
             let again = Attributes::parse_tagged(&der, tag::SET, &limits).unwrap();
