@@ -6,5 +6,8 @@
 pub mod cms;
 pub mod crypto;
 pub mod limits;
+pub mod manual;
 pub mod notation;
 pub mod octets;
+pub mod uri;
+pub mod x509;

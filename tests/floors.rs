@@ -165,7 +165,7 @@ fn row(name: &str) -> Option<&'static Module> {
 /// Every file of `src`, without those that are tests alone.
 fn files() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let all: Vec<File> = source::rust_files(&root.join("src"))
+    let all: Vec<File> = source::files::rust_files(&root.join("src"))
         .iter()
         .map(|path| {
             let name = path.strip_prefix(root).expect("a file under the package");

@@ -243,6 +243,12 @@ impl<'a> Cursor<'a> {
         Ok(self.view.join(pieces))
     }
 
+    /// The content octets of an element whose length is said, whatever they are; goes past it.
+    pub fn take_content(&mut self, element: &Element, field: &'static str) -> Result<View, CmsError> {
+        let range = self.skip(element, field)?;
+        Ok(self.view.slice(element.content..range.end))
+    }
+
     /// Where the cursor stands.
     #[must_use]
     pub fn position(&self) -> u64 {
@@ -294,8 +300,8 @@ impl<'a> Cursor<'a> {
 pub enum Strings {
     /// None: only universal strings are joined.
     Universal,
-    /// Tag [0] holding OCTET STRINGs: the subjectKeyIdentifier of a SignerIdentifier, a
-    /// RecipientIdentifier, an OriginatorIdentifierOrKey (RFC 5652 §5.3, §6.2).
+    /// Tag [0] holding OCTET STRINGs, directly in the outermost SEQUENCE: the subjectKeyIdentifier
+    /// of a SignerInfo or a KeyTransRecipientInfo (RFC 5652 §5.3, §6.2.1).
     KeyIdentifiers,
 }
 
@@ -422,6 +428,10 @@ fn nodes_of(
             add_length(&mut nodes, &open);
             at = end;
         } else {
+            // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
+            // STRING is something else, such as a RecipientKeyIdentifier.
+            let is_field = open.len() == 1 && octets.first() == Some(&tag::SEQUENCE);
+            let strings = if is_field { strings } else { Strings::Universal };
             let (tag, role) = role_of(octets, tag, content, in_string, strings);
             nodes.push(Node {
                 tag,
@@ -657,6 +667,8 @@ mod tests {
             hex("30 04 80 02 aa bb")
         );
         assert_eq!(der(pieces, Strings::Universal).unwrap(), hex(pieces));
+        let deeper = "30 08 30 06 a0 04 04 02 aa bb";
+        assert_eq!(der(deeper, Strings::KeyIdentifiers).unwrap(), hex(deeper));
         let attributes = "30 06 a0 04 30 02 05 00";
         assert_eq!(
             der(attributes, Strings::KeyIdentifiers).unwrap(),

@@ -28,11 +28,11 @@ pub enum CmsError {
         /// What is wrong.
         reason: String,
     },
-    /// A content type that we do not read.
-    #[error("content type {oid} is not one that we read")]
+    /// A content type that is no layer of a message.
+    #[error("content type {name} is no layer of a message: signedData, envelopedData, authEnvelopedData and compressedData are")]
     ContentType {
-        /// The dotted identifier.
-        oid: String,
+        /// Its name, or the dotted identifier.
+        name: String,
     },
     /// A bound was passed.
     #[error(transparent)]

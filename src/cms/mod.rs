@@ -5,7 +5,20 @@
 
 pub mod attributes;
 pub mod ber;
+pub mod compressed_data;
+pub mod content_info;
+pub mod content_key;
+pub mod decrypt;
+pub mod enveloped_data;
 pub mod error;
+mod key_derivation;
+pub mod recipient_info;
+pub mod recipient_list;
+pub mod signed_data;
 pub mod tlv;
+pub mod verify;
+pub mod write_enveloped;
+pub mod write_recipient;
+pub mod write_signed;
 
 pub use error::CmsError;

@@ -80,4 +80,69 @@ oids! {
     DSA_WITH_SHA_224 = "2.16.840.1.101.3.4.3.1";
     /// id-dsa-with-sha256.
     DSA_WITH_SHA_256 = "2.16.840.1.101.3.4.3.2";
+
+    /// sha512-224WithRSAEncryption (RFC 8017 appendix A.2.4).
+    SHA_512_224_WITH_RSA = "1.2.840.113549.1.1.15";
+    /// sha512-256WithRSAEncryption.
+    SHA_512_256_WITH_RSA = "1.2.840.113549.1.1.16";
+
+    /// dhSinglePass-stdDH-sha1kdf-scheme (RFC 5753 §7.1.4).
+    STD_DH_SHA_1_KDF = "1.3.133.16.840.63.0.2";
+    /// dhSinglePass-stdDH-sha224kdf-scheme.
+    STD_DH_SHA_224_KDF = "1.3.132.1.11.0";
+    /// dhSinglePass-stdDH-sha256kdf-scheme.
+    STD_DH_SHA_256_KDF = "1.3.132.1.11.1";
+    /// dhSinglePass-stdDH-sha384kdf-scheme.
+    STD_DH_SHA_384_KDF = "1.3.132.1.11.2";
+    /// dhSinglePass-stdDH-sha512kdf-scheme.
+    STD_DH_SHA_512_KDF = "1.3.132.1.11.3";
+    /// dhSinglePass-cofactorDH-sha1kdf-scheme.
+    COFACTOR_DH_SHA_1_KDF = "1.3.133.16.840.63.0.3";
+    /// dhSinglePass-cofactorDH-sha224kdf-scheme.
+    COFACTOR_DH_SHA_224_KDF = "1.3.132.1.14.0";
+    /// dhSinglePass-cofactorDH-sha256kdf-scheme.
+    COFACTOR_DH_SHA_256_KDF = "1.3.132.1.14.1";
+    /// dhSinglePass-cofactorDH-sha384kdf-scheme.
+    COFACTOR_DH_SHA_384_KDF = "1.3.132.1.14.2";
+    /// dhSinglePass-cofactorDH-sha512kdf-scheme.
+    COFACTOR_DH_SHA_512_KDF = "1.3.132.1.14.3";
+    /// dhSinglePass-stdDH-hkdf-sha256-scheme (RFC 8418 §2.2).
+    STD_DH_HKDF_SHA_256 = "1.2.840.113549.1.9.16.3.19";
+    /// dhSinglePass-stdDH-hkdf-sha384-scheme.
+    STD_DH_HKDF_SHA_384 = "1.2.840.113549.1.9.16.3.20";
+    /// dhSinglePass-stdDH-hkdf-sha512-scheme.
+    STD_DH_HKDF_SHA_512 = "1.2.840.113549.1.9.16.3.21";
+
+    /// id-aes128-wrap.
+    AES_128_WRAP = "2.16.840.1.101.3.4.1.5";
+    /// id-aes192-wrap.
+    AES_192_WRAP = "2.16.840.1.101.3.4.1.25";
+    /// id-aes256-wrap.
+    AES_256_WRAP = "2.16.840.1.101.3.4.1.45";
+    /// id-alg-CMS3DESwrap: refused.
+    DES_EDE3_WRAP = "1.2.840.113549.1.9.16.3.6";
+
+    /// id-aes128-CBC.
+    AES_128_CBC = "2.16.840.1.101.3.4.1.2";
+    /// id-aes192-CBC.
+    AES_192_CBC = "2.16.840.1.101.3.4.1.22";
+    /// id-aes256-CBC.
+    AES_256_CBC = "2.16.840.1.101.3.4.1.42";
+    /// id-aes128-GCM.
+    AES_128_GCM = "2.16.840.1.101.3.4.1.6";
+    /// id-aes192-GCM.
+    AES_192_GCM = "2.16.840.1.101.3.4.1.26";
+    /// id-aes256-GCM.
+    AES_256_GCM = "2.16.840.1.101.3.4.1.46";
+    /// id-alg-AEADChaCha20Poly1305.
+    CHACHA20_POLY1305 = "1.2.840.113549.1.9.16.3.18";
+    /// des-ede3-cbc.
+    DES_EDE3_CBC = "1.2.840.113549.3.7";
+
+    /// MD5: refused.
+    MD5 = "1.2.840.113549.2.5";
+    /// md5WithRSAEncryption: refused.
+    MD5_WITH_RSA = "1.2.840.113549.1.1.4";
+    /// rc2-cbc: refused but for the import of old PKCS#12 files.
+    RC2_CBC = "1.2.840.113549.3.2";
 }

@@ -3,9 +3,7 @@
 //! Comments, strings and characters are dropped, so prose may name what code may not use. Items under
 //! `#[cfg(test)]` are marked. Macro bodies are read like any other code.
 
-use std::fs;
-use std::path::Path;
-use std::path::PathBuf;
+pub(crate) mod files;
 
 /// One word or sign of the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,26 +25,6 @@ pub(crate) struct Named {
     pub(crate) line: usize,
     /// Whether it stands in an item under `#[cfg(test)]`.
     pub(crate) test: bool,
-}
-
-/// Every `.rs` file under `folder`, in order of its path.
-pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder)
-            .unwrap_or_else(|error| panic!("folder {} is not readable: {error}", folder.display()));
-        for entry in entries {
-            let path = entry.expect("a folder's entry is readable").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    files
 }
 
 /// Splits `source` into tokens.

@@ -49,7 +49,7 @@ impl KeyEstablishment for AwsLc {
         let ephemeral =
             agreement::PrivateKey::generate(curve(on)).map_err(|_| CryptoError::Unavailable)?;
         let public = ephemeral.compute_public_key().map_err(super::malformed)?;
-        Ok((public.as_ref().to_vec(), agree(&ephemeral, peer)?))
+        Ok((public.as_ref().to_vec(), agree(&ephemeral, on, peer)?))
     }
 
     fn wrap(&self, wrap: KeyWrap, kek: &[u8], secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
@@ -70,9 +70,13 @@ impl KeyEstablishment for AwsLc {
 }
 
 /// Agrees with a peer whose key is in the form of its SubjectPublicKeyInfo.
-pub(super) fn agree(key: &agreement::PrivateKey, peer: &[u8]) -> Result<Secret, CryptoError> {
+pub(super) fn agree(
+    key: &agreement::PrivateKey,
+    on: Curve,
+    peer: &[u8],
+) -> Result<Secret, CryptoError> {
     // aws-lc-rs would read a whole SubjectPublicKeyInfo here, too: only points may pass.
-    if !is_point(key.algorithm(), peer) {
+    if !on.is_point(peer) {
         return Err(CryptoError::Malformed);
     }
     // An all-zero output of X25519 is an error of aws-lc itself (RFC 7748 §6.1).
@@ -82,23 +86,6 @@ pub(super) fn agree(key: &agreement::PrivateKey, peer: &[u8]) -> Result<Secret, 
         CryptoError::Malformed,
         |secret| Ok(Secret::new(secret.to_vec())),
     )
-}
-
-fn is_point(algorithm: &agreement::Algorithm, peer: &[u8]) -> bool {
-    let coordinate = if *algorithm == agreement::ECDH_P256 {
-        32
-    } else if *algorithm == agreement::ECDH_P384 {
-        48
-    } else if *algorithm == agreement::ECDH_P521 {
-        66
-    } else {
-        return peer.len() == 32;
-    };
-    match peer.first() {
-        Some(2 | 3) => peer.len() == 1 + coordinate,
-        Some(4) => peer.len() == 1 + 2 * coordinate,
-        Some(_) | None => false,
-    }
 }
 
 /// aws-lc-rs' own name for `curve`.

@@ -27,34 +27,36 @@ impl PrivateKeyReader for AwsLc {
     fn read(&self, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>, CryptoError> {
         let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| CryptoError::Malformed)?;
         let octets = info.private_key.as_bytes();
-        let (spki, kind) = match info.algorithm.oid {
-            oids::RSA_ENCRYPTION => rsa_key(&info.algorithm, octets, RsaScheme::Any, pkcs8)?,
+        match info.algorithm.oid {
+            oids::RSA_ENCRYPTION => rsa_key(&info.algorithm, octets, RsaScheme::Any, pkcs8),
             oids::RSASSA_PSS => {
                 let scheme = RsaScheme::Pss(public_key::restriction(&info.algorithm)?);
-                rsa_key(&info.algorithm, octets, scheme, pkcs8)?
+                rsa_key(&info.algorithm, octets, scheme, pkcs8)
             }
             oids::EC_PUBLIC_KEY | oids::EC_DH => {
-                ec_key(public_key::named_curve(&info.algorithm)?, pkcs8)?
+                ec_key(public_key::named_curve(&info.algorithm)?, pkcs8)
             }
-            oids::ED25519 => ed25519_key(octets)?,
-            oids::X25519 => x25519_key(octets)?,
-            _ => return Err(CryptoError::Unsupported),
-        };
-        Ok(Box::new(Key { spki, kind }))
+            oids::ED25519 => ed25519_key(octets),
+            oids::X25519 => x25519_key(octets),
+            _ => Err(CryptoError::Unsupported),
+        }
+        .map(|key| -> Box<dyn PrivateKey> { Box::new(key) })
     }
 }
 
 struct Key {
     spki: Vec<u8>,
     kind: Kind,
+    /// What it agrees with, where it does.
+    agreement: Option<(Curve, agreement::PrivateKey)>,
 }
 
 enum Kind {
     /// One pair for each digest that aws-lc-rs signs with on this curve.
-    Ec(Vec<(DigestAlgorithm, EcdsaKeyPair)>, agreement::PrivateKey),
+    Ec(Vec<(DigestAlgorithm, EcdsaKeyPair)>),
     Ed25519(Ed25519KeyPair),
     Rsa(Box<Rsa>),
-    X25519(agreement::PrivateKey),
+    X25519,
 }
 
 struct Rsa {
@@ -84,7 +86,7 @@ impl PrivateKey for Key {
             (Kind::Rsa(key), SignatureAlgorithm::RsaPkcs1(_) | SignatureAlgorithm::RsaPss(_)) => {
                 key.sign(algorithm, message)
             }
-            (Kind::Ec(pairs, _), SignatureAlgorithm::Ecdsa(digest)) => {
+            (Kind::Ec(pairs), SignatureAlgorithm::Ecdsa(digest)) => {
                 let (_, pair) = pairs
                     .iter()
                     .find(|(by, _)| by == digest)
@@ -130,10 +132,8 @@ impl PrivateKey for Key {
     }
 
     fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
-        match &self.kind {
-            Kind::Ec(_, key) | Kind::X25519(key) => establishment::agree(key, peer),
-            Kind::Ed25519(_) | Kind::Rsa(_) => Err(CryptoError::Unsupported),
-        }
+        let (curve, key) = self.agreement.as_ref().ok_or(CryptoError::Unsupported)?;
+        establishment::agree(key, *curve, peer)
     }
 }
 
@@ -187,7 +187,7 @@ fn rsa_key(
     octets: &[u8],
     scheme: RsaScheme,
     pkcs8: &[u8],
-) -> Result<(Vec<u8>, Kind), CryptoError> {
+) -> Result<Key, CryptoError> {
     let numbers: pkcs1::RsaPrivateKey<UintRef<'_>> =
         Decode::from_der(octets).map_err(|_| CryptoError::Malformed)?;
     // What aws-lc-rs takes; smaller ones are RustCrypto's.
@@ -213,17 +213,18 @@ fn rsa_key(
         RsaScheme::Oaep | RsaScheme::Pss(_) => *algorithm,
     };
     let spki = public_key::encode(algorithm, signing.public_key().as_ref())?;
-    Ok((
+    Ok(Key {
         spki,
-        Kind::Rsa(Box::new(Rsa {
+        kind: Kind::Rsa(Box::new(Rsa {
             scheme,
             signing,
             decrypting,
         })),
-    ))
+        agreement: None,
+    })
 }
 
-fn ec_key(curve: Curve, pkcs8: &[u8]) -> Result<(Vec<u8>, Kind), CryptoError> {
+fn ec_key(curve: Curve, pkcs8: &[u8]) -> Result<Key, CryptoError> {
     use DigestAlgorithm::{Sha224, Sha256, Sha384, Sha512};
     let signing: &[(DigestAlgorithm, &'static EcdsaSigningAlgorithm)] = match curve {
         Curve::P256 => &[(Sha256, &signature::ECDSA_P256_SHA256_ASN1_SIGNING)],
@@ -245,10 +246,14 @@ fn ec_key(curve: Curve, pkcs8: &[u8]) -> Result<(Vec<u8>, Kind), CryptoError> {
         .map_err(super::rejected)?;
     let point = agreement.compute_public_key().map_err(super::malformed)?;
     let spki = public_key::encode_on(curve, point.as_ref())?;
-    Ok((spki, Kind::Ec(pairs, agreement)))
+    Ok(Key {
+        spki,
+        kind: Kind::Ec(pairs),
+        agreement: Some((curve, agreement)),
+    })
 }
 
-fn ed25519_key(octets: &[u8]) -> Result<(Vec<u8>, Kind), CryptoError> {
+fn ed25519_key(octets: &[u8]) -> Result<Key, CryptoError> {
     let pair = Ed25519KeyPair::from_seed_unchecked(public_key::curve_private_key(octets)?)
         .map_err(super::rejected)?;
     let algorithm = AlgorithmIdentifierRef {
@@ -256,14 +261,22 @@ fn ed25519_key(octets: &[u8]) -> Result<(Vec<u8>, Kind), CryptoError> {
         parameters: None,
     };
     let spki = public_key::encode(algorithm, pair.public_key().as_ref())?;
-    Ok((spki, Kind::Ed25519(pair)))
+    Ok(Key {
+        spki,
+        kind: Kind::Ed25519(pair),
+        agreement: None,
+    })
 }
 
-fn x25519_key(octets: &[u8]) -> Result<(Vec<u8>, Kind), CryptoError> {
+fn x25519_key(octets: &[u8]) -> Result<Key, CryptoError> {
     let octets = public_key::curve_private_key(octets)?;
     let key = agreement::PrivateKey::from_private_key(&agreement::X25519, octets)
         .map_err(super::rejected)?;
     let public = key.compute_public_key().map_err(super::malformed)?;
     let spki = public_key::encode_on(Curve::X25519, public.as_ref())?;
-    Ok((spki, Kind::X25519(key)))
+    Ok(Key {
+        spki,
+        kind: Kind::X25519,
+        agreement: Some((Curve::X25519, key)),
+    })
 }

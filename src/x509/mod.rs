@@ -1,0 +1,24 @@
+//! Certificates: reading them, the paths to an anchor, revocation, our own identities (RFC 5280).
+//!
+//! Time is an argument, and nothing here fetches: issuers and CRLs are handed in. Public-key work
+//! goes through [`crate::crypto`]'s traits and is counted against the message's budget.
+
+mod asn1;
+pub mod certificate;
+mod extensions;
+pub mod general_name;
+pub mod name;
+mod named;
+mod oids;
+pub mod time;
+
+pub use asn1::Asn1Error;
+pub use certificate::Certificate;
+pub use certificate::CertificateError;
+pub use certificate::serial_hex;
+pub use extensions::AuthorityKey;
+pub use extensions::BasicConstraints;
+pub use extensions::KeyUsage;
+pub use general_name::GeneralName;
+pub use time::Time;
+pub use time::TimeError;
