@@ -226,8 +226,11 @@ impl SignedDataPlan<'_> {
     }
 
     fn digest_algorithms(&self) -> Vec<DigestAlgorithm> {
-        let mut digests: Vec<_> =
-            self.signers.iter().map(|signer| digest_to_write(&signer.algorithm)).collect();
+        let mut digests: Vec<_> = self
+            .signers
+            .iter()
+            .map(|signer| digest_to_write(&signer.algorithm))
+            .collect();
         digests.sort_unstable();
         digests.dedup();
         digests
@@ -239,9 +242,16 @@ impl SignedDataPlan<'_> {
         digests: Vec<DigestAlgorithm>,
         infos: Vec<Vec<u8>>,
     ) -> SignedLayer {
-        let algorithms = digests.iter().map(|digest| identifiers::encode_digest(*digest)).collect();
+        let algorithms = digests
+            .iter()
+            .map(|digest| identifiers::encode_digest(*digest))
+            .collect();
         // id-data, and only issuerAndSerialNumber: version 1 (RFC 5652 §5.1).
-        let before = [tlv::element(tag::INTEGER, &[&[1]]), build::set_of(algorithms)].concat();
+        let before = [
+            tlv::element(tag::INTEGER, &[&[1]]),
+            build::set_of(algorithms),
+        ]
+        .concat();
         let content_type = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()]);
         let mut tail = Vec::new();
         if !self.certificates.is_empty() {
@@ -254,7 +264,11 @@ impl SignedDataPlan<'_> {
         }
         tail.append(&mut build::set_of(infos));
 
-        let octets = if self.detached { None } else { Some(content.len()) };
+        let octets = if self.detached {
+            None
+        } else {
+            Some(content.len())
+        };
         let string = octets.map_or(0, wrapped);
         let explicit = octets.map_or(0, |_| wrapped(string));
         let encapsulated = crate::octets::length(&content_type) + explicit;
@@ -274,8 +288,17 @@ impl SignedDataPlan<'_> {
             tlv::write_wide_header(&mut head, tag::context(0), string);
             tlv::write_wide_header(&mut head, tag::OCTET_STRING, octets);
         }
-        let content = if self.detached { None } else { Some(content.clone()) };
-        SignedLayer { head, content, tail, digests }
+        let content = if self.detached {
+            None
+        } else {
+            Some(content.clone())
+        };
+        SignedLayer {
+            head,
+            content,
+            tail,
+            digests,
+        }
     }
 
     /// Reads back what stands around the content, and verifies each signature.
@@ -291,25 +314,42 @@ impl SignedDataPlan<'_> {
             content: layer.content.clone(),
             tail: layer.tail.clone(),
         };
-        let info = ContentInfo::read(&View::whole(Arc::new(around)), limits).map_err(SignError::ReadBack)?;
+        let info = ContentInfo::read(&View::whole(Arc::new(around)), limits)
+            .map_err(SignError::ReadBack)?;
         let Cms::Signed(signed) = info.cms else {
-            return Err(SignError::ReadBack(CmsError::field("ContentInfo", "it is no SignedData")));
+            return Err(SignError::ReadBack(CmsError::field(
+                "ContentInfo",
+                "it is no SignedData",
+            )));
         };
         if signed.signers.len() != self.signers.len() || signed.content.is_some() == self.detached {
-            return Err(SignError::ReadBack(CmsError::field("SignedData", "a part of it is lost")));
+            return Err(SignError::ReadBack(CmsError::field(
+                "SignedData",
+                "a part of it is lost",
+            )));
         }
         let mut budget = Budget::new(limits);
-        let against = SignedContent { content_type: signed.content_type, octets: content, digests };
+        let against = SignedContent {
+            content_type: signed.content_type,
+            octets: content,
+            digests,
+        };
         for plan in self.signers {
             let name = plan.certificate.subject_name().to_owned();
-            let info = signed.signers.iter().find(|info| plan.certificate.is_named(info.sid.key_name()));
+            let info = signed
+                .signers
+                .iter()
+                .find(|info| plan.certificate.is_named(info.sid.key_name()));
             let Some(info) = info else {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));
             };
             let key = (plan.certificate, plan.certificate.spki());
             let _verified = verify::verify_signer(info, against, key, provider, &mut budget)
-                .map_err(|source| SignError::VerifyBack { certificate: name, source })?;
+                .map_err(|source| SignError::VerifyBack {
+                    certificate: name,
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -348,10 +388,17 @@ fn signer_info(
         signed.push(build::raw(attribute, limits)?);
     }
     let mut signed = build::set_of(signed);
-    let signature = plan.key.sign(&plan.algorithm, Message::Octets(&signed)).map_err(|source| {
-        let certificate = plan.certificate.subject_name().to_owned();
-        SignError::Key { certificate, algorithm: plan.algorithm.to_string(), source }
-    })?;
+    let signature = plan
+        .key
+        .sign(&plan.algorithm, Message::Octets(&signed))
+        .map_err(|source| {
+            let certificate = plan.certificate.subject_name().to_owned();
+            SignError::Key {
+                certificate,
+                algorithm: plan.algorithm.to_string(),
+                source,
+            }
+        })?;
     if let Some(first) = signed.first_mut() {
         // [0] IMPLICIT in the message, SET OF in what is signed (RFC 5652 §5.4).
         *first = tag::context(0);
@@ -360,8 +407,14 @@ fn signer_info(
     let sid = tlv::element(tag::SEQUENCE, &[plan.certificate.issuer(), &serial]);
     let version = tlv::element(tag::INTEGER, &[&[1]]);
     let signature = tlv::element(tag::OCTET_STRING, &[&signature]);
-    let parts: [&[u8]; 6] =
-        [&version, &sid, &digest_identifier, &signed, &signature_identifier, &signature];
+    let parts: [&[u8]; 6] = [
+        &version,
+        &sid,
+        &digest_identifier,
+        &signed,
+        &signature_identifier,
+        &signature,
+    ];
     Ok(tlv::element(tag::SEQUENCE, &parts))
 }
 
@@ -385,14 +438,19 @@ struct Around {
 
 impl Octets for Around {
     fn len(&self) -> u64 {
-        Octets::len(&self.head) + self.content.as_ref().map_or(0, Octets::len) + Octets::len(&self.tail)
+        Octets::len(&self.head)
+            + self.content.as_ref().map_or(0, Octets::len)
+            + Octets::len(&self.tail)
     }
 
     fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
         let mut offset = offset;
         let mut rest = window;
         let content = self.content.as_ref().map(|view| -> &dyn Octets { view });
-        for part in [Some(&self.head as &dyn Octets), content, Some(&self.tail)].into_iter().flatten() {
+        for part in [Some(&self.head as &dyn Octets), content, Some(&self.tail)]
+            .into_iter()
+            .flatten()
+        {
             if offset >= part.len() {
                 offset -= part.len();
                 continue;
@@ -403,6 +461,10 @@ impl Octets for Around {
             rest = later;
             offset = 0;
         }
-        if rest.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
     }
 }

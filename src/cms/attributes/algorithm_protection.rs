@@ -5,7 +5,6 @@
 
 use super::Attribute;
 use super::AttributeError;
-use super::names::integer;
 use super::oid::Oid;
 use super::value::Value;
 use super::value::describe_algorithm;
@@ -13,6 +12,7 @@ use super::value::map_of_present;
 use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::crypto::identifiers;
 
 /// CMSAlgorithmProtection (RFC 6211 §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,81 +108,19 @@ impl<'a> Algorithm<'a> {
     /// Whether both are the same algorithm, however each is written (RFC 6211 §3).
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        if self.oid != other.oid {
-            return false;
-        }
-        if self.parameters == other.parameters {
-            return true;
-        }
-        let pss = |algorithm: &Self| {
-            if algorithm.oid.to_string() == RSASSA_PSS {
-                PssParameters::decode(algorithm.parameters?).ok()
-            } else {
-                None
-            }
-        };
-        matches!((pss(self), pss(other)), (Some(ours), Some(theirs)) if ours == theirs)
+        let decoded = |algorithm: &Self| identifiers::signature(&algorithm.to_der()).ok();
+        self.oid == other.oid
+            && (self.parameters == other.parameters
+                || decoded(self).is_some_and(|ours| decoded(other) == Some(ours)))
+    }
+
+    fn to_der(&self) -> Vec<u8> {
+        let parameters = self.parameters.unwrap_or_default();
+        tlv::element(tag::SEQUENCE, &[&self.oid.to_der(), parameters])
     }
 }
 
 const NULL: &[u8] = &[tag::NULL, 0];
-const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
-
-/// RSASSA-PSS-params with its defaults put in (RFC 4055 §3.1).
-#[derive(PartialEq, Eq)]
-struct PssParameters {
-    hash: Oid,
-    mask: Oid,
-    mask_hash: Oid,
-    salt: Vec<u8>,
-    trailer: Vec<u8>,
-}
-
-impl PssParameters {
-    fn decode(der: &[u8]) -> Result<Self, CmsError> {
-        const FIELD: &str = "RSASSA-PSS-params";
-        let mut fields = tlv::Reader::new(tlv::single(der, tag::SEQUENCE, FIELD)?.value, FIELD);
-        let hash = fields.optional(tag::context(0))?;
-        let mask = fields.optional(tag::context(1))?;
-        let salt = fields.optional(tag::context(2))?;
-        let trailer = fields.optional(tag::context(3))?;
-        fields.end()?;
-        let (mask, mask_hash) = match mask {
-            Some(mask) => {
-                let mask = Algorithm::decode(mask.value, "maskGenAlgorithm")?;
-                let hash = Algorithm::decode(mask.parameters.unwrap_or_default(), "hash of MGF1")?;
-                (mask.oid, hash.oid)
-            }
-            None => (default_oid(MGF1)?, default_oid(SHA_1)?),
-        };
-        Ok(Self {
-            hash: match hash {
-                Some(hash) => Algorithm::decode(hash.value, "hashAlgorithm")?.oid,
-                None => default_oid(SHA_1)?,
-            },
-            mask,
-            mask_hash,
-            salt: number_or(salt, 20)?,
-            trailer: number_or(trailer, 1)?,
-        })
-    }
-}
-
-fn number_or(field: Option<tlv::Tlv<'_>>, default: u8) -> Result<Vec<u8>, CmsError> {
-    let Some(field) = field else {
-        return Ok(vec![default]);
-    };
-    let number = tlv::single(field.value, tag::INTEGER, "RSASSA-PSS-params")?;
-    Ok(integer(&number, "RSASSA-PSS-params")?.to_vec())
-}
-
-/// The content octets of id-mgf1 and id-sha1.
-const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
-const SHA_1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
-
-fn default_oid(content: &[u8]) -> Result<Oid, CmsError> {
-    Oid::from_content(content, "RSASSA-PSS-params")
-}
 
 /// Checks that `attribute` has the algorithms of its SignerInfo (RFC 6211 §3.1).
 ///

@@ -3,8 +3,6 @@
 //! The first identifier must be the signer's certificate, by its digest and, where it says them, by
 //! issuer and serial number. A digest that we cannot compute is a failure, not a pass.
 
-use const_oid::ObjectIdentifier;
-
 use super::Attribute;
 use super::AttributeError;
 use super::Attributes;
@@ -18,6 +16,7 @@ use super::names::list;
 use super::names::unexpected;
 use super::oid::Oid;
 use super::value::Value;
+use super::value::algorithm_name;
 use super::value::describe_algorithm;
 use super::value::hex;
 use super::value::map_of_present;
@@ -26,8 +25,11 @@ use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::tlv::Tlv;
 use crate::crypto::CryptoError;
-use crate::crypto::DigestAlgorithm;
 use crate::crypto::Digests;
+use crate::crypto::identifiers;
+use crate::crypto::oids::SHA_1;
+use crate::crypto::oids::SHA_256;
+use crate::x509::name;
 
 /// SigningCertificate or SigningCertificateV2 (RFC 5035 §5.4.1, §5.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,14 +221,15 @@ pub fn check_signing_certificate(
         return Err(SigningCertificateError::Digest);
     }
     match &first.issuer_serial {
-        // One directoryName, byte for byte as in the certificate: the digest has already matched, so
-        // a signer that wrote the name in another way contradicts itself.
-        Some(named) if named.issuer != [GeneralName::Directory(issuer)] => {
-            Err(SigningCertificateError::Issuer)
-        }
+        Some(named) if !names_issuer(named, issuer) => Err(SigningCertificateError::Issuer),
         Some(named) if named.serial != serial => Err(SigningCertificateError::SerialNumber),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether it is one directoryName, and the issuer's (RFC 5035 §5.4.1.1).
+fn names_issuer(named: &IssuerSerial<'_>, issuer: &[u8]) -> bool {
+    matches!(named.issuer[..], [GeneralName::Directory(directory)] if name::same(directory, issuer))
 }
 
 fn digest_of(
@@ -234,36 +237,17 @@ fn digest_of(
     algorithm: &Oid,
     digests: &dyn Digests,
 ) -> Result<Vec<u8>, SigningCertificateError> {
-    let (_, algorithm) = HASHES
-        .iter()
-        .find(|(oid, _)| *algorithm == *oid)
-        .ok_or_else(|| SigningCertificateError::HashAlgorithm(algorithm.to_string()))?;
+    let identifier = tlv::element(tag::SEQUENCE, &[&algorithm.to_der()]);
+    let algorithm = identifiers::digest(&identifier).map_err(|_| {
+        let name = algorithm_name(algorithm).map_or_else(|| algorithm.to_string(), str::to_owned);
+        SigningCertificateError::HashAlgorithm(name)
+    })?;
     let mut digester = digests
-        .start(*algorithm)
+        .start(algorithm)
         .map_err(SigningCertificateError::Crypto)?;
     digester.update(certificate);
     Ok(digester.finish())
 }
-
-const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
-const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-
-const HASHES: &[(ObjectIdentifier, DigestAlgorithm)] = &[
-    (SHA_1, DigestAlgorithm::Sha1),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.4"),
-        DigestAlgorithm::Sha224,
-    ),
-    (SHA_256, DigestAlgorithm::Sha256),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"),
-        DigestAlgorithm::Sha384,
-    ),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"),
-        DigestAlgorithm::Sha512,
-    ),
-];
 
 /// The signing-certificate attribute does not name the certificate that verifies.
 #[derive(Debug, thiserror::Error)]
@@ -295,12 +279,15 @@ mod tests {
     use super::super::fixtures;
     use super::super::fixtures::list;
     use super::super::fixtures::mutilated;
-    use super::super::fixtures::name;
     use super::super::fixtures::parse;
     use super::super::fixtures::sequence;
     use super::super::fixtures::with_values;
     use super::super::known::SIGNING_CERTIFICATE;
+    use const_oid::ObjectIdentifier;
+
     use super::*;
+    use crate::crypto::DigestAlgorithm;
+    use crate::crypto::oids;
     use crate::crypto::provider;
 
     const CERTIFICATE: &[u8] = b"any octets: the digest is over the whole certificate";
@@ -314,14 +301,14 @@ mod tests {
 
     fn ours() -> Vec<u8> {
         let sha256 = digest(DigestAlgorithm::Sha256, CERTIFICATE);
-        build::signing_certificate_v2(&sha256, &name("CA"), SERIAL).unwrap()
+        build::signing_certificate_v2(&sha256, &fixtures::name("CA"), SERIAL).unwrap()
     }
 
     fn check(attribute: &[u8]) -> Result<(), SigningCertificateError> {
         check_signing_certificate(
             &parse(attribute),
             CERTIFICATE,
-            &name("CA"),
+            &fixtures::name("CA"),
             SERIAL,
             provider().digests,
         )
@@ -344,15 +331,15 @@ mod tests {
             check_signing_certificate(&parse(&ours()), certificate, issuer, serial, digests)
         };
         assert!(matches!(
-            other(b"another", &name("CA"), SERIAL),
+            other(b"another", &fixtures::name("CA"), SERIAL),
             Err(SigningCertificateError::Digest)
         ));
         assert!(matches!(
-            other(CERTIFICATE, &name("CB"), SERIAL),
+            other(CERTIFICATE, &fixtures::name("CB"), SERIAL),
             Err(SigningCertificateError::Issuer)
         ));
         assert!(matches!(
-            other(CERTIFICATE, &name("CA"), &[1]),
+            other(CERTIFICATE, &fixtures::name("CA"), &[1]),
             Err(SigningCertificateError::SerialNumber)
         ));
     }
@@ -366,7 +353,7 @@ mod tests {
         let all = |attributes: &[Vec<u8>]| {
             let digests = provider().digests;
             let signed = list(attributes);
-            check_signing_certificates(&signed, CERTIFICATE, &name("CA"), SERIAL, digests)
+            check_signing_certificates(&signed, CERTIFICATE, &fixtures::name("CA"), SERIAL, digests)
         };
         assert!(!all(&[]).unwrap());
         assert!(all(&[v1.clone(), ours()]).unwrap());
@@ -394,16 +381,19 @@ mod tests {
             let cert_id = sequence(&[&algorithm, &octets(hash)]);
             check(&attribute(SIGNING_CERTIFICATE_V2, &[cert_id]))
         };
-        for (oid, algorithm) in HASHES {
-            if provider().digests.start(*algorithm).is_ok() {
-                with(*oid, &digest(*algorithm, CERTIFICATE)).unwrap();
-                assert!(with(*oid, &digest(*algorithm, b"another")).is_err());
-            }
+        for (oid, algorithm) in [
+            (oids::SHA_1, DigestAlgorithm::Sha1),
+            (oids::SHA_256, DigestAlgorithm::Sha256),
+            (oids::SHA_384, DigestAlgorithm::Sha384),
+            (oids::SHA_512, DigestAlgorithm::Sha512),
+        ] {
+            with(oid, &digest(algorithm, CERTIFICATE)).unwrap();
+            assert!(with(oid, &digest(algorithm, b"another")).is_err());
         }
         let md5 = fixtures::oid("1.2.840.113549.2.5");
         assert_eq!(
             with(md5, &[0; 16]).unwrap_err().to_string(),
-            "hashAlgorithm 1.2.840.113549.2.5 is not supported"
+            "hashAlgorithm md5 is not supported"
         );
         // An empty or shortened hash matches nothing.
         assert!(with(SHA_256, &[]).is_err());
@@ -414,7 +404,7 @@ mod tests {
     #[test]
     fn the_issuer_is_one_directory_name() {
         let hash = octets(&digest(DigestAlgorithm::Sha256, CERTIFICATE));
-        let directory = tlv::element(tag::context(4), &[&name("CA")]);
+        let directory = tlv::element(tag::context(4), &[&fixtures::name("CA")]);
         let mail = tlv::element(0x81, &[b"ca@a.example"]);
         let with = |names: &[u8]| {
             let issuer_serial =
@@ -483,7 +473,7 @@ mod tests {
             let verdict = check_signing_certificate(
                 &attribute,
                 b"another",
-                &name("CA"),
+                &fixtures::name("CA"),
                 SERIAL,
                 provider().digests,
             );
