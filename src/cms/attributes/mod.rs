@@ -191,7 +191,7 @@ impl Attributes {
     }
 
     /// All of them, in the order of the message.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Attribute> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Attribute> + ExactSizeIterator {
         self.0.iter()
     }
 
