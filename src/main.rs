@@ -1,3 +1,7 @@
 //! The `domsec` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    domsec::cli::run(std::env::args_os())
+}

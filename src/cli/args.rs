@@ -1,0 +1,213 @@
+//! The arguments of the command line, as CONTRACT has them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::crypto::ContentEncryption;
+use crate::notation::SignatureType;
+use crate::x509::RevocationPolicy;
+use crate::x509::Time;
+
+/// A domain security gateway: S/MIME signatures and encryption for a whole mail domain.
+#[derive(Debug, Parser)]
+#[command(name = "domsec", version, about, subcommand_required = true)]
+pub(super) struct Arguments {
+    /// When to colour what is printed for people. NO_COLOR in the environment means never.
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub(super) color: Colour,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// Always.
+    Always,
+    /// On a terminal.
+    Auto,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what a message is made of, layer by layer
+    #[command(after_help = "Example: domsec inspect --key bob.key --cert bob.pem message.eml")]
+    Inspect(Inspect),
+    /// Say whether a message is signed, by whom, and whether that is so
+    #[command(after_help = "Example: domsec verify --anchor ca.pem message.eml")]
+    Verify(Verify),
+    /// Sign a message
+    #[command(
+        after_help = "Example: domsec sign --key a.key --cert a.pem --type domain -o out.eml in.eml"
+    )]
+    Sign(Sign),
+    /// Encrypt a message
+    #[command(after_help = "Example: domsec encrypt --to bob.pem -o out.eml in.eml")]
+    Encrypt(Encrypt),
+    /// Decrypt a message: remove its layers down to the outermost one that opens
+    #[command(after_help = "Example: domsec decrypt --p12 bob.p12 --password-file pw in.eml")]
+    Decrypt(Decrypt),
+}
+
+/// Our private keys with their certificates.
+#[derive(Debug, Args)]
+pub(super) struct Keys {
+    /// Private key, PEM or DER; the first belongs to the first --cert, and so on
+    #[arg(long = "key", value_name = "FILE")]
+    pub(super) keys: Vec<PathBuf>,
+    /// Certificate of a key, PEM or DER
+    #[arg(long = "cert", value_name = "FILE")]
+    pub(super) certs: Vec<PathBuf>,
+    /// Key and certificate in one PKCS#12 file
+    #[arg(long, value_name = "FILE")]
+    pub(super) p12: Vec<PathBuf>,
+    /// File whose first line is the password of the PKCS#12 or encrypted key files
+    #[arg(long, value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+}
+
+/// What is trusted, and how far.
+#[derive(Debug, Args)]
+pub(super) struct Trust {
+    /// Certificates that paths may end in, PEM or DER
+    #[arg(long = "anchor", value_name = "FILE")]
+    pub(super) anchors: Vec<PathBuf>,
+    /// Certificates that paths may lead through
+    #[arg(long = "intermediate", value_name = "FILE")]
+    pub(super) intermediates: Vec<PathBuf>,
+    /// Certificate revocation lists, PEM or DER
+    #[arg(long = "crl", value_name = "FILE")]
+    pub(super) crls: Vec<PathBuf>,
+    /// Judge as of this time instead of now
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) at: Option<Time>,
+    /// What the signer's certificate must be for
+    #[arg(long, value_enum, default_value_t = Purpose::Smime)]
+    pub(super) purpose: Purpose,
+    /// The originator, instead of the From field
+    #[arg(long = "from", value_name = "ADDRESS")]
+    pub(super) from: Option<String>,
+    /// How revocation counts: require an answer, prefer one, or do not ask
+    #[arg(long, value_name = "require|prefer|off", default_value = "prefer", value_parser = revocation)]
+    pub(super) revocation: RevocationPolicy,
+}
+
+/// What a certificate must be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Purpose {
+    /// Anything.
+    Any,
+    /// Mail (RFC 8550 §4.4).
+    Smime,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Inspect {
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    pub(super) trust: Trust,
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sign {
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    /// Further certificates to send along
+    #[arg(long = "chain", value_name = "FILE")]
+    pub(super) chain: Vec<PathBuf>,
+    /// Write a SignatureType; may be given several times
+    #[arg(long = "type", value_name = "originator|domain|review|attributes|delegated", value_parser = signature_type)]
+    pub(super) types: Vec<SignatureType>,
+    /// Leave the content readable beside the signature (multipart/signed)
+    #[arg(long)]
+    pub(super) detached: bool,
+    /// Write here instead of to standard output
+    #[arg(short = 'o', value_name = "OUT")]
+    pub(super) output: Option<PathBuf>,
+    /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Encrypt {
+    /// Certificates of those who shall read it, PEM or DER
+    #[arg(long = "to", value_name = "CERT", required = true, num_args = 1..)]
+    pub(super) to: Vec<PathBuf>,
+    /// Content encryption
+    #[arg(long, value_name = "CIPHER", default_value = "aes-256-cbc", value_parser = cipher)]
+    pub(super) cipher: ContentEncryption,
+    /// How the content-encryption key is encrypted to RSA keys
+    #[arg(long, value_enum, default_value_t = KeyEncryption::RsaPkcs1)]
+    pub(super) key_encryption: KeyEncryption,
+    /// Write here instead of to standard output
+    #[arg(short = 'o', value_name = "OUT")]
+    pub(super) output: Option<PathBuf>,
+    /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
+    pub(super) file: PathBuf,
+}
+
+/// How a content-encryption key is encrypted to an RSA key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KeyEncryption {
+    /// RSAES-OAEP with SHA-256.
+    RsaOaep,
+    /// RSAES-PKCS1-v1_5.
+    RsaPkcs1,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Decrypt {
+    #[command(flatten)]
+    pub(super) keys: Keys,
+    /// Write here instead of to standard output
+    #[arg(short = 'o', value_name = "OUT")]
+    pub(super) output: Option<PathBuf>,
+    /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
+    pub(super) file: PathBuf,
+}
+
+fn signature_type(text: &str) -> Result<SignatureType, String> {
+    text.parse().map_err(|error: crate::notation::UnknownSignatureType| error.to_string())
+}
+
+/// What we write: 3DES is read and never written.
+fn cipher(text: &str) -> Result<ContentEncryption, String> {
+    let cipher: ContentEncryption =
+        text.parse().map_err(|error: crate::crypto::algorithms::UnknownCipher| error.to_string())?;
+    if cipher.is_weak() {
+        return Err(format!("{cipher} is weak: it is decrypted and never written"));
+    }
+    Ok(cipher)
+}
+
+fn revocation(text: &str) -> Result<RevocationPolicy, String> {
+    match text {
+        "require" => Ok(RevocationPolicy::Require),
+        "prefer" => Ok(RevocationPolicy::Prefer),
+        "off" => Ok(RevocationPolicy::Off),
+        other => Err(format!("{other:?} is not one of require, prefer, off")),
+    }
+}

@@ -1,0 +1,53 @@
+//! The command line: arguments in, exit code out (CONTRACT, "Commands" and "Exit codes").
+//!
+//! The only place so far that asks the clock or opens a file.
+
+mod args;
+mod colour;
+mod failure;
+mod input;
+mod inspect;
+mod make;
+mod output;
+mod report;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Arguments;
+use args::Command;
+use failure::Exit;
+
+/// Runs the command that `arguments` say, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let colour = arguments.color;
+    let done = match arguments.command {
+        Command::Decrypt(arguments) => make::decrypt(&arguments),
+        Command::Encrypt(arguments) => make::encrypt(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments, colour),
+        Command::Sign(arguments) => make::sign(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments, colour),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("domsec: {failure}");
+            failure.exit().into()
+        }
+    }
+}
+
+/// Help and version are no errors; all else that clap refuses is a matter of usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Where not even that can be printed, the exit code still speaks.
+    let _printed = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Yes.into() }
+}
+

@@ -1,0 +1,57 @@
+//! What goes out: reports to standard output, messages to a file or there.
+
+use std::fs;
+use std::fs::File;
+use std::io;
+use std::io::BufWriter;
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::failure::Failure;
+
+/// A report as one JSON object with a line end.
+pub(super) fn json(report: &impl Serialize) -> Result<String, Failure> {
+    let mut text = serde_json::to_string_pretty(report).map_err(|error| Failure::software(&error))?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Prints to standard output.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let out = io::stdout();
+    let mut out = out.lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_err(|error| Failure::io(Path::new("standard output"), &error))
+}
+
+/// Writes a message to `path`, or to standard output where there is none.
+///
+/// A file appears under its name only when all of it has been written.
+pub(super) fn message(
+    path: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let Some(path) = path else {
+        let name = Path::new("standard output");
+        let mut out = BufWriter::new(io::stdout().lock());
+        write(&mut out)?;
+        return out.flush().map_err(|error| Failure::io(name, &error));
+    };
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let failed = |error: io::Error| Failure::io(path, &error);
+    let mut out = BufWriter::new(File::create(partial).map_err(failed)?);
+    let written = write(&mut out).and_then(|()| out.flush().map_err(failed));
+    drop(out);
+    match written {
+        Ok(()) => fs::rename(partial, path).map_err(failed),
+        Err(failure) => {
+            // The failure itself is what the caller must hear of.
+            let _removed = fs::remove_file(partial);
+            Err(failure)
+        }
+    }
+}

@@ -1,0 +1,772 @@
+//! BER at the entrance (X.690 §8): elements of a view, and small parts turned into DER.
+//!
+//! Iterative and bounded. The content of a message is never copied here: a constructed OCTET STRING
+//! becomes a [`View`] of its pieces. Tag numbers above 30 are refused, since CMS has none.
+
+use std::ops::Range;
+
+use crate::cms::error::CmsError;
+use crate::cms::tlv::write_header;
+use crate::limits::LimitError;
+use crate::limits::Limits;
+use crate::octets::Octets;
+use crate::octets::View;
+
+/// Identifier octets, as CMS uses them.
+pub mod tag {
+    /// BOOLEAN.
+    pub const BOOLEAN: u8 = 0x01;
+    /// INTEGER.
+    pub const INTEGER: u8 = 0x02;
+    /// BIT STRING.
+    pub const BIT_STRING: u8 = 0x03;
+    /// OCTET STRING.
+    pub const OCTET_STRING: u8 = 0x04;
+    /// NULL.
+    pub const NULL: u8 = 0x05;
+    /// OBJECT IDENTIFIER.
+    pub const OBJECT_IDENTIFIER: u8 = 0x06;
+    /// SEQUENCE, SEQUENCE OF.
+    pub const SEQUENCE: u8 = 0x30;
+    /// SET, SET OF.
+    pub const SET: u8 = 0x31;
+    /// The bit that says "constructed".
+    pub const CONSTRUCTED: u8 = 0x20;
+
+    /// The context-specific constructed tag `number`, below 31.
+    #[must_use]
+    pub const fn context(number: u8) -> u8 {
+        0xa0 | number
+    }
+
+    /// The context-specific primitive tag `number`, below 31.
+    #[must_use]
+    pub const fn context_primitive(number: u8) -> u8 {
+        0x80 | number
+    }
+}
+
+/// One element, up to where its content begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Element {
+    /// Identifier octet.
+    pub tag: u8,
+    /// Where the identifier octet lies in the view.
+    pub start: u64,
+    /// Where the content begins.
+    pub content: u64,
+    /// Where the content ends, where that is said (definite form).
+    pub end: Option<u64>,
+}
+
+impl Element {
+    /// Whether it holds elements.
+    #[must_use]
+    pub fn is_constructed(&self) -> bool {
+        self.tag & tag::CONSTRUCTED != 0
+    }
+
+    fn malformed(&self, field: &'static str, reason: &'static str) -> CmsError {
+        CmsError::Malformed {
+            field,
+            offset: self.start,
+            reason,
+        }
+    }
+}
+
+/// Walks the elements of one level; [`Cursor::enter`] goes down, [`Cursor::leave`] comes up again.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    view: &'a View,
+    limits: &'a Limits,
+    at: u64,
+    /// The end that is said; without one an end-of-contents marker ends the level.
+    end: Option<u64>,
+    /// What may not be passed in any case.
+    bound: u64,
+    depth: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the beginning of `view`.
+    #[must_use]
+    pub fn new(view: &'a View, limits: &'a Limits) -> Self {
+        let len = view.len();
+        Self {
+            view,
+            limits,
+            at: 0,
+            end: Some(len),
+            bound: len,
+            depth: 0,
+        }
+    }
+
+    /// The element that comes next, without going past it. `None` at the end of the level.
+    pub fn peek(&self, field: &'static str) -> Result<Option<Element>, CmsError> {
+        if self.end.is_some_and(|end| self.at >= end) {
+            return Ok(None);
+        }
+        let element = header(self.view, self.at, self.bound, field)?;
+        if self.end.is_none() && element.tag == 0 && element.end == Some(element.content) {
+            return Ok(None);
+        }
+        Ok(Some(element))
+    }
+
+    /// The element that comes next, when its tag is `tag`.
+    pub fn peek_tag(&self, tag: u8, field: &'static str) -> Result<Option<Element>, CmsError> {
+        Ok(self.peek(field)?.filter(|element| element.tag == tag))
+    }
+
+    /// The element that comes next, which must be there and have the tag `tag`.
+    pub fn expect(&self, tag: u8, field: &'static str) -> Result<Element, CmsError> {
+        self.peek_tag(tag, field)?.ok_or(CmsError::Malformed {
+            field,
+            offset: self.at,
+            reason: "another element stands in its place, or none",
+        })
+    }
+
+    /// Goes down into `element`, which was peeked here.
+    pub fn enter(&self, element: &Element, field: &'static str) -> Result<Self, CmsError> {
+        if !element.is_constructed() {
+            return Err(element.malformed(field, "it is primitive, but should hold elements"));
+        }
+        LimitError::check("depth of ASN.1", self.depth + 1, self.limits.asn1_depth)?;
+        Ok(Self {
+            view: self.view,
+            limits: self.limits,
+            at: element.content,
+            end: element.end,
+            bound: element.end.unwrap_or(self.bound),
+            depth: self.depth + 1,
+        })
+    }
+
+    /// Comes up from `inner`, which must have been read to its end.
+    pub fn leave(&mut self, inner: &Self, field: &'static str) -> Result<(), CmsError> {
+        if let Some(element) = inner.peek(field)? {
+            return Err(element.malformed(field, "an element follows its last field"));
+        }
+        self.at = inner.end.unwrap_or(inner.at + END_OF_CONTENTS);
+        Ok(())
+    }
+
+    /// Goes past `element`, which was peeked here; returns the range of all its octets.
+    pub fn skip(&mut self, element: &Element, field: &'static str) -> Result<Range<u64>, CmsError> {
+        self.at = self.end_of(element, field)?;
+        Ok(element.start..self.at)
+    }
+
+    /// The DER of `element`, which was peeked here; goes past it.
+    ///
+    /// It may have at most `limit` octets. `strings` says which context-specific tags are strings.
+    pub fn take_der(
+        &mut self,
+        element: &Element,
+        strings: Strings,
+        field: &'static str,
+    ) -> Result<Vec<u8>, CmsError> {
+        let range = self.skip(element, field)?;
+        let octets = self.read(range, field)?;
+        to_der(octets, strings, self.limits, field)
+    }
+
+    /// The octets of a small element; goes past it. Definite lengths stay as they came.
+    pub fn take_raw(
+        &mut self,
+        element: &Element,
+        field: &'static str,
+    ) -> Result<Vec<u8>, CmsError> {
+        let range = self.skip(element, field)?;
+        let octets = self.read(range, field)?;
+        if has_indefinite(&octets, self.limits, field)? {
+            return to_der(octets, Strings::Universal, self.limits, field);
+        }
+        Ok(octets)
+    }
+
+    /// The content of a string, primitive or constructed, as a view; goes past it.
+    ///
+    /// `element` may have any tag: what is inside a constructed one must be OCTET STRINGs
+    /// (X.690 §8.7.3), down to `limits.asn1_depth`, in at most `limits.segments` pieces.
+    pub fn take_string(
+        &mut self,
+        element: &Element,
+        field: &'static str,
+    ) -> Result<View, CmsError> {
+        if !element.is_constructed() {
+            let Some(end) = element.end else {
+                return Err(element.malformed(field, "it is primitive without a length"));
+            };
+            self.at = end;
+            return Ok(self.view.slice(element.content..end));
+        }
+        let mut pieces: Vec<Range<u64>> = Vec::new();
+        // What bounds each level: its end where it is said.
+        let mut levels: Vec<(Option<u64>, u64)> =
+            vec![(element.end, element.end.unwrap_or(self.bound))];
+        let mut at = element.content;
+        while let Some((end, bound)) = levels.last().copied() {
+            if end == Some(at) {
+                levels.pop();
+                continue;
+            }
+            let inner = header(self.view, at, bound, field)?;
+            if end.is_none() && inner.tag == 0 && inner.end == Some(inner.content) {
+                at = inner.content;
+                levels.pop();
+                continue;
+            }
+            match (inner.tag, inner.end) {
+                (tag::OCTET_STRING, Some(inner_end)) => {
+                    push_piece(&mut pieces, inner.content..inner_end);
+                    LimitError::check(
+                        "number of pieces of a string",
+                        pieces.len(),
+                        self.limits.segments,
+                    )?;
+                    at = inner_end;
+                }
+                (CONSTRUCTED_OCTET_STRING, inner_end) => {
+                    levels.push((inner_end, inner_end.unwrap_or(bound)));
+                    let depth = self.depth + levels.len();
+                    LimitError::check("depth of ASN.1", depth, self.limits.asn1_depth)?;
+                    at = inner.content;
+                }
+                _ => return Err(inner.malformed(field, "a piece of it is not an OCTET STRING")),
+            }
+        }
+        self.at = at;
+        Ok(self.view.join(pieces))
+    }
+
+    /// The content octets of an element whose length is said, whatever they are; goes past it.
+    pub fn take_content(
+        &mut self,
+        element: &Element,
+        field: &'static str,
+    ) -> Result<View, CmsError> {
+        let range = self.skip(element, field)?;
+        Ok(self.view.slice(element.content..range.end))
+    }
+
+    /// Where the cursor stands.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.at
+    }
+
+    fn read(&self, range: Range<u64>, field: &'static str) -> Result<Vec<u8>, CmsError> {
+        let limit = self.limits.structure_octets;
+        let asked = range.end - range.start;
+        self.view.slice(range).to_vec(limit)?.ok_or_else(|| {
+            let allowed = u64::try_from(limit).unwrap_or(u64::MAX);
+            LimitError {
+                what: field,
+                asked,
+                allowed,
+            }
+            .into()
+        })
+    }
+
+    fn end_of(&self, element: &Element, field: &'static str) -> Result<u64, CmsError> {
+        if let Some(end) = element.end {
+            return Ok(end);
+        }
+        let mut open = 1_usize;
+        let mut at = element.content;
+        while open > 0 {
+            let inner = header(self.view, at, self.bound, field)?;
+            at = match inner.end {
+                Some(end) => {
+                    if inner.tag == 0 {
+                        open -= 1;
+                    }
+                    end
+                }
+                None => {
+                    open += 1;
+                    LimitError::check("depth of ASN.1", self.depth + open, self.limits.asn1_depth)?;
+                    inner.content
+                }
+            };
+        }
+        Ok(at)
+    }
+}
+
+/// Which context-specific constructed tags of a structure are strings in pieces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strings {
+    /// None: only universal strings are joined.
+    Universal,
+    /// Tag [0] holding OCTET STRINGs, directly in the outermost SEQUENCE: the subjectKeyIdentifier
+    /// of a SignerInfo or a KeyTransRecipientInfo (RFC 5652 §5.3, §6.2.1).
+    KeyIdentifiers,
+}
+
+const END_OF_CONTENTS: u64 = 2;
+const CONSTRUCTED_OCTET_STRING: u8 = tag::OCTET_STRING | tag::CONSTRUCTED;
+/// Identifier, length of length and eight octets of length.
+const LONGEST_HEADER: usize = 10;
+
+/// Turns the BER of one small element into DER: definite, minimal lengths, strings in one piece.
+///
+/// The values of primitive elements stay as they are; SET OF is not sorted here, since what must be
+/// sorted for a signature is sorted where it is digested (RFC 5652 §5.4).
+pub fn to_der(
+    octets: Vec<u8>,
+    strings: Strings,
+    limits: &Limits,
+    field: &'static str,
+) -> Result<Vec<u8>, CmsError> {
+    let nodes = nodes_of(&octets, strings, limits, field)?;
+    let mut der = Vec::with_capacity(octets.len());
+    for node in &nodes {
+        match node.role {
+            Role::Constructed | Role::String => write_header(&mut der, node.tag, node.length),
+            Role::Primitive => {
+                write_header(&mut der, node.tag, node.length);
+                der.extend_from_slice(octets.get(node.content.clone()).unwrap_or_default());
+            }
+            Role::Piece => {
+                der.extend_from_slice(octets.get(node.content.clone()).unwrap_or_default())
+            }
+            Role::InnerString => {}
+        }
+    }
+    Ok(der)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Holds elements.
+    Constructed,
+    /// A constructed string inside a constructed string: leaves no header.
+    InnerString,
+    /// A piece of a string: leaves its octets alone.
+    Piece,
+    /// Holds octets.
+    Primitive,
+    /// A string in pieces, written in one.
+    String,
+}
+
+#[derive(Debug)]
+struct Node {
+    tag: u8,
+    role: Role,
+    content: Range<usize>,
+    /// Octets of DER content; for constructed ones, summed up when they are closed.
+    length: usize,
+}
+
+/// One element that is not yet closed.
+struct Open {
+    node: usize,
+    end: Option<usize>,
+}
+
+fn nodes_of(
+    octets: &[u8],
+    strings: Strings,
+    limits: &Limits,
+    field: &'static str,
+) -> Result<Vec<Node>, CmsError> {
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut open: Vec<Open> = Vec::new();
+    let mut at = 0;
+    loop {
+        while let Some(top) = open.last() {
+            let closed = match top.end {
+                Some(end) => at == end,
+                None => octets.get(at..at + 2) == Some(&[0, 0]),
+            };
+            if !closed {
+                break;
+            }
+            if top.end.is_none() {
+                at += 2;
+            }
+            close(&mut nodes, &mut open);
+        }
+        if open.is_empty() && !nodes.is_empty() {
+            break;
+        }
+        let bound = open
+            .iter()
+            .rev()
+            .find_map(|level| level.end)
+            .unwrap_or(octets.len());
+        let (tag, content, end) = slice_header(octets, at, bound, field)?;
+        let in_string = open
+            .last()
+            .and_then(|level| nodes.get(level.node))
+            .map(|node| node.role);
+        let in_string = matches!(in_string, Some(Role::String | Role::InnerString));
+        if tag & tag::CONSTRUCTED == 0 {
+            let Some(end) = end else {
+                return Err(CmsError::field(field, "a primitive has no length"));
+            };
+            if in_string && tag != tag::OCTET_STRING {
+                return Err(CmsError::field(
+                    field,
+                    "a piece of a string is not an OCTET STRING",
+                ));
+            }
+            let role = if in_string {
+                Role::Piece
+            } else {
+                Role::Primitive
+            };
+            nodes.push(Node {
+                tag,
+                role,
+                content: content..end,
+                length: end - content,
+            });
+            add_length(&mut nodes, &open);
+            at = end;
+        } else {
+            // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
+            // STRING is something else, such as a RecipientKeyIdentifier.
+            let is_field = open.len() == 1 && octets.first() == Some(&tag::SEQUENCE);
+            let strings = if is_field {
+                strings
+            } else {
+                Strings::Universal
+            };
+            let (tag, role) = role_of(octets, tag, content, in_string, strings);
+            nodes.push(Node {
+                tag,
+                role,
+                content: content..content,
+                length: 0,
+            });
+            open.push(Open {
+                node: nodes.len() - 1,
+                end,
+            });
+            LimitError::check("depth of ASN.1", open.len(), limits.asn1_depth)?;
+            at = content;
+        }
+    }
+    if at != octets.len() {
+        return Err(CmsError::field(field, "octets follow it"));
+    }
+    Ok(nodes)
+}
+
+/// What a constructed element becomes: tag and role.
+fn role_of(
+    octets: &[u8],
+    tag: u8,
+    content: usize,
+    in_string: bool,
+    strings: Strings,
+) -> (u8, Role) {
+    if in_string {
+        return (tag, Role::InnerString);
+    }
+    // Universal strings: OCTET STRING, and UTF8String to BMPString. A BIT STRING in pieces is left
+    // alone: each piece counts its unused bits, and nobody writes it.
+    let universal = matches!(tag, 0x24 | 0x2c | 0x32..=0x3e);
+    let identifier = strings == Strings::KeyIdentifiers
+        && tag == tag::context(0)
+        && octets
+            .get(content)
+            .is_some_and(|first| first & !tag::CONSTRUCTED == tag::OCTET_STRING);
+    if universal || identifier {
+        (tag & !tag::CONSTRUCTED, Role::String)
+    } else {
+        (tag, Role::Constructed)
+    }
+}
+
+/// Closes the innermost open element: its length is known, and counts for the one that holds it.
+fn close(nodes: &mut [Node], open: &mut Vec<Open>) {
+    let Some(closed) = open.pop() else { return };
+    let Some(node) = nodes.get(closed.node) else {
+        return;
+    };
+    let octets = encoded_length(node);
+    if let Some(parent) = open.last().and_then(|level| nodes.get_mut(level.node)) {
+        parent.length += octets;
+    }
+}
+
+fn add_length(nodes: &mut [Node], open: &[Open]) {
+    let Some(octets) = nodes.last().map(encoded_length) else {
+        return;
+    };
+    if let Some(parent) = open.last().and_then(|level| nodes.get_mut(level.node)) {
+        parent.length += octets;
+    }
+}
+
+fn encoded_length(node: &Node) -> usize {
+    match node.role {
+        Role::InnerString | Role::Piece => node.length,
+        Role::Constructed | Role::Primitive | Role::String => {
+            node.length + crate::cms::tlv::header_length(node.length)
+        }
+    }
+}
+
+/// Whether any element of `octets` has an indefinite length.
+fn has_indefinite(octets: &[u8], limits: &Limits, field: &'static str) -> Result<bool, CmsError> {
+    let mut ends: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while at < octets.len() {
+        while ends.last() == Some(&at) {
+            ends.pop();
+        }
+        let bound = ends.last().copied().unwrap_or(octets.len());
+        // What does not parse as BER (a certificate may hold anything) is left to its own reader.
+        let Ok((tag, content, end)) = slice_header(octets, at, bound, field) else {
+            return Ok(false);
+        };
+        let Some(end) = end else { return Ok(true) };
+        if tag & tag::CONSTRUCTED == 0 {
+            at = end;
+        } else {
+            ends.push(end);
+            LimitError::check("depth of ASN.1", ends.len(), limits.asn1_depth)?;
+            at = content;
+        }
+    }
+    Ok(false)
+}
+
+fn header(view: &View, at: u64, bound: u64, field: &'static str) -> Result<Element, CmsError> {
+    let mut buffer = [0; LONGEST_HEADER];
+    let there = usize::try_from(bound.saturating_sub(at))
+        .unwrap_or(LONGEST_HEADER)
+        .min(LONGEST_HEADER);
+    let octets = buffer.get_mut(..there).unwrap_or_default();
+    view.read_at(at, octets)?;
+    let malformed = |reason| CmsError::Malformed {
+        field,
+        offset: at,
+        reason,
+    };
+    let (tag, size, length) = parse_header(octets).map_err(malformed)?;
+    let content = at + size;
+    let end = match length {
+        None => None,
+        Some(length) => {
+            let end = content.checked_add(length).filter(|end| *end <= bound);
+            Some(end.ok_or_else(|| malformed("its length reaches past the end of what holds it"))?)
+        }
+    };
+    Ok(Element {
+        tag,
+        start: at,
+        content,
+        end,
+    })
+}
+
+/// As [`header`], over a slice: tag, start of the content, its end where it is said.
+fn slice_header(
+    octets: &[u8],
+    at: usize,
+    bound: usize,
+    field: &'static str,
+) -> Result<(u8, usize, Option<usize>), CmsError> {
+    let rest = octets.get(at..bound).unwrap_or_default();
+    let (tag, size, length) =
+        parse_header(rest).map_err(|reason| CmsError::field(field, reason))?;
+    let content = at + usize::try_from(size).unwrap_or(LONGEST_HEADER);
+    let end = match length {
+        None => None,
+        Some(length) => {
+            let length = usize::try_from(length).ok();
+            let end = length
+                .and_then(|length| content.checked_add(length))
+                .filter(|end| *end <= bound);
+            Some(end.ok_or_else(|| {
+                CmsError::field(field, "a length reaches past the end of what holds it")
+            })?)
+        }
+    };
+    Ok((tag, content, end))
+}
+
+/// Tag, octets of header, and length where it is definite (X.690 §8.1.2, §8.1.3).
+fn parse_header(octets: &[u8]) -> Result<(u8, u64, Option<u64>), &'static str> {
+    let [tag, first, rest @ ..] = octets else {
+        return Err("it ends within a header");
+    };
+    if tag & 0x1f == 0x1f {
+        return Err("its tag number is above 30");
+    }
+    match first {
+        0x80 if tag & tag::CONSTRUCTED == 0 => Err("it is primitive without a length"),
+        0x80 => Ok((*tag, 2, None)),
+        0xff => Err("its length is of a reserved form"),
+        0x81..=0xfe => {
+            let count = usize::from(first & 0x7f);
+            if count > 8 {
+                return Err("its length is longer than eight octets");
+            }
+            let digits = rest.get(..count).ok_or("it ends within a header")?;
+            let length = digits
+                .iter()
+                .fold(0_u64, |sum, digit| (sum << 8) | u64::from(*digit));
+            let size = 2 + u64::try_from(count).unwrap_or(8);
+            Ok((*tag, size, Some(length)))
+        }
+        _ => Ok((*tag, 2, Some(u64::from(*first)))),
+    }
+}
+
+fn push_piece(pieces: &mut Vec<Range<u64>>, piece: Range<u64>) {
+    if piece.start < piece.end {
+        pieces.push(piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        digits
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    fn der(ber: &str, strings: Strings) -> Result<Vec<u8>, CmsError> {
+        to_der(hex(ber), strings, &Limits::default(), "test")
+    }
+
+    #[test]
+    fn small_parts_become_der() {
+        for (ber, want) in [
+            ("30 80 02 01 05 00 00", "30 03 02 01 05"),
+            ("30 82 00 03 02 01 05", "30 03 02 01 05"),
+            (
+                "24 80 04 01 aa 24 80 04 01 bb 00 00 04 00 00 00",
+                "04 02 aa bb",
+            ),
+            ("30 07 24 05 04 01 aa 04 00", "30 03 04 01 aa"),
+            (
+                "30 80 30 80 05 00 00 00 31 80 00 00 00 00",
+                "30 06 30 02 05 00 31 00",
+            ),
+            ("05 00", "05 00"),
+        ] {
+            assert_eq!(der(ber, Strings::Universal).unwrap(), hex(want), "{ber}");
+        }
+    }
+
+    #[test]
+    fn a_key_identifier_in_pieces_is_joined_and_a_set_is_not() {
+        let pieces = "30 08 a0 06 04 01 aa 04 01 bb";
+        assert_eq!(
+            der(pieces, Strings::KeyIdentifiers).unwrap(),
+            hex("30 04 80 02 aa bb")
+        );
+        assert_eq!(der(pieces, Strings::Universal).unwrap(), hex(pieces));
+        let deeper = "30 08 30 06 a0 04 04 02 aa bb";
+        assert_eq!(der(deeper, Strings::KeyIdentifiers).unwrap(), hex(deeper));
+        let attributes = "30 06 a0 04 30 02 05 00";
+        assert_eq!(
+            der(attributes, Strings::KeyIdentifiers).unwrap(),
+            hex(attributes)
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_or_too_long_is_refused() {
+        for bad in [
+            "30",
+            "30 05 02 01",
+            "30 80 02 01 05",
+            "04 80 00 00",
+            "1f 81 01 00",
+            "30 ff 00",
+            "30 89 01 01 01 01 01 01 01 01 01",
+            "30 00 00",
+            "24 03 02 01 05",
+        ] {
+            assert!(der(bad, Strings::Universal).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep: Vec<u8> = std::iter::repeat_n([0x30, 0x80], 100).flatten().collect();
+        let error =
+            to_der(deep.clone(), Strings::Universal, &Limits::default(), "test").unwrap_err();
+        assert!(matches!(error, CmsError::Limit(_)), "{error}");
+        let view = View::owned(deep);
+        let limits = Limits::default();
+        let mut cursor = Cursor::new(&view, &limits);
+        let element = cursor.expect(tag::SEQUENCE, "test").unwrap();
+        assert!(matches!(
+            cursor.skip(&element, "test"),
+            Err(CmsError::Limit(_))
+        ));
+    }
+
+    #[test]
+    fn the_content_of_a_string_in_pieces_is_one_view() {
+        let view = View::owned(hex(
+            "30 80 24 80 04 02 61 62 24 03 04 01 63 24 80 04 01 64 00 00 00 00 02 01 07 00 00",
+        ));
+        let limits = Limits::default();
+        let mut top = Cursor::new(&view, &limits);
+        let element = top.expect(tag::SEQUENCE, "outer").unwrap();
+        let mut inner = top.enter(&element, "outer").unwrap();
+        let string = inner.peek("string").unwrap().unwrap();
+        let content = inner.take_string(&string, "string").unwrap();
+        assert_eq!(content.to_vec(9).unwrap().unwrap(), b"abcd");
+        let number = inner.expect(tag::INTEGER, "number").unwrap();
+        assert_eq!(
+            inner
+                .take_der(&number, Strings::Universal, "number")
+                .unwrap(),
+            [2, 1, 7]
+        );
+        top.leave(&inner, "outer").unwrap();
+        assert!(top.peek("end").unwrap().is_none());
+    }
+
+    #[test]
+    fn more_pieces_than_allowed_are_refused() {
+        let mut ber = vec![0x24, 0x80];
+        for _ in 0..5 {
+            ber.extend([4, 1, 0]);
+        }
+        ber.extend([0, 0]);
+        let view = View::owned(ber);
+        let limits = Limits {
+            segments: 4,
+            ..Limits::default()
+        };
+        let mut cursor = Cursor::new(&view, &limits);
+        let element = cursor.peek("string").unwrap().unwrap();
+        assert!(matches!(
+            cursor.take_string(&element, "string"),
+            Err(CmsError::Limit(_))
+        ));
+    }
+
+    #[test]
+    fn definite_lengths_stay_raw() {
+        let long_form = hex("30 81 03 02 01 05");
+        let view = View::owned(long_form.clone());
+        let limits = Limits::default();
+        let mut cursor = Cursor::new(&view, &limits);
+        let element = cursor.expect(tag::SEQUENCE, "certificate").unwrap();
+        assert_eq!(cursor.take_raw(&element, "certificate").unwrap(), long_form);
+    }
+}

@@ -1,0 +1,310 @@
+//! Judges what was opened: each signature, each path, and what they say together.
+//!
+//! Finds certificates by their identifiers, never by position; time, anchors and further
+//! certificates are arguments. The rules themselves stand in [`crate::domsec::verdict`].
+
+use crate::address::Mailbox;
+use crate::cms::signed_data::SignerInfo;
+use crate::cms::verify;
+use crate::cms::verify::ContentDigests;
+use crate::cms::verify::SignedContent;
+use crate::cms::verify::SignerVerified;
+use crate::crypto::Provider;
+use crate::domsec::naming::Names;
+use crate::domsec::verdict;
+use crate::domsec::verdict::Facts;
+use crate::domsec::verdict::From;
+use crate::domsec::verdict::LayerFacts;
+use crate::domsec::verdict::PathFacts;
+use crate::domsec::verdict::SignerFacts;
+use crate::domsec::verdict::Verdict;
+use crate::gateway::open::Kind;
+use crate::gateway::open::Node;
+use crate::gateway::open::OpenError;
+use crate::gateway::open::Opened;
+use crate::gateway::open::SignedNode;
+use crate::gateway::shown;
+use crate::limits::Budget;
+use crate::limits::Limits;
+use crate::x509::Certificate;
+use crate::x509::Crl;
+use crate::x509::PathOutcome;
+use crate::x509::PathRequest;
+use crate::x509::PathValidation;
+use crate::x509::PathVerdict;
+use crate::x509::Purpose;
+use crate::x509::RevocationPolicy;
+use crate::x509::Time;
+
+/// What judging needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Judge<'a> {
+    /// Validates paths, and knows the anchors.
+    pub paths: &'a dyn PathValidation,
+    /// Cryptography.
+    pub provider: &'a Provider,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Certificates that may help to build paths or be a signer's own.
+    pub certificates: &'a [Certificate],
+    /// CRLs beside those in the message.
+    pub crls: &'a [Crl],
+    /// The time for which to judge.
+    pub at: Time,
+    /// What certificates must be for.
+    pub purpose: Purpose,
+    /// How revocation counts.
+    pub revocation: RevocationPolicy,
+    /// Who the message is from, instead of its From.
+    pub from: Option<&'a Mailbox>,
+}
+
+/// All that was found out about a message.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// The signed layers around the content, outermost first, as [`Verdict::signers`] counts them.
+    pub layers: Vec<JudgedLayer<'a>>,
+    /// Signed layers in parts of the content.
+    pub parts: Vec<JudgedLayer<'a>>,
+}
+
+/// One signed layer.
+#[derive(Debug)]
+pub struct JudgedLayer<'a> {
+    /// Which layer of the notation it is; 0 is the outermost.
+    pub layer: usize,
+    /// The layer itself.
+    pub node: &'a SignedNode,
+    /// Its signers, in message order.
+    pub signers: Vec<JudgedSigner<'a>>,
+}
+
+/// One signer.
+#[derive(Debug)]
+pub struct JudgedSigner<'a> {
+    /// The structure.
+    pub info: &'a SignerInfo,
+    /// The signer's certificate, if it was at hand.
+    pub certificate: Option<Certificate>,
+    /// The proof, or why there is none.
+    pub signature: Result<SignerVerified, String>,
+    /// What is known of the path.
+    pub path: PathFacts,
+}
+
+impl Judge<'_> {
+    /// Judges `opened`. Each verification is taken from `budget`.
+    #[must_use]
+    pub fn judge<'o>(&self, opened: &'o Opened, budget: &mut Budget) -> Judgement<'o> {
+        let mut facts = Facts {
+            from: self.from(opened),
+            closed: is_closed(&opened.root),
+            defects: shown::defects(opened),
+            ..Facts::default()
+        };
+        let mut layers = Vec::new();
+        for (layer, node) in opened.root.chain().enumerate() {
+            match &node.kind {
+                Kind::Signed(signed) => {
+                    let judged = self.judge_layer(layer, signed, budget);
+                    facts.layers.push(self.facts_of(&judged, node));
+                    layers.push(judged);
+                }
+                Kind::Content(..) => match &node.error {
+                    // What calls itself S/MIME and cannot be read is not "unsigned".
+                    Some(error) => facts.layers.push(LayerFacts {
+                        layer,
+                        error: Some(chain(error)),
+                        ..LayerFacts::default()
+                    }),
+                    None => {}
+                },
+                Kind::Compressed(_) | Kind::Enveloped(..) => {}
+            }
+        }
+        let parts = self.judge_parts(&opened.root, layers.len(), budget);
+        facts.signed_parts = parts.iter().any(|layer| !layer.signers.is_empty());
+        Judgement { verdict: verdict::judge(&facts), layers, parts }
+    }
+
+    fn from(&self, opened: &Opened) -> From {
+        match self.from {
+            Some(mailbox) => From::Mailboxes(vec![mailbox.clone()]),
+            None => opened.header.as_ref().map_or(From::Absent, shown::from),
+        }
+    }
+
+    fn judge_parts<'o>(
+        &self,
+        root: &'o Node,
+        first: usize,
+        budget: &mut Budget,
+    ) -> Vec<JudgedLayer<'o>> {
+        let mut judged = Vec::new();
+        let content = root.chain().last().map(|node| &node.kind);
+        let Some(Kind::Content(_, parts)) = content else { return judged };
+        let mut open: Vec<&Node> = parts.iter().rev().collect();
+        while let Some(part) = open.pop() {
+            for node in part.chain() {
+                match &node.kind {
+                    Kind::Signed(signed) => {
+                        judged.push(self.judge_layer(first + judged.len(), signed, budget));
+                    }
+                    Kind::Content(_, inner) => open.extend(inner.iter().rev()),
+                    Kind::Compressed(_) | Kind::Enveloped(..) => {}
+                }
+            }
+        }
+        judged
+    }
+
+    fn judge_layer<'o>(
+        &self,
+        layer: usize,
+        node: &'o SignedNode,
+        budget: &mut Budget,
+    ) -> JudgedLayer<'o> {
+        let sent = node.data.certificates.iter().filter_map(|der| Certificate::parse(der).ok());
+        let certificates: Vec<Certificate> = sent.chain(self.certificates.iter().cloned()).collect();
+        let sent = node.data.crls.iter().filter_map(|der| Crl::parse(der).ok());
+        let crls: Vec<Crl> = sent.chain(self.crls.iter().cloned()).collect();
+        let digests = node.covered.as_ref().map(|covered| {
+            ContentDigests::for_signers(covered, &node.data.signers, self.provider)
+                .map_err(|error| format!("octets of the content could not be read: {error}"))
+        });
+        let judge_one = |info: &'o SignerInfo| {
+            let certificate = find(info, &certificates);
+            let outcome = certificate.as_ref().map(|target| {
+                let request = self.request(target, &certificates, &crls);
+                self.paths.validate(&request, budget)
+            });
+            let content = match (&node.covered, &digests) {
+                (Some(octets), Some(Ok(digests))) => {
+                    let content_type = node.data.content_type;
+                    Ok(SignedContent { content_type, octets, digests })
+                }
+                (_, Some(Err(error))) => Err(error.clone()),
+                _ => Err(OpenError::ContentElsewhere.to_string()),
+            };
+            let signature = match (&certificate, content) {
+                (None, _) => Err(no_certificate(info)),
+                (_, Err(error)) => Err(error),
+                (Some(certificate), Ok(content)) => {
+                    let chain_of = outcome.as_ref().map_or(&[][..], |outcome| &outcome.chain);
+                    let spki = crate::x509::effective_spki(certificate, chain_of);
+                    let key = (certificate, spki.as_slice());
+                    verify::verify_signer(info, content, key, self.provider, budget)
+                        .map_err(|error| chain(&error))
+                }
+            };
+            let path = self.path_facts(info, certificate.as_ref(), outcome);
+            JudgedSigner { info, certificate, signature, path }
+        };
+        let signers = node.data.signers.iter().map(judge_one).collect();
+        JudgedLayer { layer, node, signers }
+    }
+
+    fn request<'r>(
+        &'r self,
+        target: &'r Certificate,
+        certificates: &'r [Certificate],
+        crls: &'r [Crl],
+    ) -> PathRequest<'r> {
+        PathRequest {
+            purpose: self.purpose,
+            revocation: self.revocation,
+            crls,
+            ..PathRequest::new(target, certificates, self.at)
+        }
+    }
+
+    fn path_facts(
+        &self,
+        info: &SignerInfo,
+        certificate: Option<&Certificate>,
+        outcome: Option<PathOutcome>,
+    ) -> PathFacts {
+        let (Some(certificate), Some(outcome)) = (certificate, outcome) else {
+            return PathFacts::Indeterminate(no_certificate(info));
+        };
+        let reason = || match &outcome.error {
+            Some(error) => chain(error),
+            None => "no reason was given".to_owned(),
+        };
+        match outcome.verdict {
+            PathVerdict::Invalid => return PathFacts::Invalid(reason()),
+            PathVerdict::Indeterminate => return PathFacts::Indeterminate(reason()),
+            PathVerdict::Valid => {}
+        }
+        if self.purpose == Purpose::Smime {
+            if let Err(error) = certificate.may_sign_mail() {
+                return PathFacts::Invalid(chain(&error));
+            }
+        }
+        // It must have been valid when it signed, too.
+        match info.signing_time() {
+            Some(time) if time < certificate.not_before() || time > certificate.not_after() => {
+                PathFacts::Invalid(format!(
+                    "signingTime {time} is outside the validity of {}: {} to {}",
+                    certificate.subject_name(),
+                    certificate.not_before(),
+                    certificate.not_after(),
+                ))
+            }
+            Some(_) | None => PathFacts::Valid,
+        }
+    }
+
+    fn facts_of(&self, judged: &JudgedLayer<'_>, node: &Node) -> LayerFacts {
+        let signers = judged.signers.iter().map(|signer| SignerFacts {
+            signature: signer.signature.as_ref().map(|_| ()).map_err(Clone::clone),
+            path: signer.path.clone(),
+            types: signer.info.types(),
+            names: signer.certificate.as_ref().map(names_of),
+        });
+        let types: Vec<_> = judged.signers.iter().map(|signer| signer.info.types()).collect();
+        let differ = crate::cms::attributes::same_in_all(&types).err().map(|error| chain(&error));
+        LayerFacts {
+            layer: judged.layer,
+            ml: judged.signers.iter().any(|signer| signer.info.has_ml_expansion_history()),
+            error: node.error.as_ref().map(|error| chain(error)).or(differ),
+            signers: signers.collect(),
+        }
+    }
+}
+
+/// What the naming convention looks at in a certificate.
+#[must_use]
+pub fn names_of(certificate: &Certificate) -> Names {
+    Names {
+        emails: certificate.emails().map(ToOwned::to_owned).collect(),
+        uris: certificate.uris().map(ToOwned::to_owned).collect(),
+        dns: certificate.dns_names().map(ToOwned::to_owned).collect(),
+        may_protect_mail: certificate.allows_email_protection(),
+    }
+}
+
+/// An error and its sources, for a report.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+fn find(info: &SignerInfo, certificates: &[Certificate]) -> Option<Certificate> {
+    certificates.iter().find(|certificate| certificate.is_named(&info.sid.key_name())).cloned()
+}
+
+fn no_certificate(info: &SignerInfo) -> String {
+    format!("the certificate of the signer ({}) is not in the message and was not given", info.sid)
+}
+
+/// Whether the layers end in an E that no key opened.
+fn is_closed(root: &Node) -> bool {
+    let last = root.chain().last().map(|node| &node.kind);
+    matches!(last, Some(Kind::Enveloped(_, None)))
+}

@@ -1,0 +1,419 @@
+//! Peels a message: MIME and CMS in turn, from the outermost layer to the content.
+//!
+//! Nothing is judged here, and nothing merged: what stood in an encrypted layer is the whole of what
+//! it holds, and parts beside it stay beside it (EFAIL). Every layer, part and key operation is
+//! counted against [`Limits`].
+
+use std::io;
+
+use crate::cms::CmsError;
+use crate::cms::compressed_data::CompressedData;
+use crate::cms::content_info::Cms;
+use crate::cms::content_info::ContentInfo;
+use crate::cms::content_info::ID_DATA;
+use crate::cms::content_info::content_type_name;
+use crate::cms::content_key::content_key;
+use crate::cms::decrypt::decrypt;
+use crate::cms::enveloped_data::EnvelopedData;
+use crate::cms::signed_data::SignedData;
+use crate::crypto::Keys;
+use crate::crypto::Provider;
+use crate::limits::Budget;
+use crate::limits::LimitError;
+use crate::limits::Limits;
+use crate::mime::MimeError;
+use crate::mime::canonical;
+use crate::mime::entity::Entity;
+use crate::mime::header::Header;
+use crate::mime::smime::SmimeType;
+use crate::notation::Layer;
+use crate::notation::Layers;
+use crate::notation::Marks;
+use crate::octets::Octets;
+use crate::octets::Spool;
+use crate::octets::View;
+
+/// A message, entity or bare CMS, taken apart.
+#[derive(Debug)]
+pub struct Opened {
+    /// The header of the message or entity; `None` for bare CMS.
+    pub header: Option<Header>,
+    /// The outermost layer, or the content where there is none.
+    pub root: Node,
+}
+
+/// One layer, or the content.
+#[derive(Debug)]
+pub struct Node {
+    /// What it is.
+    pub kind: Kind,
+    /// The header that it came with; `None` where it is no MIME entity.
+    pub header: Option<Header>,
+    /// Its media type in lower case, where it is a MIME entity that has one.
+    pub media_type: Option<String>,
+    /// Octets of the content, of the signed content, or of the ciphertext.
+    pub octets: u64,
+    /// What is wrong with this layer.
+    pub error: Option<OpenError>,
+}
+
+/// What a [`Node`] is.
+#[derive(Debug)]
+pub enum Kind {
+    /// CompressedData.
+    Compressed(Option<Box<Node>>),
+    /// Neither signed, enveloped nor compressed as a whole; with the S/MIME inside its parts.
+    Content(View, Vec<Node>),
+    /// EnvelopedData or AuthEnvelopedData, with what was inside if a key of ours opened it.
+    Enveloped(Box<EnvelopedData>, Option<Box<Node>>),
+    /// SignedData.
+    Signed(Box<SignedNode>),
+}
+
+/// A signed layer.
+#[derive(Debug)]
+pub struct SignedNode {
+    /// The structure.
+    pub data: SignedData,
+    /// Whether the content stands outside of it (`multipart/signed`, or a bare detached signature).
+    pub detached: bool,
+    /// What the signatures cover; `None` when the content is not at hand.
+    pub covered: Option<View>,
+    /// What is inside; `None` when the content is not at hand.
+    pub child: Option<Box<Node>>,
+}
+
+/// Why a layer could not be peeled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The CMS structure is malformed.
+    #[error(transparent)]
+    Cms(#[from] CmsError),
+    /// A key of ours is named, and the layer does not open. Deliberately says no more: whoever sent
+    /// it must not learn why (DESIGN, decision 4).
+    #[error("a key of ours is named, but the layer cannot be decrypted")]
+    Decryption,
+    /// A bare signature without what it signs.
+    #[error("the signature is detached, and its content is not here")]
+    ContentElsewhere,
+    /// RFC 8551 §3.5.3.1: readers would differ about which content is meant.
+    #[error("the signature of a multipart/signed holds content of its own beside the signed part")]
+    ContentTwice,
+    /// A bound was passed.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The MIME around it is malformed.
+    #[error(transparent)]
+    Mime(#[from] MimeError),
+    /// RFC 1847 §2.1: exactly two parts.
+    #[error("multipart/signed has {found} parts, not the signed one and its signature")]
+    Parts {
+        /// How many it has.
+        found: usize,
+    },
+    /// The octets could not be read or spooled; the same message may open later.
+    #[error("octets of the message could not be read")]
+    Read(#[from] io::Error),
+    /// The CMS is not what the media type says.
+    #[error("media type says {said}, but the structure is {found}")]
+    Type {
+        /// From the media type.
+        said: &'static str,
+        /// From the structure.
+        found: &'static str,
+    },
+}
+
+/// What peeling needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Opener<'a> {
+    /// Our private keys.
+    pub keys: &'a dyn Keys,
+    /// Cryptography.
+    pub provider: &'a Provider,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Where decoded and decrypted octets go.
+    pub spool: &'a dyn Spool,
+}
+
+impl Opener<'_> {
+    /// Peels a message or MIME entity.
+    pub fn entity(&self, octets: View, budget: &mut Budget) -> Opened {
+        match Entity::parse(octets.clone(), self.limits) {
+            Ok(entity) => {
+                let header = Some(entity.header.clone());
+                Opened { header, root: self.peel_entity(entity, 0, budget) }
+            }
+            Err(error) => Opened { header: None, root: broken(octets, error.into()) },
+        }
+    }
+
+    /// Peels a ContentInfo that stands alone, BER or DER.
+    pub fn cms(&self, octets: View, budget: &mut Budget) -> Opened {
+        Opened { header: None, root: self.peel_cms(octets, 0, budget) }
+    }
+
+    fn peel_entity(&self, entity: Entity, depth: usize, budget: &mut Budget) -> Node {
+        let header = entity.header.clone();
+        let media_type = entity.media_type().ok().flatten().map(|media_type| media_type.essence());
+        let octets = entity.body.clone();
+        let peeled = LimitError::check("number of layers", depth, self.limits.layers)
+            .map_err(OpenError::from)
+            .and_then(|()| self.peel_typed(entity, depth, budget));
+        let node = peeled.unwrap_or_else(|error| broken(octets, error));
+        Node { header: Some(header), media_type, ..node }
+    }
+
+    fn peel_typed(
+        &self,
+        entity: Entity,
+        depth: usize,
+        budget: &mut Budget,
+    ) -> Result<Node, OpenError> {
+        match SmimeType::of(&entity)? {
+            Some(SmimeType::MultipartSigned { .. }) => self.peel_multipart(&entity, depth, budget),
+            Some(SmimeType::Pkcs7Mime { .. }) => {
+                let decoded = entity.decoded(self.spool, self.limits)?;
+                Ok(self.peel_cms(decoded, depth, budget))
+            }
+            Some(SmimeType::Pkcs7Signature) | None => self.peel_parts(&entity, depth, budget),
+        }
+    }
+
+    /// multipart/signed (RFC 1847 §2.1, RFC 8551 §3.5.3).
+    fn peel_multipart(
+        &self,
+        entity: &Entity,
+        depth: usize,
+        budget: &mut Budget,
+    ) -> Result<Node, OpenError> {
+        let parts = entity.multipart(self.limits)?.map(|found| found.parts).unwrap_or_default();
+        let [content, signature] = parts.as_slice() else {
+            return Err(OpenError::Parts { found: parts.len() });
+        };
+        let signature = Entity::parse(signature.clone(), self.limits)?;
+        let signature = signature.decoded(self.spool, self.limits)?;
+        let Cms::Signed(data) = ContentInfo::read(&signature, self.limits)?.cms else {
+            return Err(OpenError::Type { said: "signed", found: "not signedData" });
+        };
+        let error = data.content.is_some().then_some(OpenError::ContentTwice);
+        // The line ends that were signed are CRLF (RFC 8551 §3.1.1), however the file keeps them.
+        let covered = canonical(content, self.spool)?;
+        let child = match Entity::parse(content.clone(), self.limits) {
+            Ok(inner) => self.peel_entity(inner, depth + 1, budget),
+            Err(error) => broken(content.clone(), error.into()),
+        };
+        let octets = covered.len();
+        let signed = SignedNode {
+            data,
+            detached: true,
+            covered: Some(covered),
+            child: Some(Box::new(child)),
+        };
+        Ok(Node { error, ..bare(Kind::Signed(Box::new(signed)), octets) })
+    }
+
+    fn peel_cms(&self, octets: View, depth: usize, budget: &mut Budget) -> Node {
+        let len = octets.len();
+        let peeled = LimitError::check("number of layers", depth, self.limits.layers)
+            .map_err(OpenError::from)
+            .and_then(|()| Ok(ContentInfo::read(&octets, self.limits)?));
+        match peeled {
+            Ok(info) => match info.cms {
+                Cms::Compressed(compressed) => self.peel_compressed(&compressed, len, depth, budget),
+                Cms::Enveloped(enveloped) => self.peel_enveloped(enveloped, depth, budget),
+                Cms::Signed(data) => self.peel_signed(data, depth, budget),
+            },
+            Err(error) => broken(octets, error),
+        }
+    }
+
+    fn peel_signed(&self, data: SignedData, depth: usize, budget: &mut Budget) -> Node {
+        let covered = data.content.clone();
+        let octets = covered.as_ref().map_or(0, Octets::len);
+        // Certificates alone (RFC 8551 §3.8) have no content, and nobody who signs any.
+        let error = (covered.is_none() && !data.signers.is_empty())
+            .then_some(OpenError::ContentElsewhere);
+        let is_data = data.content_type == ID_DATA;
+        let child = covered.clone().map(|content| {
+            Box::new(if is_data {
+                self.peel_content(content, depth + 1, budget)
+            } else {
+                let media_type = Some(content_type_name(data.content_type));
+                Node { media_type, ..bare(Kind::Content(content.clone(), Vec::new()), content.len()) }
+            })
+        });
+        let signed = SignedNode { detached: covered.is_none(), data, covered, child };
+        Node { error, ..bare(Kind::Signed(Box::new(signed)), octets) }
+    }
+
+    fn peel_enveloped(&self, enveloped: EnvelopedData, depth: usize, budget: &mut Budget) -> Node {
+        let octets = enveloped.encrypted_content.as_ref().map_or(0, Octets::len);
+        let (inside, error) = match self.decrypted(&enveloped, budget) {
+            Ok(Some(content)) => (Some(self.peel_content(content, depth + 1, budget)), None),
+            Ok(None) => (None, None),
+            Err(error) => (None, Some(error)),
+        };
+        Node {
+            error,
+            ..bare(Kind::Enveloped(Box::new(enveloped), inside.map(Box::new)), octets)
+        }
+    }
+
+    /// What is inside; `None` when no key of ours is named.
+    fn decrypted(
+        &self,
+        enveloped: &EnvelopedData,
+        budget: &mut Budget,
+    ) -> Result<Option<View>, OpenError> {
+        let Some(key) = content_key(enveloped, self.keys, budget, self.provider) else {
+            return Ok(None);
+        };
+        // One outward error for every cause (RFC 3218, EFAIL).
+        let key = key.map_err(|_| OpenError::Decryption)?;
+        let mut spool = self.spool.start()?;
+        decrypt(enveloped, &key, self.provider, &mut *spool).map_err(|_| OpenError::Decryption)?;
+        Ok(Some(View::whole(spool.finish()?)))
+    }
+
+    fn peel_compressed(
+        &self,
+        compressed: &CompressedData,
+        octets: u64,
+        depth: usize,
+        budget: &mut Budget,
+    ) -> Node {
+        let inflated = self.spool.start().map_err(OpenError::from).and_then(|mut spool| {
+            compressed.decompress(self.limits, &mut *spool)?;
+            Ok(View::whole(spool.finish()?))
+        });
+        let (inside, error) = match inflated {
+            Ok(content) => (Some(self.peel_content(content, depth + 1, budget)), None),
+            Err(error) => (None, Some(error)),
+        };
+        Node { error, ..bare(Kind::Compressed(inside.map(Box::new)), octets) }
+    }
+
+    /// What a CMS layer holds: a MIME entity (RFC 8551 §3.1), or octets that are none.
+    fn peel_content(&self, content: View, depth: usize, budget: &mut Budget) -> Node {
+        match Entity::parse(content.clone(), self.limits) {
+            Ok(entity) if entity.header.has_content_fields() => {
+                self.peel_entity(entity, depth, budget)
+            }
+            _ => bare(Kind::Content(content.clone(), Vec::new()), content.len()),
+        }
+    }
+
+    /// S/MIME in the parts of an entity that is no layer itself.
+    fn peel_parts(
+        &self,
+        entity: &Entity,
+        depth: usize,
+        budget: &mut Budget,
+    ) -> Result<Node, OpenError> {
+        let mut found = Vec::new();
+        let mut open: Vec<(View, usize)> = parts_of(entity, 1, self.limits)?;
+        let mut seen = open.len();
+        while let Some((part, level)) = open.pop() {
+            let part = Entity::parse(part, self.limits)?;
+            match SmimeType::of(&part)? {
+                Some(SmimeType::MultipartSigned { .. } | SmimeType::Pkcs7Mime { .. }) => {
+                    found.push(self.peel_entity(part, depth + 1, budget));
+                }
+                Some(SmimeType::Pkcs7Signature) | None => {
+                    let inner = parts_of(&part, level + 1, self.limits)?;
+                    seen += inner.len();
+                    LimitError::check("number of parts", seen, self.limits.parts)?;
+                    open.extend(inner);
+                }
+            }
+        }
+        let octets = entity.body.len();
+        Ok(bare(Kind::Content(entity.raw.clone(), found), octets))
+    }
+}
+
+impl Node {
+    /// The layer beneath, where there is one that could be opened.
+    #[must_use]
+    pub fn child(&self) -> Option<&Self> {
+        match &self.kind {
+            Kind::Compressed(child) | Kind::Enveloped(_, child) => child.as_deref(),
+            Kind::Content(..) => None,
+            Kind::Signed(signed) => signed.child.as_deref(),
+        }
+    }
+
+    /// This node and all beneath it, outermost first; parts are not followed.
+    pub fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| node.child())
+    }
+
+    /// The notation of the layers from here on.
+    #[must_use]
+    pub fn layers(&self) -> Layers {
+        let letters = self.chain().map(|node| match &node.kind {
+            Kind::Compressed(_) => Layer::Compressed,
+            Kind::Content(..) => Layer::Content,
+            Kind::Enveloped(..) => Layer::Enveloped,
+            Kind::Signed(signed) => Layer::Signed(signed.marks()),
+        });
+        let mut letters: Vec<Layer> = letters.collect();
+        // A signature without its content, or a layer that does not open otherwise, ends in C; an
+        // E that no key opens is the last letter itself.
+        if matches!(letters.last(), Some(Layer::Signed(_) | Layer::Compressed)) {
+            letters.push(Layer::Content);
+        }
+        Layers::new(letters).unwrap_or_else(|_| Layers::content())
+    }
+}
+
+impl SignedNode {
+    /// What the notation puts into brackets.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        if self.data.signers.is_empty() {
+            return Marks::EMPTY;
+        }
+        let mut marks = Marks::NONE;
+        for signer in &self.data.signers {
+            for kind in signer.types() {
+                marks = marks.with(Marks::of(kind));
+            }
+            if signer.has_ml_expansion_history() {
+                marks = marks.with(Marks::ML);
+            }
+        }
+        marks
+    }
+}
+
+/// The parts of a multipart, or the message inside a message/rfc822, one level down.
+fn parts_of(
+    entity: &Entity,
+    level: usize,
+    limits: &Limits,
+) -> Result<Vec<(View, usize)>, OpenError> {
+    let parts = match entity.multipart(limits)? {
+        Some(multipart) => multipart.parts,
+        None if entity.is_message() => vec![entity.body.clone()],
+        None => Vec::new(),
+    };
+    if !parts.is_empty() {
+        LimitError::check("depth of multiparts", level, limits.multipart_depth)?;
+    }
+    LimitError::check("number of parts", parts.len(), limits.parts)?;
+    // Popped from the end: the first part first.
+    Ok(parts.into_iter().rev().map(|part| (part, level)).collect())
+}
+
+fn bare(kind: Kind, octets: u64) -> Node {
+    Node { kind, header: None, media_type: None, octets, error: None }
+}
+
+fn broken(octets: View, error: OpenError) -> Node {
+    let len = octets.len();
+    Node { error: Some(error), ..bare(Kind::Content(octets, Vec::new()), len) }
+}

@@ -1,0 +1,30 @@
+//! Finding a certificate by the names that CMS uses for it.
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use super::Certificate;
+use super::name;
+use crate::crypto::KeyName;
+
+impl Certificate {
+    /// Whether a message that names a key so means this certificate's.
+    ///
+    /// Where the certificate has no subjectKeyIdentifier, the SHA-1 of the key stands for it
+    /// (RFC 5280 §4.2.1.2, method 1).
+    #[must_use]
+    pub fn is_named(&self, name: KeyName<'_>) -> bool {
+        match name {
+            KeyName::IssuerAndSerialNumber(issuer, serial) => {
+                self.serial() == serial && name::same(self.issuer(), issuer)
+            }
+            KeyName::SubjectKeyIdentifier(identifier) => self.key_identifier() == identifier,
+        }
+    }
+
+    /// SHA-256 of all octets.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.der()).into()
+    }
+}
