@@ -13,6 +13,8 @@ use chacha20::rand_core::SeedableRng;
 
 use super::{CryptoError, Provider, Randomness, SystemRandomness};
 
+pub(super) use ciphers::rc2_cbc_decrypt;
+
 /// All that RustCrypto does for us.
 pub static PROVIDER: Provider = Provider {
     name: "rust-crypto",
