@@ -11,6 +11,8 @@ use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::recipient_info;
 use crate::cms::recipient_info::RecipientInfo;
+use crate::cms::signed_data::object_identifier;
+use crate::cms::signed_data::version;
 use crate::cms::tlv;
 use crate::limits::LimitError;
 use crate::limits::Limits;
@@ -66,7 +68,7 @@ impl EnvelopedData {
             limits,
             octets: 0,
         };
-        let version = fields.version(what)?;
+        let version = version(&mut fields.cursor, what)?;
         let (originator_certificates, originator_crls) = fields.originator_info()?;
         let recipients = fields.recipients()?;
         let content = fields.encrypted_content_info()?;
@@ -110,14 +112,6 @@ struct Fields<'c, 'l> {
 }
 
 impl<'c> Fields<'c, '_> {
-    fn version(&mut self, what: &'static str) -> Result<u8, CmsError> {
-        let element = self.cursor.expect(tag::INTEGER, what)?;
-        let der = self
-            .cursor
-            .take_der(&element, Strings::Universal, "version")?;
-        tlv::version(&mut tlv::Reader::new(&der, what), "version")
-    }
-
     /// certs and crls of an OriginatorInfo, if there is one.
     fn originator_info(&mut self) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), CmsError> {
         let field = "originatorInfo";
@@ -167,11 +161,7 @@ impl<'c> Fields<'c, '_> {
         let field = "encryptedContentInfo";
         let element = self.cursor.expect(tag::SEQUENCE, field)?;
         let mut info = self.cursor.enter(&element, field)?;
-        let oid = info.expect(tag::OBJECT_IDENTIFIER, "contentType")?;
-        let oid = info.take_der(&oid, Strings::Universal, "contentType")?;
-        let oid = tlv::single(&oid, tag::OBJECT_IDENTIFIER, "contentType")?;
-        let content_type = ObjectIdentifier::from_bytes(oid.value)
-            .map_err(|error| CmsError::field("contentType", error.to_string()))?;
+        let content_type = object_identifier(&mut info, "contentType")?;
         let algorithm = info.expect(tag::SEQUENCE, "contentEncryptionAlgorithm")?;
         let algorithm =
             info.take_der(&algorithm, Strings::Universal, "contentEncryptionAlgorithm")?;
