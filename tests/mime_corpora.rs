@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 use domsec::limits::Limits;
 use domsec::mime::Header;
+use domsec::mime::InputKind;
+use domsec::mime::SmimeType;
 use domsec::mime::Walk;
 use domsec::mime::transit;
 use domsec::mime::walk::Structure;
@@ -164,6 +166,69 @@ fn transit_form_changes_no_content_and_is_stable() {
             );
         }
         assert_eq!(contents(&once), contents(&view), "{}", path.display());
+    }
+}
+
+#[test]
+fn mutilated_mail_never_panics_and_keeps_its_octets() {
+    let limits = Limits {
+        parts: 100,
+        multipart_depth: 4,
+        ..Limits::default()
+    };
+    let mut state = 5_u32;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(state >> 8).unwrap() % below.max(1)
+    };
+    let strings: &[&[u8]] = &[
+        b"", b"\r", b"\n", b"\r\n", b"--", b"\0", b"\xff", b"=", b"\"", b"(", b":", b"\n\n",
+        b"*0*=",
+    ];
+    for path in mails() {
+        let original = fs::read(&path).unwrap();
+        for _ in 0..if original.len() < 50_000 { 60 } else { 2 } {
+            let mut bytes = original.clone();
+            for _ in 0..random(20) {
+                let at = random(bytes.len());
+                let end = (at + random(4)).min(bytes.len());
+                bytes.splice(at..end, strings[random(strings.len())].iter().copied());
+            }
+            let view = View::whole(Arc::new(AsFile(bytes.clone())));
+            for visit in Walk::new(&view, &limits) {
+                let Ok(visit) = visit else { break };
+                let body = octets(&visit.entity.body);
+                assert_eq!(
+                    [visit.entity.header.raw(), &body].concat(),
+                    octets(&visit.entity.raw)
+                );
+                if let Structure::Multipart(multipart) = &visit.structure {
+                    assert_eq!(
+                        multipart.pieces().flat_map(octets).collect::<Vec<u8>>(),
+                        body
+                    );
+                }
+                drop(visit.entity.decoded(&Memory));
+                drop(visit.entity.header.file_name());
+                drop(visit.entity.header.from_addresses());
+                drop(SmimeType::of(&visit.entity));
+            }
+            let mut once = Vec::new();
+            if transit::to_transit_form(&view, &mut once, &limits).is_ok() {
+                let mut twice = Vec::new();
+                if transit::to_transit_form(&View::owned(once.clone()), &mut twice, &limits).is_ok()
+                {
+                    assert_eq!(
+                        String::from_utf8_lossy(&twice),
+                        String::from_utf8_lossy(&once),
+                        "{}: {:?}",
+                        path.display(),
+                        String::from_utf8_lossy(&bytes)
+                    );
+                }
+            }
+            drop(InputKind::of(&view, &Memory, &limits));
+        }
     }
 }
 
