@@ -94,7 +94,7 @@ fn certificates_of_the_corpora_are_read() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(count > 500, "only {count} certificates were found");
+    assert!(count > 480, "only {count} certificates were found");
 }
 
 #[test]
