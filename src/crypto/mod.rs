@@ -9,10 +9,12 @@ pub mod algorithms;
 pub mod aws_lc;
 mod blocks;
 mod composed;
+pub mod derivation;
 pub mod identifiers;
 pub mod oids;
 pub mod public_key;
 pub mod rust_crypto;
+pub mod transport;
 
 use std::fmt;
 

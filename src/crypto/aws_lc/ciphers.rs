@@ -71,7 +71,7 @@ fn cbc_key(algorithm: ContentEncryption, key: &[u8]) -> Result<UnboundCipherKey,
 }
 
 /// Lets `write` fill what is appended to `output`, at most `room` octets, and keeps what it wrote.
-fn append(
+pub(super) fn append(
     output: &mut Vec<u8>,
     room: usize,
     write: impl FnOnce(&mut [u8]) -> Result<usize, CryptoError>,

@@ -211,11 +211,9 @@ where
     };
     let counter = Ctr32BE::<C>::new_from_slices(key, &start).map_err(|_| CryptoError::Malformed)?;
     let mut counter = Counter(counter);
-    let mut mask = [0; 16];
-    counter.apply(&[0; 16], &mut mask)?;
     let hash = GcmHash {
         hash: GHash::new(&h),
-        mask,
+        mask: counter.take()?,
     };
     Aead::new(counter, hash, associated, GCM_MOST)
 }
@@ -224,10 +222,11 @@ where
 pub(super) struct Counter<S>(pub(super) S);
 
 impl<S: StreamCipher + Send> Keystream for Counter<S> {
-    fn apply(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
-        output.copy_from_slice(input);
+    fn apply(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CryptoError> {
+        let start = output.len();
+        output.extend_from_slice(input);
         self.0
-            .try_apply_keystream(output)
+            .try_apply_keystream(output.get_mut(start..).unwrap_or_default())
             .map_err(|_| CryptoError::Malformed)
     }
 }
