@@ -14,7 +14,6 @@ mod keys;
 
 use std::fs;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 
 use corpora_dir::corpora;
@@ -122,9 +121,6 @@ fn pkcs12(path: &Path) -> Identity {
     Identity { certificate, key }
 }
 
-/// Of `bc-cms-pkix`, what does not open.
-const BOUNCY_CASTLE_DEPARTURES: &[(&str, &str)] = &[];
-
 #[test]
 fn sixteen_key_agreements_of_bouncy_castle_open() {
     let Some(corpora) = corpora() else { return };
@@ -140,20 +136,16 @@ fn sixteen_key_agreements_of_bouncy_castle_open() {
         certificate: certificate_of(&folder.join("ecc.crt")),
         key: provider().private_keys.read(&pkcs8).unwrap(),
     }]);
-    let expected = fs::read(folder.join("sess.txt")).unwrap();
+    // The messages hold it with CRLF, the file with LF.
+    let expected = String::from_utf8(fs::read(folder.join("sess.txt")).unwrap()).unwrap();
+    let expected = expected.replace('\n', "\r\n").into_bytes();
     let mut seen = 0;
     for name in "12345678ABCDEFGH"
         .chars()
         .map(|letter| format!("encSess{letter}.asc"))
     {
         let opened = open(&enveloped_of(message_of(&folder.join(&name))), &keys);
-        let departure = BOUNCY_CASTLE_DEPARTURES
-            .iter()
-            .find(|(file, _)| *file == name);
-        match departure {
-            Some((_, reason)) => assert_eq!(opened.as_ref().unwrap_err(), reason, "{name}"),
-            None => assert_eq!(opened.as_ref(), Ok(&expected), "{name}"),
-        }
+        assert_eq!(opened.as_ref(), Ok(&expected), "{name}");
         seen += 1;
     }
     assert_eq!(seen, 16);
@@ -189,35 +181,44 @@ fn oaep_and_ecdh_messages_of_thunderbird_open() {
     }
 }
 
+/// Of the folder `smime`, what does not open: these were left over from an earlier certification
+/// authority, `CN=NSS Test CA`, whose keys are not there; the messages beside them are newer.
+const THUNDERBIRD_DEPARTURES: &[&str] = &[
+    "alice.dsig.SHA256.multipart.env",
+    "alice.dsig.SHA384.multipart.env",
+    "alice.mime.env",
+    "alice.sig.SHA256.opaque.env",
+    "alice.sig.SHA384.opaque.env",
+];
+
 #[test]
 fn every_encrypted_message_of_thunderbird_opens() {
     let Some(corpora) = corpora() else { return };
     let folder = corpora.join("thunderbird-smime/smime");
     let people = ["Alice", "Bob", "Dave", "Eve", "Fran", "Alice-ec", "Fran-ec"];
-    let keys = Ring(
-        people
-            .iter()
-            .map(|name| pkcs12(&folder.join(format!("{name}.p12"))))
-            .collect(),
-    );
-    let mut opened = 0;
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    for path in files {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    let people = people.map(|name| pkcs12(&folder.join(format!("{name}.p12"))));
+    let keys = Ring(people.into_iter().collect());
+    let mut seen = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
         if !name.ends_with(".env") && !name.ends_with(".env.eml") {
             continue;
         }
-        let content = open(&enveloped_of(message_of(&path)), &keys)
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let content = String::from_utf8_lossy(&content).to_lowercase();
-        assert!(content.starts_with("content-type:"), "{name}: {content}");
-        opened += 1;
+        let opened = open(&enveloped_of(message_of(&folder.join(&name))), &keys);
+        if THUNDERBIRD_DEPARTURES.contains(&name.as_str()) {
+            assert_eq!(
+                opened.unwrap_err(),
+                "no recipientInfo names a key",
+                "{name}"
+            );
+        } else {
+            let content = opened.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let content = String::from_utf8_lossy(&content).to_lowercase();
+            assert!(content.starts_with("content-type:"), "{name}: {content}");
+        }
+        seen.push(name);
     }
-    assert_eq!(opened, 11);
+    assert_eq!(seen.len(), 11, "{seen:?}");
 }
 
 #[test]
@@ -283,7 +284,7 @@ fn samples_of_asn1crypto_open() {
         &folder.join("keys/test-pkcs8.key"),
         provider(),
     )]);
-    let expected = b"This is the message to encapsulate in PKCS#7/CMS\r\n";
+    let expected = b"This is the message to encapsulate in PKCS#7/CMS\n";
     for file in ["cms-enveloped.der", "cms-enveloped.pem"] {
         let opened = open(&enveloped_of(message_of(&folder.join(file))), &keys);
         assert_eq!(opened.as_deref(), Ok(&expected[..]), "{file}");
@@ -301,7 +302,7 @@ fn samples_of_asn1crypto_open() {
 }
 
 #[test]
-fn samples_of_pyca_are_read_and_those_to_rfc_9216_open() {
+fn samples_of_pyca_are_read() {
     let Some(corpora) = corpora() else { return };
     let folder = corpora.join("pyca-pkcs7");
     for (file, transport, cipher, content) in [
@@ -330,46 +331,14 @@ fn samples_of_pyca_are_read_and_those_to_rfc_9216_open() {
     }
     let enveloped = enveloped_of(message_of(&folder.join("enveloped.pem")));
     assert_eq!(listed(&enveloped).len(), 2);
-    let folder = corpora.join("rfc9216");
-    let keys = Ring(vec![
-        rfc9216(&folder, "06_", "07_"),
-        rfc9216(&folder, "11_", "12_"),
-    ]);
-    let named = enveloped
-        .listed_recipients()
-        .filter_map(|one| one.rid)
-        .filter(|rid| domsec::crypto::Keys::find(&keys, rid.key_name()).is_some())
-        .count();
-    eprintln!("{named} of 2 are keys of RFC 9216");
-}
-
-/// A certificate and its key by how their files begin.
-fn rfc9216(folder: &Path, certificate: &str, key: &str) -> Identity {
-    let file = |begin: &str| {
-        fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(|path| {
-                path.file_name()
-                    .unwrap()
-                    .to_string_lossy()
-                    .starts_with(begin)
-            })
-            .unwrap()
-    };
-    Identity::load(&file(certificate), &file(key), provider())
 }
 
 #[test]
-fn a_kem_recipient_is_listed_and_refused_by_name() {
+fn kem_recipients_are_listed() {
     let Some(corpora) = corpora() else { return };
     let folder = corpora.join("pqc-lamps/example");
     for kem in ["ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"] {
-        let path = folder.join(format!("{kem}.cms"));
-        if !path.exists() {
-            continue;
-        }
-        let enveloped = enveloped_of(message_of(&path));
+        let enveloped = enveloped_of(message_of(&folder.join(format!("{kem}.cms"))));
         assert_eq!(listed(&enveloped), [("kem", kem.to_lowercase())]);
     }
 }

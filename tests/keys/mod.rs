@@ -1,5 +1,13 @@
 //! Certificates with their private keys as a message finds them: the throw-away PKI and any other.
 
+#![allow(dead_code, reason = "each test that shares it uses a part")]
+#![allow(unreachable_pub, reason = "a module of several tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic there is the report"
+)]
+
 use std::fs;
 use std::path::Path;
 
