@@ -334,11 +334,10 @@ fn samples_of_pyca_are_read() {
 }
 
 #[test]
-fn kem_recipients_are_listed() {
+fn a_kem_recipient_is_listed() {
     let Some(corpora) = corpora() else { return };
-    let folder = corpora.join("pqc-lamps/example");
-    for kem in ["ML-KEM-512", "ML-KEM-768", "ML-KEM-1024"] {
-        let enveloped = enveloped_of(message_of(&folder.join(format!("{kem}.cms"))));
-        assert_eq!(listed(&enveloped), [("kem", kem.to_lowercase())]);
-    }
+    let path = corpora.join("pqc-lamps/example/ML-KEM-512.cms");
+    let enveloped = enveloped_of(message_of(&path));
+    assert_eq!(listed(&enveloped), [("kem", "ml-kem-512".to_owned())]);
+    assert!(enveloped.listed_recipients().all(|one| one.rid.is_some()));
 }
