@@ -5,7 +5,6 @@
 
 use std::io;
 use std::io::Write;
-use std::sync::Arc;
 
 use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Capability;
@@ -37,6 +36,7 @@ use crate::crypto::public_key::RsaScheme;
 use crate::limits::Budget;
 use crate::limits::Limits;
 use crate::notation::SignatureType;
+use crate::octets::Chain;
 use crate::octets::Octets;
 use crate::octets::View;
 use crate::x509::Certificate;
@@ -309,13 +309,15 @@ impl SignedDataPlan<'_> {
         digests: &ContentDigests,
         (provider, limits): (&Provider, &Limits),
     ) -> Result<(), SignError> {
-        let around = Around {
-            head: layer.head.clone(),
-            content: layer.content.clone(),
-            tail: layer.tail.clone(),
-        };
-        let info = ContentInfo::read(&View::whole(Arc::new(around)), limits)
-            .map_err(SignError::ReadBack)?;
+        // The parser reads what stands around the content, and nothing of the content itself.
+        let head = View::owned(layer.head.clone());
+        let tail = View::owned(layer.tail.clone());
+        let around = Chain::of(
+            [Some(head), layer.content.clone(), Some(tail)]
+                .into_iter()
+                .flatten(),
+        );
+        let info = ContentInfo::read(&around, limits).map_err(SignError::ReadBack)?;
         let Cms::Signed(signed) = info.cms else {
             return Err(SignError::ReadBack(CmsError::field(
                 "ContentInfo",
@@ -426,47 +428,6 @@ fn digest_to_write(algorithm: &SignatureAlgorithm) -> DigestAlgorithm {
 /// The octets of an element around content of `length` octets.
 fn wrapped(length: u64) -> u64 {
     length + tlv::wide_header_length(length)
-}
-
-/// Head, content and tail as one, so that the parser can read them without a copy of the content.
-#[derive(Debug)]
-struct Around {
-    head: Vec<u8>,
-    content: Option<View>,
-    tail: Vec<u8>,
-}
-
-impl Octets for Around {
-    fn len(&self) -> u64 {
-        Octets::len(&self.head)
-            + self.content.as_ref().map_or(0, Octets::len)
-            + Octets::len(&self.tail)
-    }
-
-    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
-        let mut offset = offset;
-        let mut rest = window;
-        let content = self.content.as_ref().map(|view| -> &dyn Octets { view });
-        for part in [Some(&self.head as &dyn Octets), content, Some(&self.tail)]
-            .into_iter()
-            .flatten()
-        {
-            if offset >= part.len() {
-                offset -= part.len();
-                continue;
-            }
-            let there = usize::try_from(part.len() - offset).unwrap_or(usize::MAX);
-            let (now, later) = rest.split_at_mut(there.min(rest.len()));
-            part.read_at(offset, now)?;
-            rest = later;
-            offset = 0;
-        }
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::UnexpectedEof.into())
-        }
-    }
 }
 
 #[cfg(test)]

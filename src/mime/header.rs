@@ -469,7 +469,7 @@ impl Scan {
             (Some(b' ' | b'\t'), Some(span)) => {
                 span.end = end;
                 if line.trim_ascii().is_empty() {
-                    self.header.defects.push(Defect::BlankContinuation(at));
+                    self.defect(Defect::BlankContinuation(at));
                 }
             }
             // The line that starts a message in an mbox (RFC 4155).
@@ -490,29 +490,27 @@ impl Scan {
 
     /// Reports each kind of stray octet once.
     fn check_octets(&mut self, line: &[u8], at: usize) {
-        let defects = &mut self.header.defects;
         let crlf = line.ends_with(b"\r\n");
         if line.ends_with(b"\n") && *self.crlf.get_or_insert(crlf) != crlf {
-            if !defects
-                .iter()
-                .any(|d| matches!(d, Defect::MixedLineEnds(_)))
-            {
-                defects.push(Defect::MixedLineEnds(at));
-            }
+            self.defect(Defect::MixedLineEnds(at));
         }
         let text = line.strip_suffix(b"\r\n").unwrap_or(line);
         if let Some(bare) = memchr(b'\r', text) {
-            if !defects
-                .iter()
-                .any(|d| matches!(d, Defect::BareCarriageReturn(_)))
-            {
-                defects.push(Defect::BareCarriageReturn(at + bare));
-            }
+            self.defect(Defect::BareCarriageReturn(at + bare));
         }
         if let Some(nul) = memchr(0, text) {
-            if !defects.iter().any(|d| matches!(d, Defect::Nul(_))) {
-                defects.push(Defect::Nul(at + nul));
-            }
+            self.defect(Defect::Nul(at + nul));
+        }
+    }
+
+    fn defect(&mut self, defect: Defect) {
+        let kind = std::mem::discriminant(&defect);
+        let defects = &mut self.header.defects;
+        if defects
+            .iter()
+            .all(|known| std::mem::discriminant(known) != kind)
+        {
+            defects.push(defect);
         }
     }
 

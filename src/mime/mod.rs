@@ -4,12 +4,14 @@
 //! types and the transit form (RFC 8551 §3.1). Refuses what two readers could read as two messages.
 
 pub mod base64;
+pub mod canonical;
 pub mod detect;
 pub mod entity;
 pub mod header;
 pub mod media_type;
 pub mod multipart;
 pub mod quoted_printable;
+pub mod scan;
 pub mod smime;
 pub mod transit;
 pub mod walk;
@@ -19,7 +21,8 @@ use std::io;
 
 use crate::limits::LimitError;
 
-//pub use detect::InputKind;
+pub use canonical::Canonical;
+pub use detect::InputKind;
 pub use entity::Entity;
 pub use header::Field;
 pub use header::FromAddresses;
@@ -27,7 +30,7 @@ pub use header::Header;
 pub use header::TransferEncoding;
 pub use media_type::MediaType;
 pub use multipart::Multipart;
-//pub use smime::SmimeType;
+pub use smime::SmimeType;
 pub use walk::Walk;
 
 /// Why a message, or a part of it, cannot be read or written.

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use memchr::memmem;
+
 use crate::octets::Octets;
 use crate::octets::View;
 use crate::octets::WINDOW;
@@ -47,6 +49,23 @@ impl<'a> Reader<'a> {
         }
         let skip = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
         Ok(self.window.get(skip..).unwrap_or_default())
+    }
+}
+
+/// Where `needle` first occurs in `view`; it is shorter than a window.
+pub(super) fn find(view: &View, needle: &[u8]) -> io::Result<Option<u64>> {
+    let finder = memmem::Finder::new(needle);
+    let mut reader = Reader::new(view);
+    let wide = |size| u64::try_from(size).unwrap_or(u64::MAX);
+    let mut at = 0;
+    loop {
+        let window = reader.from(at, needle.len())?;
+        match finder.find(window) {
+            Some(found) => return Ok(Some(at + wide(found))),
+            None if at + length(window) >= view.len() => return Ok(None),
+            // What may be the start of it is looked at again.
+            None => at += wide((window.len() + 1).saturating_sub(needle.len()).max(1)),
+        }
     }
 }
 

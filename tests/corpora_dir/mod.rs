@@ -10,7 +10,7 @@ use std::path::PathBuf;
     clippy::disallowed_methods,
     reason = "tests are told by the environment where data is"
 )]
-pub fn corpora() -> Option<PathBuf> {
+pub(crate) fn corpora() -> Option<PathBuf> {
     if let Ok(folder) = std::env::var("DOMSEC_CORPORA") {
         let folder = PathBuf::from(folder);
         assert!(folder.is_dir(), "DOMSEC_CORPORA is no folder: {folder:?}");
