@@ -27,6 +27,15 @@ pub trait Octets: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Some of the octets from `offset` on, at most `most`, where they lie in memory; never an empty
+    /// slice.
+    fn in_memory(&self, offset: u64, most: usize) -> Option<&[u8]> {
+        let start = usize::try_from(offset).ok()?;
+        let rest = self.contiguous()?.get(start..)?;
+        rest.get(..most.min(rest.len()))
+            .filter(|slice| !slice.is_empty())
+    }
+
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
@@ -235,6 +244,18 @@ impl Octets for View {
         outcome
     }
 
+    fn in_memory(&self, offset: u64, most: usize) -> Option<&[u8]> {
+        let wide = u64::try_from(most).unwrap_or(u64::MAX);
+        let end = offset.saturating_add(wide).min(self.len);
+        let mut first = None;
+        self.pieces_in(offset..end, |start, len| {
+            first.get_or_insert((start, len));
+        });
+        let (start, len) = first?;
+        self.source
+            .in_memory(start, usize::try_from(len).unwrap_or(most))
+    }
+
     fn contiguous(&self) -> Option<&[u8]> {
         let Pieces::One(start) = self.pieces else {
             return None;
@@ -242,6 +263,67 @@ impl Octets for View {
         let start = usize::try_from(start).ok()?;
         let end = start.checked_add(usize::try_from(self.len).ok()?)?;
         self.source.contiguous()?.get(start..end)
+    }
+}
+
+/// Several views, one after another, as one source.
+#[derive(Debug)]
+pub struct Chain {
+    /// Where each starts, and it.
+    links: Vec<(u64, View)>,
+    len: u64,
+}
+
+impl Chain {
+    /// `views`, one after another.
+    #[must_use]
+    pub fn of(views: impl IntoIterator<Item = View>) -> View {
+        let mut len = 0;
+        let mut links = Vec::new();
+        for view in views.into_iter().filter(|view| !view.is_empty()) {
+            let start = len;
+            len += view.len();
+            links.push((start, view));
+        }
+        View::whole(Arc::new(Self { links, len }))
+    }
+
+    /// The links from the one that holds `offset` on, each with where it starts.
+    fn from(&self, offset: u64) -> impl Iterator<Item = &(u64, View)> {
+        let first = self
+            .links
+            .partition_point(|(start, view)| start + view.len() <= offset);
+        self.links.iter().skip(first)
+    }
+}
+
+impl Octets for Chain {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        let mut rest = window;
+        for (start, view) in self.from(offset) {
+            let within = offset.saturating_sub(*start);
+            let there = usize::try_from(view.len() - within).unwrap_or(usize::MAX);
+            let (now, later) = rest.split_at_mut(there.min(rest.len()));
+            view.read_at(within, now)?;
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(past_the_end())
+        }
+    }
+
+    fn in_memory(&self, offset: u64, most: usize) -> Option<&[u8]> {
+        let (start, view) = self.from(offset).next()?;
+        view.in_memory(offset - start, most)
     }
 }
 
@@ -267,19 +349,15 @@ fn windows_of<E: From<io::Error>>(
     buffer: &mut Vec<u8>,
     visit: &mut impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
-    if let Some(all) = source.contiguous() {
-        let from = usize::try_from(start).map_err(|_| past_the_end())?;
-        let to = usize::try_from(start + len).map_err(|_| past_the_end())?;
-        return all
-            .get(from..to)
-            .ok_or_else(past_the_end)?
-            .chunks(WINDOW)
-            .try_for_each(visit);
-    }
-    buffer.resize(WINDOW, 0);
     let mut done = 0;
     while done < len {
         let size = usize::try_from(len - done).unwrap_or(WINDOW).min(WINDOW);
+        if let Some(window) = source.in_memory(start + done, size) {
+            visit(window)?;
+            done += length(window);
+            continue;
+        }
+        buffer.resize(WINDOW, 0);
         let window = buffer.get_mut(..size).ok_or_else(past_the_end)?;
         source.read_at(start + done, window)?;
         visit(window)?;
@@ -327,6 +405,33 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, bytes);
+    }
+
+    #[test]
+    fn chained_views_read_as_one() {
+        let view = |text: &str| View::owned(text.as_bytes().to_vec());
+        let chain = Chain::of([
+            view("012"),
+            view(""),
+            view("3456").join([0..1, 2..4]),
+            view("7"),
+        ]);
+        assert_eq!(chain.to_vec(9).unwrap().unwrap(), b"0123567");
+        let mut seen = Vec::new();
+        chain
+            .slice(1..6)
+            .windows(|window| {
+                seen.extend_from_slice(window);
+                Ok::<_, io::Error>(())
+            })
+            .unwrap();
+        assert_eq!(seen, b"12356");
+        for at in 0..7 {
+            let mut one = [0];
+            chain.read_at(at, &mut one).unwrap();
+            assert_eq!(one[0], b"0123567"[usize::try_from(at).unwrap()]);
+        }
+        assert!(chain.read_at(6, &mut [0; 2]).is_err());
     }
 
     #[test]

@@ -244,7 +244,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// The content octets of an element whose length is said, whatever they are; goes past it.
-    pub fn take_content(&mut self, element: &Element, field: &'static str) -> Result<View, CmsError> {
+    pub fn take_content(
+        &mut self,
+        element: &Element,
+        field: &'static str,
+    ) -> Result<View, CmsError> {
         let range = self.skip(element, field)?;
         Ok(self.view.slice(element.content..range.end))
     }
@@ -431,7 +435,11 @@ fn nodes_of(
             // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
             // STRING is something else, such as a RecipientKeyIdentifier.
             let is_field = open.len() == 1 && octets.first() == Some(&tag::SEQUENCE);
-            let strings = if is_field { strings } else { Strings::Universal };
+            let strings = if is_field {
+                strings
+            } else {
+                Strings::Universal
+            };
             let (tag, role) = role_of(octets, tag, content, in_string, strings);
             nodes.push(Node {
                 tag,

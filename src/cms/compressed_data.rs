@@ -14,7 +14,11 @@ use flate2::Status;
 use crate::cms::ber::Cursor;
 use crate::cms::ber::Strings;
 use crate::cms::ber::tag;
+use crate::cms::content_info::ID_COMPRESSED_DATA;
+use crate::cms::content_info::ID_DATA;
 use crate::cms::error::CmsError;
+use crate::cms::signed_data::object_identifier;
+use crate::cms::signed_data::version;
 use crate::cms::tlv;
 use crate::cms::tlv::Reader;
 use crate::limits::LimitError;
@@ -72,18 +76,13 @@ impl CompressedData {
         let what = "CompressedData";
         let element = inner.expect(tag::SEQUENCE, what)?;
         let mut fields = inner.enter(&element, what)?;
-        let version = fields.expect(tag::INTEGER, "version")?;
-        let version = fields.take_der(&version, Strings::Universal, "version")?;
-        tlv::version(&mut Reader::new(&version, what), "version")?;
+        version(&mut fields, "version")?;
         let algorithm = fields.expect(tag::SEQUENCE, "compressionAlgorithm")?;
         let algorithm = fields.take_der(&algorithm, Strings::Universal, "compressionAlgorithm")?;
         let algorithm = compressor(&algorithm)?;
         let info = fields.expect(tag::SEQUENCE, "encapContentInfo")?;
         let mut info_fields = fields.enter(&info, "encapContentInfo")?;
-        let oid = info_fields.expect(tag::OBJECT_IDENTIFIER, "eContentType")?;
-        let oid = info_fields.take_der(&oid, Strings::Universal, "eContentType")?;
-        let oid = tlv::single(&oid, tag::OBJECT_IDENTIFIER, "eContentType")?;
-        let content_type = object_identifier(oid.value, "eContentType")?;
+        let content_type = object_identifier(&mut info_fields, "eContentType")?;
         let content = match info_fields.peek_tag(tag::context(0), "eContent")? {
             Some(explicit) => {
                 let mut explicit_fields = info_fields.enter(&explicit, "eContent")?;
@@ -219,14 +218,12 @@ fn deflate(
 
 /// Everything before the compressed octets, which end all levels.
 fn compressed_header(compressed: u64) -> Vec<u8> {
-    let fixed = tlv::element(
-        tag::INTEGER,
-        &[&[0]], // RFC 3274 §1.1: always 0.
-    );
+    // RFC 3274 §1.1: always 0.
+    let fixed = tlv::element(tag::INTEGER, &[&[0]]);
     let algorithm = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_ALG_ZLIB.as_bytes()]);
     let algorithm = tlv::element(tag::SEQUENCE, &[&algorithm]);
     let data = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()]);
-    let outer = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_CT_COMPRESSED_DATA.as_bytes()]);
+    let outer = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_COMPRESSED_DATA.as_bytes()]);
     let total = |inner: u64| inner + tlv::wide_header_length(inner);
     let explicit = total(compressed);
     let info = length(&data) + total(explicit);
@@ -250,17 +247,14 @@ fn compressor(der: &[u8]) -> Result<Compressor, CmsError> {
     let field = "compressionAlgorithm";
     let algorithm = tlv::single(der, tag::SEQUENCE, field)?;
     let oid = Reader::new(algorithm.value, field).expect(tag::OBJECT_IDENTIFIER, field)?;
-    let oid = object_identifier(oid.value, field)?;
-    // Its parameters are absent; RFC 3274 §2 has old software write NULL.
+    let oid = ObjectIdentifier::from_bytes(oid.value)
+        .map_err(|error| CmsError::field(field, error.to_string()))?;
+    // Its parameters are absent, or NULL (RFC 3274 §2).
     Ok(if oid == ID_ALG_ZLIB {
         Compressor::Zlib
     } else {
         Compressor::Other(oid)
     })
-}
-
-fn object_identifier(octets: &[u8], field: &'static str) -> Result<ObjectIdentifier, CmsError> {
-    ObjectIdentifier::from_bytes(octets).map_err(|error| CmsError::field(field, error.to_string()))
 }
 
 fn take_octet_string(level: &mut Cursor<'_>) -> Result<View, CmsError> {
@@ -272,26 +266,22 @@ fn take_octet_string(level: &mut Cursor<'_>) -> Result<View, CmsError> {
 }
 
 const ID_ALG_ZLIB: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.8");
-const ID_CT_COMPRESSED_DATA: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.9");
-const ID_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cms::content_info::Cms;
+    use crate::cms::content_info::ContentInfo;
+    use crate::octets::Octets;
 
     fn read(der: &[u8]) -> Result<CompressedData, CmsError> {
         let view = View::owned(der.to_vec());
-        let limits = Limits::default();
-        let top = Cursor::new(&view, &limits);
-        let mut info = top.enter(&top.expect(tag::SEQUENCE, "ContentInfo")?, "ContentInfo")?;
-        let oid = info.expect(tag::OBJECT_IDENTIFIER, "contentType")?;
-        info.skip(&oid, "contentType")?;
-        let explicit = info.expect(tag::context(0), "content")?;
-        let mut inner = info.enter(&explicit, "content")?;
-        let read = CompressedData::read(&mut inner)?;
-        info.leave(&inner, "content")?;
-        Ok(read)
+        let info = ContentInfo::read(&view, &Limits::default())?;
+        assert_eq!(info.trailing, 0);
+        let Cms::Compressed(compressed) = info.cms else {
+            panic!("{:?}", info.cms);
+        };
+        Ok(compressed)
     }
 
     fn compressed(content: &[u8]) -> Vec<u8> {

@@ -65,11 +65,18 @@ impl ContentInfo {
                 Cms::Enveloped(EnvelopedData::read(&mut content, true, limits)?)
             }
             ID_COMPRESSED_DATA => Cms::Compressed(CompressedData::read(&mut content)?),
-            other => return Err(CmsError::ContentType { name: content_type_name(other) }),
+            other => {
+                return Err(CmsError::ContentType {
+                    name: content_type_name(other),
+                });
+            }
         };
         info.leave(&content, "ContentInfo.content")?;
         top.leave(&info, "ContentInfo")?;
-        Ok(Self { cms, trailing: view.len() - top.position() })
+        Ok(Self {
+            cms,
+            trailing: view.len() - top.position(),
+        })
     }
 }
 

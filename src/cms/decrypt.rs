@@ -9,6 +9,7 @@ use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
 
 use crate::cms::ber::tag;
+use crate::cms::content_info::ID_DATA;
 use crate::cms::content_key::ContentKey;
 use crate::cms::content_key::EnvelopeCause;
 use crate::cms::enveloped_data::EnvelopedData;
@@ -127,6 +128,5 @@ fn associated_data(enveloped: &EnvelopedData) -> Result<Vec<u8>, EnvelopeCause> 
 
 /// That of AES: what a decryptor may hold back and give out with the next window.
 const LONGEST_BLOCK: usize = 16;
-pub(super) const ID_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
-pub(super) const ID_CONTENT_TYPE: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
+/// id-contentType (RFC 5652 §11.1).
+const ID_CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");

@@ -29,7 +29,9 @@ pub enum CmsError {
         reason: String,
     },
     /// A content type that is no layer of a message.
-    #[error("content type {name} is no layer of a message: signedData, envelopedData, authEnvelopedData and compressedData are")]
+    #[error(
+        "content type {name} is no layer of a message: signedData, envelopedData, authEnvelopedData and compressedData are"
+    )]
     ContentType {
         /// Its name, or the dotted identifier.
         name: String,

@@ -123,3 +123,89 @@ fn digest_of(
 
 /// That of SHA-512: what a key being derived may grow to beyond its length, so that it is not moved.
 const LONGEST_DIGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::provider;
+
+    fn unhex(text: &str) -> Vec<u8> {
+        let digits: Vec<u8> = text
+            .chars()
+            .filter_map(|digit| digit.to_digit(16)?.try_into().ok())
+            .collect();
+        digits
+            .chunks(2)
+            .map(|pair| pair[0] << 4 | pair[1])
+            .collect()
+    }
+
+    #[test]
+    fn x963_is_that_of_openssl() {
+        let secret = unhex("000102030405060708090a0b0c0d0e0f");
+        for (digest, expected) in [
+            (
+                DigestAlgorithm::Sha256,
+                "e18b79837d3ef7c9695a161dae36b37fde82cc76f7b6a319759cbf85b1d43130ab7edbafa27f4c45",
+            ),
+            (DigestAlgorithm::Sha1, "616ce7bb661e72fe038f9dad25deb581"),
+        ] {
+            let expected = unhex(expected);
+            let key = x963(&secret, &unhex("f0f1f2f3f4"), expected.len(), |parts| {
+                digest_of(provider().digests, digest, parts)
+            });
+            assert_eq!(*key.unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn hkdf_is_that_of_rfc_5869_and_of_openssl() {
+        let input = [0x0b; 22];
+        let cases = [
+            // RFC 5869 appendix A.1.
+            (
+                DigestAlgorithm::Sha256,
+                unhex("000102030405060708090a0b0c"),
+                "f0f1f2f3f4f5f6f7f8f9",
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+            ),
+            // A salt that is longer than a block.
+            (
+                DigestAlgorithm::Sha512,
+                vec![0xab; 140],
+                "f0",
+                "8d454f9034f4e8e7c3d9e527d7c53e1184027566e923fab56c5c5db84efde7ee894b5ad4567a32dcb2fd\
+                 8734193868794458d8ef20a4a411ce5d5c0a728585910caf96a32f60",
+            ),
+        ];
+        for (digest, salt, info, expected) in cases {
+            let by = Hmac {
+                digest,
+                digests: provider().digests,
+            };
+            let expected = unhex(expected);
+            let extracted = by.of(&salt, &[&input]).unwrap();
+            let key = expand(&by, &extracted, &unhex(info), expected.len()).unwrap();
+            assert_eq!(*key, expected);
+        }
+    }
+
+    #[test]
+    fn shared_info_has_the_wrap_the_ukm_and_the_length_in_bits() {
+        let wrap = unhex("300b060960864801650304012d");
+        let mut info = SharedInfo {
+            wrap: &wrap,
+            ukm: None,
+            length: 32,
+        };
+        assert_eq!(
+            info.der(),
+            unhex("3015 300b060960864801650304012d a206 0404 00000100")
+        );
+        info.ukm = Some(&[0xaa, 0xbb]);
+        assert_eq!(
+            info.der(),
+            unhex("301b 300b060960864801650304012d a004 0402aabb a206 0404 00000100")
+        );
+    }
+}

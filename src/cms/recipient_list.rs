@@ -1,5 +1,7 @@
 //! Who can open a message, one line each, as reports list it (CONTRACT, `inspect`).
 
+use const_oid::ObjectIdentifier;
+
 use crate::cms::ber::tag;
 use crate::cms::enveloped_data::EnvelopedData;
 use crate::cms::recipient_info::Originator;
@@ -10,7 +12,7 @@ use crate::cms::tlv::Reader;
 use crate::crypto::Curve;
 use crate::crypto::identifiers;
 use crate::crypto::oids;
-use const_oid::ObjectIdentifier;
+use crate::x509::certificate::serial_hex;
 
 /// One recipient.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +36,11 @@ impl<'a> ListedRecipient<'a> {
         }
     }
 
-    /// Serial number of the certificate, hex of the INTEGER's content octets.
+    /// Serial number of the certificate, as in the reports of certificates.
     #[must_use]
     pub fn serial(&self) -> Option<String> {
         match self.rid? {
-            RecipientIdentifier::IssuerAndSerialNumber { serial, .. } => Some(hex(serial)),
+            RecipientIdentifier::IssuerAndSerialNumber { serial, .. } => Some(serial_hex(serial)),
             RecipientIdentifier::SubjectKeyIdentifier(_) => None,
         }
     }

@@ -124,14 +124,22 @@ impl SignerInfo {
         let mut fields = tlv::Reader::new(sequence.value, "SignerInfo");
         let version = tlv::version(&mut fields, "SignerInfo.version")?;
         let sid = signer_identifier(&mut fields)?;
-        let digest_algorithm = fields.expect(tag::SEQUENCE, "SignerInfo.digestAlgorithm")?.raw.to_vec();
+        let digest_algorithm = fields
+            .expect(tag::SEQUENCE, "SignerInfo.digestAlgorithm")?
+            .raw
+            .to_vec();
         let signed_attributes = match fields.optional(tag::context(0))? {
             Some(attributes) => Some(Attributes::parse(attributes.value, limits)?),
             None => None,
         };
-        let signature_algorithm =
-            fields.expect(tag::SEQUENCE, "SignerInfo.signatureAlgorithm")?.raw.to_vec();
-        let signature = fields.expect(tag::OCTET_STRING, "SignerInfo.signature")?.value.to_vec();
+        let signature_algorithm = fields
+            .expect(tag::SEQUENCE, "SignerInfo.signatureAlgorithm")?
+            .raw
+            .to_vec();
+        let signature = fields
+            .expect(tag::OCTET_STRING, "SignerInfo.signature")?
+            .value
+            .to_vec();
         let unsigned_attributes = match fields.optional(tag::context(1))? {
             Some(attributes) => Some(Attributes::parse(attributes.value, limits)?),
             None => None,
@@ -153,7 +161,9 @@ impl SignerInfo {
     /// Its signature types, as far as they are well-formed (draft §3.2); verification refuses others.
     #[must_use]
     pub fn types(&self) -> Vec<SignatureType> {
-        self.signature_types().map(|types| types.known().collect()).unwrap_or_default()
+        self.signature_types()
+            .map(|types| types.known().collect())
+            .unwrap_or_default()
     }
 
     /// Its signature types, after all rules of the draft's section 3.2 on one SignerInfo.
@@ -161,16 +171,18 @@ impl SignerInfo {
         match &self.signed_attributes {
             Some(signed) => attributes::signature_types(signed, self.unsigned_attributes.as_ref()),
             // What is not signed is not there, and must not be there.
-            None => {
-                attributes::signature_types(&Attributes::default(), self.unsigned_attributes.as_ref())
-            }
+            None => attributes::signature_types(
+                &Attributes::default(),
+                self.unsigned_attributes.as_ref(),
+            ),
         }
     }
 
     /// Whether an mlExpansionHistory is among its signed attributes (RFC 2634 §4.4).
     #[must_use]
     pub fn has_ml_expansion_history(&self) -> bool {
-        let history = |signed: &Attributes| signed.all(attributes::ML_EXPANSION_HISTORY).count() > 0;
+        let history =
+            |signed: &Attributes| signed.all(attributes::ML_EXPANSION_HISTORY).count() > 0;
         self.signed_attributes.as_ref().is_some_and(history)
     }
 
@@ -186,12 +198,15 @@ impl fmt::Display for SignerIdentifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::IssuerAndSerialNumber { issuer, serial } => {
-                let issuer = name::to_rfc4514(issuer).unwrap_or_else(|_| "a malformed name".to_owned());
+                let issuer =
+                    name::to_rfc4514(issuer).unwrap_or_else(|_| "a malformed name".to_owned());
                 write!(f, "serial {} of {issuer}", serial_hex(serial))
             }
             Self::SubjectKeyIdentifier(identifier) => {
                 f.write_str("key identifier ")?;
-                identifier.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+                identifier
+                    .iter()
+                    .try_for_each(|octet| write!(f, "{octet:02x}"))
             }
         }
     }
@@ -235,7 +250,11 @@ fn digest_algorithms(fields: &mut Cursor<'_>, limits: &Limits) -> Result<Vec<Vec
     let mut algorithms = Vec::new();
     while let Some(element) = inner.peek(FIELD)? {
         algorithms.push(inner.take_der(&element, Strings::Universal, FIELD)?);
-        LimitError::check("number of digestAlgorithms", algorithms.len(), limits.signers)?;
+        LimitError::check(
+            "number of digestAlgorithms",
+            algorithms.len(),
+            limits.signers,
+        )?;
     }
     fields.leave(&inner, FIELD)?;
     Ok(algorithms)
@@ -270,7 +289,10 @@ fn econtent(holder: &mut Cursor<'_>) -> Result<View, CmsError> {
         return holder.take_string(&element, FIELD);
     }
     if element.end.is_none() {
-        return Err(CmsError::field(FIELD, "it is no OCTET STRING and has no definite length"));
+        return Err(CmsError::field(
+            FIELD,
+            "it is no OCTET STRING and has no definite length",
+        ));
     }
     holder.take_content(&element, FIELD)
 }
@@ -280,7 +302,9 @@ fn certificates(
     limits: &Limits,
 ) -> Result<(Vec<Vec<u8>>, usize), CmsError> {
     const FIELD: &str = "SignedData.certificates";
-    let Some(set) = fields.peek_tag(tag::context(0), FIELD)? else { return Ok((Vec::new(), 0)) };
+    let Some(set) = fields.peek_tag(tag::context(0), FIELD)? else {
+        return Ok((Vec::new(), 0));
+    };
     let mut inner = fields.enter(&set, FIELD)?;
     let (mut certificates, mut others) = (Vec::new(), 0);
     while let Some(element) = inner.peek(FIELD)? {
@@ -290,7 +314,11 @@ fn certificates(
             inner.skip(&element, FIELD)?;
             others += 1;
         }
-        LimitError::check("number of certificates", certificates.len() + others, limits.certificates)?;
+        LimitError::check(
+            "number of certificates",
+            certificates.len() + others,
+            limits.certificates,
+        )?;
     }
     fields.leave(&inner, FIELD)?;
     Ok((certificates, others))
@@ -298,7 +326,9 @@ fn certificates(
 
 fn crls(fields: &mut Cursor<'_>, limits: &Limits) -> Result<Vec<Vec<u8>>, CmsError> {
     const FIELD: &str = "SignedData.crls";
-    let Some(set) = fields.peek_tag(tag::context(1), FIELD)? else { return Ok(Vec::new()) };
+    let Some(set) = fields.peek_tag(tag::context(1), FIELD)? else {
+        return Ok(Vec::new());
+    };
     let mut inner = fields.enter(&set, FIELD)?;
     let mut crls = Vec::new();
     let mut count = 0;
@@ -333,7 +363,9 @@ fn signer_infos(fields: &mut Cursor<'_>, limits: &Limits) -> Result<Vec<SignerIn
 fn signer_identifier(fields: &mut tlv::Reader<'_>) -> Result<SignerIdentifier, CmsError> {
     const FIELD: &str = "SignerInfo.sid";
     if let Some(identifier) = fields.optional(tag::context_primitive(0))? {
-        return Ok(SignerIdentifier::SubjectKeyIdentifier(identifier.value.to_vec()));
+        return Ok(SignerIdentifier::SubjectKeyIdentifier(
+            identifier.value.to_vec(),
+        ));
     }
     let sequence = fields.expect(tag::SEQUENCE, FIELD)?;
     let (issuer, serial) = issuer_and_serial(sequence.value, FIELD)?;

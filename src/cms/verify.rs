@@ -71,7 +71,9 @@ pub enum SignatureError {
     )]
     LooksLikeAttributes,
     /// The key does not say that it made this signature.
-    #[error("the signature was not made by the key of the certificate, or what it covers was changed")]
+    #[error(
+        "the signature was not made by the key of the certificate, or what it covers was changed"
+    )]
     NotByThisKey,
     /// A content type other than id-data needs signed attributes (RFC 5652 §5.3).
     #[error("there are no signed attributes, although the content is {content_type}")]
@@ -118,16 +120,25 @@ impl ContentDigests {
         let mut running = Vec::new();
         for algorithm in algorithms {
             if running.iter().all(|(known, _)| *known != algorithm) {
-                let digester = provider.digests.start(algorithm).map_err(io::Error::other)?;
+                let digester = provider
+                    .digests
+                    .start(algorithm)
+                    .map_err(io::Error::other)?;
                 running.push((algorithm, digester));
             }
         }
         content.windows(|window| {
-            running.iter_mut().for_each(|(_, digester)| digester.update(window));
+            running
+                .iter_mut()
+                .for_each(|(_, digester)| digester.update(window));
             Ok::<_, io::Error>(())
         })?;
-        let digests = running.into_iter().map(|(known, digester)| (known, digester.finish()));
-        Ok(Self { digests: digests.collect() })
+        let digests = running
+            .into_iter()
+            .map(|(known, digester)| (known, digester.finish()));
+        Ok(Self {
+            digests: digests.collect(),
+        })
     }
 
     /// As [`ContentDigests::of`], with the algorithms that `signers` need.
@@ -194,14 +205,17 @@ pub fn verify_signer(
     budget.key_operation()?;
     let verify = |message: Message<'_>| {
         let verification = provider.verification;
-        verification.verify(spki, &algorithm, message, &signer.signature).map_err(|source| {
-            match source {
+        verification
+            .verify(spki, &algorithm, message, &signer.signature)
+            .map_err(|source| match source {
                 CryptoError::Failed => SignatureError::NotByThisKey,
                 CryptoError::Unsupported | CryptoError::Malformed | CryptoError::Unavailable => {
-                    SignatureError::Key { algorithm: algorithm.to_string(), source }
+                    SignatureError::Key {
+                        algorithm: algorithm.to_string(),
+                        source,
+                    }
                 }
-            }
-        })
+            })
     };
     let proof = match &signer.signed_attributes {
         Some(signed) => {
@@ -226,7 +240,11 @@ pub fn verify_signer(
             }
         }
     };
-    Ok(SignerVerified { proof, algorithm, digest })
+    Ok(SignerVerified {
+        proof,
+        algorithm,
+        digest,
+    })
 }
 
 fn check_attributes(
@@ -271,7 +289,11 @@ fn check_bare_content(content: SignedContent<'_>) -> Result<(), SignatureError> 
     let octets = content.octets;
     // What does not begin with a SET is no attributes; what is larger than all attributes of a
     // message may be is none, either.
-    if octets.is_empty() || octets.read_at(0, &mut first).map(|()| first != [tag::SET])? {
+    if octets.is_empty()
+        || octets
+            .read_at(0, &mut first)
+            .map(|()| first != [tag::SET])?
+    {
         return Ok(());
     }
     match octets.to_vec(Limits::default().structure_octets)? {
@@ -293,7 +315,11 @@ fn digest_of(
 
 fn whole(octets: &View) -> Result<Vec<u8>, SignatureError> {
     let allowed = Limits::default().decompressed_octets;
-    LimitError::check_wide("octets of content signed by Ed25519 without attributes", octets.len(), allowed)?;
+    LimitError::check_wide(
+        "octets of content signed by Ed25519 without attributes",
+        octets.len(),
+        allowed,
+    )?;
     let limit = usize::try_from(allowed).unwrap_or(usize::MAX);
     Ok(octets.to_vec(limit)?.unwrap_or_default())
 }

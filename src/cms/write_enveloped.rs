@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use const_oid::ObjectIdentifier;
 
-use crate::cms::ber::Cursor;
+use crate::cms::attributes::build;
 use crate::cms::ber::tag;
-use crate::cms::decrypt::ID_CONTENT_TYPE;
-use crate::cms::decrypt::ID_DATA;
-use crate::cms::enveloped_data::EnvelopedData;
+use crate::cms::content_info::Cms;
+use crate::cms::content_info::ContentInfo;
+use crate::cms::content_info::ID_AUTH_ENVELOPED_DATA;
+use crate::cms::content_info::ID_DATA;
+use crate::cms::content_info::ID_ENVELOPED_DATA;
 use crate::cms::error::CmsError;
 use crate::cms::recipient_info::RecipientInfo;
 use crate::cms::tlv;
@@ -193,10 +195,7 @@ impl Envelope {
         if !self.cipher.is_authenticated() || self.content_type == ID_DATA {
             return Vec::new();
         }
-        let value = tlv::element(tag::OBJECT_IDENTIFIER, &[self.content_type.as_bytes()]);
-        let values = tlv::element(tag::SET, &[&value]);
-        let oid = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_CONTENT_TYPE.as_bytes()]);
-        tlv::element(tag::SEQUENCE, &[&oid, &values])
+        build::content_type(self.content_type)
     }
 }
 
@@ -245,7 +244,7 @@ impl Parts {
             tag_octets,
         });
         let outer = if authenticated {
-            ID_CT_AUTH_ENVELOPED_DATA
+            ID_AUTH_ENVELOPED_DATA
         } else {
             ID_ENVELOPED_DATA
         };
@@ -322,8 +321,11 @@ impl Parts {
             gap: self.encrypted,
             tail: self.tail(&vec![0; self.tag_octets]),
         };
-        let read =
-            read_back(outline, envelope.cipher.is_authenticated()).map_err(SealError::Check)?;
+        let view = View::whole(Arc::new(outline));
+        let read = ContentInfo::read(&view, &Limits::default()).map_err(SealError::Check)?;
+        let Cms::Enveloped(enveloped) = read.cms else {
+            return Err(SealError::Differs("content type"));
+        };
         let same = |what, same: bool| {
             if same {
                 Ok(())
@@ -332,36 +334,24 @@ impl Parts {
             }
         };
         let infos = recipients.iter().map(|(_, info)| info);
-        same("recipientInfos", read.recipients.iter().eq(infos))?;
-        let certificates = read.originator_certificates == envelope.originator_certificates;
-        same("originatorInfo", certificates)?;
-        same("contentType", read.content_type == envelope.content_type)?;
-        let cipher = read.cipher().map(|cipher| cipher.algorithm);
+        same("length", read.trailing == 0)?;
+        same("recipientInfos", enveloped.recipients.iter().eq(infos))?;
+        let count = enveloped.originator_certificates.len();
+        same(
+            "originatorInfo",
+            count == envelope.originator_certificates.len(),
+        )?;
+        same(
+            "contentType",
+            enveloped.content_type == envelope.content_type,
+        )?;
+        // This tells AuthEnvelopedData from EnvelopedData, too.
+        let cipher = enveloped.cipher().map(|cipher| cipher.algorithm);
         same("contentEncryptionAlgorithm", cipher == Ok(envelope.cipher))?;
-        let octets = read.encrypted_content.map(|content| content.len());
+        let octets = enveloped.encrypted_content.map(|content| content.len());
         same("encryptedContent", octets == Some(self.encrypted))?;
-        same("mac", read.mac.len() == self.tag_octets)
+        same("mac", enveloped.mac.len() == self.tag_octets)
     }
-}
-
-/// Reads the ContentInfo that `outline` is, to its end.
-fn read_back(outline: Outline, authenticated: bool) -> Result<EnvelopedData, CmsError> {
-    let limits = Limits::default();
-    let view = View::whole(Arc::new(outline));
-    let mut top = Cursor::new(&view, &limits);
-    let element = top.expect(tag::SEQUENCE, "ContentInfo")?;
-    let mut info = top.enter(&element, "ContentInfo")?;
-    let oid = info.expect(tag::OBJECT_IDENTIFIER, "contentType")?;
-    info.skip(&oid, "contentType")?;
-    let explicit = info.expect(tag::context(0), "content")?;
-    let mut inner = info.enter(&explicit, "content")?;
-    let read = EnvelopedData::read(&mut inner, authenticated, &limits)?;
-    info.leave(&inner, "content")?;
-    top.leave(&info, "ContentInfo")?;
-    if top.peek("ContentInfo")?.is_some() {
-        return Err(CmsError::field("ContentInfo", "an element follows it"));
-    }
-    Ok(read)
 }
 
 /// A message whose encrypted content is not there yet: zeros stand for it.
@@ -401,14 +391,12 @@ fn originator_info(certificates: &[Vec<u8>]) -> Vec<u8> {
     if certificates.is_empty() {
         return Vec::new();
     }
-    let certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    let mut certificates: Vec<&[u8]> = certificates.iter().map(Vec::as_slice).collect();
+    certificates.sort_unstable();
     let certificates = tlv::element(tag::context(0), &certificates);
     tlv::element(tag::context(0), &[&certificates])
 }
 
-const ID_ENVELOPED_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.3");
-const ID_CT_AUTH_ENVELOPED_DATA: ObjectIdentifier =
-    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.23");
 /// CertificateChoices (RFC 5652 §10.2.2).
 const V2_ATTRIBUTE_CERTIFICATE: u8 = tag::context(2);
 const OTHER_CERTIFICATE: u8 = tag::context(3);

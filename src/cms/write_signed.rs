@@ -5,7 +5,6 @@
 
 use std::io;
 use std::io::Write;
-use std::sync::Arc;
 
 use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Capability;
@@ -37,6 +36,7 @@ use crate::crypto::public_key::RsaScheme;
 use crate::limits::Budget;
 use crate::limits::Limits;
 use crate::notation::SignatureType;
+use crate::octets::Chain;
 use crate::octets::Octets;
 use crate::octets::View;
 use crate::x509::Certificate;
@@ -226,8 +226,11 @@ impl SignedDataPlan<'_> {
     }
 
     fn digest_algorithms(&self) -> Vec<DigestAlgorithm> {
-        let mut digests: Vec<_> =
-            self.signers.iter().map(|signer| digest_to_write(&signer.algorithm)).collect();
+        let mut digests: Vec<_> = self
+            .signers
+            .iter()
+            .map(|signer| digest_to_write(&signer.algorithm))
+            .collect();
         digests.sort_unstable();
         digests.dedup();
         digests
@@ -239,9 +242,16 @@ impl SignedDataPlan<'_> {
         digests: Vec<DigestAlgorithm>,
         infos: Vec<Vec<u8>>,
     ) -> SignedLayer {
-        let algorithms = digests.iter().map(|digest| identifiers::encode_digest(*digest)).collect();
+        let algorithms = digests
+            .iter()
+            .map(|digest| identifiers::encode_digest(*digest))
+            .collect();
         // id-data, and only issuerAndSerialNumber: version 1 (RFC 5652 §5.1).
-        let before = [tlv::element(tag::INTEGER, &[&[1]]), build::set_of(algorithms)].concat();
+        let before = [
+            tlv::element(tag::INTEGER, &[&[1]]),
+            build::set_of(algorithms),
+        ]
+        .concat();
         let content_type = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()]);
         let mut tail = Vec::new();
         if !self.certificates.is_empty() {
@@ -254,7 +264,11 @@ impl SignedDataPlan<'_> {
         }
         tail.append(&mut build::set_of(infos));
 
-        let octets = if self.detached { None } else { Some(content.len()) };
+        let octets = if self.detached {
+            None
+        } else {
+            Some(content.len())
+        };
         let string = octets.map_or(0, wrapped);
         let explicit = octets.map_or(0, |_| wrapped(string));
         let encapsulated = crate::octets::length(&content_type) + explicit;
@@ -274,8 +288,17 @@ impl SignedDataPlan<'_> {
             tlv::write_wide_header(&mut head, tag::context(0), string);
             tlv::write_wide_header(&mut head, tag::OCTET_STRING, octets);
         }
-        let content = if self.detached { None } else { Some(content.clone()) };
-        SignedLayer { head, content, tail, digests }
+        let content = if self.detached {
+            None
+        } else {
+            Some(content.clone())
+        };
+        SignedLayer {
+            head,
+            content,
+            tail,
+            digests,
+        }
     }
 
     /// Reads back what stands around the content, and verifies each signature.
@@ -286,30 +309,49 @@ impl SignedDataPlan<'_> {
         digests: &ContentDigests,
         (provider, limits): (&Provider, &Limits),
     ) -> Result<(), SignError> {
-        let around = Around {
-            head: layer.head.clone(),
-            content: layer.content.clone(),
-            tail: layer.tail.clone(),
-        };
-        let info = ContentInfo::read(&View::whole(Arc::new(around)), limits).map_err(SignError::ReadBack)?;
+        // The parser reads what stands around the content, and nothing of the content itself.
+        let head = View::owned(layer.head.clone());
+        let tail = View::owned(layer.tail.clone());
+        let around = Chain::of(
+            [Some(head), layer.content.clone(), Some(tail)]
+                .into_iter()
+                .flatten(),
+        );
+        let info = ContentInfo::read(&around, limits).map_err(SignError::ReadBack)?;
         let Cms::Signed(signed) = info.cms else {
-            return Err(SignError::ReadBack(CmsError::field("ContentInfo", "it is no SignedData")));
+            return Err(SignError::ReadBack(CmsError::field(
+                "ContentInfo",
+                "it is no SignedData",
+            )));
         };
         if signed.signers.len() != self.signers.len() || signed.content.is_some() == self.detached {
-            return Err(SignError::ReadBack(CmsError::field("SignedData", "a part of it is lost")));
+            return Err(SignError::ReadBack(CmsError::field(
+                "SignedData",
+                "a part of it is lost",
+            )));
         }
         let mut budget = Budget::new(limits);
-        let against = SignedContent { content_type: signed.content_type, octets: content, digests };
+        let against = SignedContent {
+            content_type: signed.content_type,
+            octets: content,
+            digests,
+        };
         for plan in self.signers {
             let name = plan.certificate.subject_name().to_owned();
-            let info = signed.signers.iter().find(|info| plan.certificate.is_named(info.sid.key_name()));
+            let info = signed
+                .signers
+                .iter()
+                .find(|info| plan.certificate.is_named(info.sid.key_name()));
             let Some(info) = info else {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));
             };
             let key = (plan.certificate, plan.certificate.spki());
             let _verified = verify::verify_signer(info, against, key, provider, &mut budget)
-                .map_err(|source| SignError::VerifyBack { certificate: name, source })?;
+                .map_err(|source| SignError::VerifyBack {
+                    certificate: name,
+                    source,
+                })?;
         }
         Ok(())
     }
@@ -348,10 +390,17 @@ fn signer_info(
         signed.push(build::raw(attribute, limits)?);
     }
     let mut signed = build::set_of(signed);
-    let signature = plan.key.sign(&plan.algorithm, Message::Octets(&signed)).map_err(|source| {
-        let certificate = plan.certificate.subject_name().to_owned();
-        SignError::Key { certificate, algorithm: plan.algorithm.to_string(), source }
-    })?;
+    let signature = plan
+        .key
+        .sign(&plan.algorithm, Message::Octets(&signed))
+        .map_err(|source| {
+            let certificate = plan.certificate.subject_name().to_owned();
+            SignError::Key {
+                certificate,
+                algorithm: plan.algorithm.to_string(),
+                source,
+            }
+        })?;
     if let Some(first) = signed.first_mut() {
         // [0] IMPLICIT in the message, SET OF in what is signed (RFC 5652 §5.4).
         *first = tag::context(0);
@@ -360,8 +409,14 @@ fn signer_info(
     let sid = tlv::element(tag::SEQUENCE, &[plan.certificate.issuer(), &serial]);
     let version = tlv::element(tag::INTEGER, &[&[1]]);
     let signature = tlv::element(tag::OCTET_STRING, &[&signature]);
-    let parts: [&[u8]; 6] =
-        [&version, &sid, &digest_identifier, &signed, &signature_identifier, &signature];
+    let parts: [&[u8]; 6] = [
+        &version,
+        &sid,
+        &digest_identifier,
+        &signed,
+        &signature_identifier,
+        &signature,
+    ];
     Ok(tlv::element(tag::SEQUENCE, &parts))
 }
 
@@ -375,34 +430,301 @@ fn wrapped(length: u64) -> u64 {
     length + tlv::wide_header_length(length)
 }
 
-/// Head, content and tail as one, so that the parser can read them without a copy of the content.
-#[derive(Debug)]
-struct Around {
-    head: Vec<u8>,
-    content: Option<View>,
-    tail: Vec<u8>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cms::signed_data::SignedData;
+    use crate::crypto;
 
-impl Octets for Around {
-    fn len(&self) -> u64 {
-        Octets::len(&self.head) + self.content.as_ref().map_or(0, Octets::len) + Octets::len(&self.tail)
+    struct Owner {
+        certificate: Certificate,
+        key: Box<dyn PrivateKey>,
     }
 
-    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
-        let mut offset = offset;
-        let mut rest = window;
-        let content = self.content.as_ref().map(|view| -> &dyn Octets { view });
-        for part in [Some(&self.head as &dyn Octets), content, Some(&self.tail)].into_iter().flatten() {
-            if offset >= part.len() {
-                offset -= part.len();
-                continue;
+    fn pem(text: &str) -> Vec<u8> {
+        let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+        base64_simd::STANDARD.decode_to_vec(body).unwrap()
+    }
+
+    macro_rules! owner {
+        ($name:literal) => {{
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/certs/", $name);
+            let read = |ending| std::fs::read_to_string(format!("{path}{ending}")).unwrap();
+            let key = crypto::provider()
+                .private_keys
+                .read(&pem(&read(".key")))
+                .unwrap();
+            Owner {
+                certificate: Certificate::parse(&pem(&read(".pem"))).unwrap(),
+                key,
             }
-            let there = usize::try_from(part.len() - offset).unwrap_or(usize::MAX);
-            let (now, later) = rest.split_at_mut(there.min(rest.len()));
-            part.read_at(offset, now)?;
-            rest = later;
-            offset = 0;
+        }};
+    }
+
+    fn plan<'a>(owner: &'a Owner, types: &'a [SignatureType]) -> SignerPlan<'a> {
+        SignerPlan {
+            certificate: &owner.certificate,
+            key: &*owner.key,
+            algorithm: SignerPlan::default_algorithm(owner.certificate.spki()).unwrap(),
+            types,
+            type_oid: SignatureTypeOid::Registered,
+            signing_time: Time::from_unix(1_800_000_000),
+            capabilities: &[],
+            attributes: &[],
         }
-        if rest.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn sign(plan: &SignedDataPlan<'_>, content: &View) -> Result<Vec<u8>, SignError> {
+        let layer = plan.sign(content, crypto::provider(), &Limits::default())?;
+        let mut der = Vec::new();
+        layer.write(&mut der).unwrap();
+        assert_eq!(layer.len(), crate::octets::length(&der));
+        Ok(der)
+    }
+
+    fn read(der: &[u8]) -> SignedData {
+        let info = ContentInfo::read(&View::owned(der.to_vec()), &Limits::default()).unwrap();
+        assert_eq!(info.trailing, 0);
+        match info.cms {
+            Cms::Signed(signed) => signed,
+            other => panic!("{other:?} is no SignedData"),
+        }
+    }
+
+    fn verify_all(
+        signed: &SignedData,
+        content: &View,
+        owners: &[&Owner],
+    ) -> Result<(), SignatureError> {
+        let provider = crypto::provider();
+        let digests = ContentDigests::for_signers(content, &signed.signers, provider).unwrap();
+        let mut budget = Budget::new(&Limits::default());
+        for (info, owner) in signed.signers.iter().zip(owners) {
+            let against = SignedContent {
+                content_type: signed.content_type,
+                octets: content,
+                digests: &digests,
+            };
+            let key = (&owner.certificate, owner.certificate.spki());
+            let _verified = verify::verify_signer(info, against, key, provider, &mut budget)?;
+        }
+        Ok(())
+    }
+
+    const CONTENT: &[u8] = b"Content-Type: text/plain\r\n\r\nHello\r\n";
+
+    #[test]
+    fn every_kind_of_key_signs_what_verifies() {
+        let content = View::owned(CONTENT.to_vec());
+        for owner in [
+            owner!("alice"),
+            owner!("carol"),
+            owner!("dave"),
+            owner!("frank"),
+            owner!("grace"),
+        ] {
+            for detached in [false, true] {
+                let signers = [plan(&owner, &[])];
+                let certificates = [owner.certificate.der()];
+                let plan = SignedDataPlan {
+                    signers: &signers,
+                    certificates: &certificates,
+                    detached,
+                };
+                let signed = read(&sign(&plan, &content).unwrap());
+                assert_eq!(signed.content.is_none(), detached);
+                assert_eq!(signed.certificates, [owner.certificate.der()]);
+                verify_all(&signed, &content, &[&owner]).unwrap();
+                let changed = View::owned(b"Content-Type: text/plain\r\n\r\nhello\r\n".to_vec());
+                let error = verify_all(&signed, &changed, &[&owner]).unwrap_err();
+                assert!(matches!(error, SignatureError::Digest { .. }), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_by_another_key_does_not_verify() {
+        let content = View::owned(CONTENT.to_vec());
+        let (alice, bob) = (owner!("alice"), owner!("bob"));
+        let signers = [SignerPlan {
+            key: &*bob.key,
+            ..plan(&alice, &[])
+        }];
+        let plan = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        let error = sign(&plan, &content).unwrap_err();
+        assert!(matches!(error, SignError::VerifyBack { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_empty_signature_has_content_and_no_signers() {
+        let content = View::owned(CONTENT.to_vec());
+        let plan = SignedDataPlan {
+            signers: &[],
+            certificates: &[],
+            detached: false,
+        };
+        let signed = read(&sign(&plan, &content).unwrap());
+        assert!(signed.signers.is_empty() && signed.digest_algorithms.is_empty());
+        assert_eq!((signed.content_type, signed.version), (ID_DATA, 1));
+        assert_eq!(
+            signed.content.unwrap().to_vec(99).unwrap().unwrap(),
+            CONTENT
+        );
+        let plan = SignedDataPlan {
+            detached: true,
+            ..plan
+        };
+        assert!(matches!(
+            sign(&plan, &content),
+            Err(SignError::EmptyDetached)
+        ));
+    }
+
+    #[test]
+    fn several_signers_stand_side_by_side() {
+        let content = View::owned(CONTENT.to_vec());
+        let (alice, carol) = (owner!("alice"), owner!("carol"));
+        let types = [SignatureType::Originator];
+        let signers = [plan(&alice, &types), plan(&carol, &types)];
+        let plan = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        let signed = read(&sign(&plan, &content).unwrap());
+        assert_eq!(signed.signers.len(), 2);
+        for info in &signed.signers {
+            assert_eq!(info.types(), types);
+            assert_eq!(info.signing_time(), Time::from_unix(1_800_000_000));
+        }
+    }
+
+    #[test]
+    fn what_must_encapsulate_is_never_detached() {
+        let content = View::owned(CONTENT.to_vec());
+        let alice = owner!("alice");
+        for kind in SignatureType::ALL {
+            let types = [kind];
+            let signers = [plan(&alice, &types)];
+            let plan = SignedDataPlan {
+                signers: &signers,
+                certificates: &[],
+                detached: true,
+            };
+            assert_eq!(
+                sign(&plan, &content).is_err(),
+                kind.must_encapsulate(),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_stands_beside_attributes_and_signers_do_not_differ() {
+        let content = View::owned(CONTENT.to_vec());
+        let alice = owner!("alice");
+        let both = [SignatureType::AdditionalAttributes, SignatureType::Review];
+        let signers = [plan(&alice, &both)];
+        let beside = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        assert!(matches!(
+            sign(&beside, &content),
+            Err(SignError::SignatureType(_))
+        ));
+        let carol = owner!("carol");
+        let signers = [plan(&alice, &[SignatureType::Domain]), plan(&carol, &[])];
+        let differ = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        assert!(matches!(
+            sign(&differ, &content),
+            Err(SignError::SignatureType(_))
+        ));
+    }
+
+    #[test]
+    fn attributes_of_the_caller_are_written_byte_for_byte() {
+        let content = View::owned(CONTENT.to_vec());
+        let alice = owner!("alice");
+        // contentHints with a description, as anybody might have made it.
+        let hints = build::raw(
+            &tlv::element(
+                tag::SEQUENCE,
+                &[
+                    &tlv::element(
+                        tag::OBJECT_IDENTIFIER,
+                        &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 0x10, 2, 4]],
+                    ),
+                    &tlv::element(
+                        tag::SET,
+                        &[&tlv::element(
+                            tag::SEQUENCE,
+                            &[&tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()])],
+                        )],
+                    ),
+                ],
+            ),
+            &Limits::default(),
+        )
+        .unwrap();
+        let attributes = [hints.clone()];
+        let signers = [SignerPlan {
+            attributes: &attributes,
+            ..plan(&alice, &[])
+        }];
+        let plan = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        let signed = read(&sign(&plan, &content).unwrap());
+        let written = signed.signers[0].signed_attributes.as_ref().unwrap();
+        assert!(written.iter().any(|attribute| attribute.raw() == hints));
+    }
+
+    #[test]
+    fn signed_attributes_passed_off_as_content_are_refused() {
+        let content = View::owned(CONTENT.to_vec());
+        let alice = owner!("alice");
+        let signers = [plan(&alice, &[])];
+        let plan = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        let mut forged = read(&sign(&plan, &content).unwrap());
+        let attributes = forged.signers[0]
+            .signed_attributes
+            .take()
+            .unwrap()
+            .der_for_signature();
+        let error = verify_all(&forged, &View::owned(attributes), &[&alice]).unwrap_err();
+        assert!(
+            matches!(error, SignatureError::LooksLikeAttributes),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn content_in_many_pieces_is_read_back_without_a_copy() {
+        let content = View::owned(vec![7; 300_000]).join([0..1000, 5000..5001, 70_000..270_000]);
+        let alice = owner!("alice");
+        let signers = [plan(&alice, &[])];
+        let plan = SignedDataPlan {
+            signers: &signers,
+            certificates: &[],
+            detached: false,
+        };
+        let signed = read(&sign(&plan, &content).unwrap());
+        verify_all(&signed, &content, &[&alice]).unwrap();
     }
 }

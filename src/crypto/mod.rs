@@ -4,9 +4,10 @@
 //! gives what the gateway uses: aws-lc-rs wherever it can, RustCrypto for the rest. Nothing here
 //! reads CMS; algorithm identifiers are decoded in [`algorithms`].
 
-mod absent;
+mod aead;
 pub mod algorithms;
 pub mod aws_lc;
+mod blocks;
 mod composed;
 pub mod identifiers;
 pub mod oids;

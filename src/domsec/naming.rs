@@ -26,7 +26,9 @@ pub struct Names {
 #[non_exhaustive]
 pub enum NamingError {
     /// A delegated certificate signs as a domain (DESIGN, decision 12).
-    #[error("the certificate is one of a delegated originator ({email}), and cannot speak for a domain")]
+    #[error(
+        "the certificate is one of a delegated originator ({email}), and cannot speak for a domain"
+    )]
     Delegated {
         /// Its rfc822Name.
         email: String,
@@ -89,7 +91,10 @@ impl Names {
     /// Whether an rfc822Name is `mailbox`.
     #[must_use]
     pub fn include(&self, mailbox: &Mailbox) -> bool {
-        self.emails.iter().filter_map(|email| email.parse::<Mailbox>().ok()).any(|email| email == *mailbox)
+        self.emails
+            .iter()
+            .filter_map(|email| email.parse::<Mailbox>().ok())
+            .any(|email| email == *mailbox)
     }
 
     /// Checks a domain signature's certificate against each of `originators`.
@@ -104,9 +109,15 @@ impl Names {
             return Err(NamingError::Purpose);
         }
         if let (true, Some(email)) = (self.are_delegated(), self.emails.first()) {
-            return Err(NamingError::Delegated { email: email.clone() });
+            return Err(NamingError::Delegated {
+                email: email.clone(),
+            });
         }
-        if self.domains().is_empty() { Err(NamingError::NoDomain) } else { Ok(()) }
+        if self.domains().is_empty() {
+            Err(NamingError::NoDomain)
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks a delegated originator's certificate: `submit://domain` and exactly the From address.
@@ -124,7 +135,10 @@ impl Names {
         if originators.is_empty() {
             return Err(NamingError::NoOriginator);
         }
-        match originators.iter().find(|originator| !self.include(originator)) {
+        match originators
+            .iter()
+            .find(|originator| !self.include(originator))
+        {
             None => Ok(()),
             Some(other) => Err(NamingError::OtherAddress {
                 addresses: self.emails.clone(),
@@ -145,7 +159,9 @@ impl Names {
             return Err(NamingError::NoOriginator);
         }
         let covered = |originator: &&Mailbox| {
-            domains.iter().any(|domain| originator.domain().is_or_is_under(domain))
+            domains
+                .iter()
+                .any(|domain| originator.domain().is_or_is_under(domain))
         };
         match originators.iter().find(|originator| !covered(originator)) {
             None => Ok(()),
@@ -159,7 +175,11 @@ impl Names {
     fn submission_domains(&self) -> impl Iterator<Item = Domain> {
         self.uris.iter().filter_map(|uri| {
             let uri: MailUri = uri.parse().ok()?;
-            if uri.scheme() == Scheme::Submit { uri.domain()?.parse().ok() } else { None }
+            if uri.scheme() == Scheme::Submit {
+                uri.domain()?.parse().ok()
+            } else {
+                None
+            }
         })
     }
 }
@@ -170,7 +190,12 @@ mod tests {
 
     fn names(emails: &[&str], uris: &[&str], dns: &[&str]) -> Names {
         let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-        Names { emails: owned(emails), uris: owned(uris), dns: owned(dns), may_protect_mail: true }
+        Names {
+            emails: owned(emails),
+            uris: owned(uris),
+            dns: owned(dns),
+            may_protect_mail: true,
+        }
     }
 
     fn from(address: &str) -> Vec<Mailbox> {
@@ -180,19 +205,67 @@ mod tests {
     #[test]
     fn a_domain_name_matches_itself_and_what_is_below_it() {
         for (names, address, matches) in [
-            (names(&[], &["smtp://a.example"], &[]), "alice@a.example", true),
-            (names(&[], &["smtp://A.EXAMPLE"], &[]), "alice@sub.a.example", true),
-            (names(&[], &["submit://a.example"], &[]), "alice@a.example", true),
+            (
+                names(&[], &["smtp://a.example"], &[]),
+                "alice@a.example",
+                true,
+            ),
+            (
+                names(&[], &["smtp://A.EXAMPLE"], &[]),
+                "alice@sub.a.example",
+                true,
+            ),
+            (
+                names(&[], &["submit://a.example"], &[]),
+                "alice@a.example",
+                true,
+            ),
             (names(&[], &[], &["a.example"]), "alice@a.example", true),
-            (names(&[], &[], &["le.example"]), "alice@ab.le-example.example", false),
-            (names(&[], &["smtp://le.example"], &[]), "alice@people.example", false),
-            (names(&[], &["smtp://sub.a.example"], &[]), "alice@a.example", false),
-            (names(&[], &["smtp://example"], &[]), "alice@a.example", false),
-            (names(&[], &["https://a.example"], &[]), "alice@a.example", false),
-            (names(&[], &["smtp://user@a.example"], &[]), "alice@a.example", false),
-            (names(&[], &["smtp://a.example/path"], &[]), "alice@a.example", false),
-            (names(&[], &["smtp://a.example:25"], &[]), "alice@a.example", false),
-            (names(&[], &[], &["*.a.example"]), "alice@b.a.example", false),
+            (
+                names(&[], &[], &["le.example"]),
+                "alice@ab.le-example.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://le.example"], &[]),
+                "alice@people.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://sub.a.example"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://example"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &["https://a.example"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://user@a.example"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://a.example/path"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &["smtp://a.example:25"], &[]),
+                "alice@a.example",
+                false,
+            ),
+            (
+                names(&[], &[], &["*.a.example"]),
+                "alice@b.a.example",
+                false,
+            ),
         ] {
             let check = names.check_domain(&from(address));
             assert_eq!(check.is_ok(), matches, "{names:?} for {address}: {check:?}");
@@ -201,8 +274,14 @@ mod tests {
 
     #[test]
     fn a_delegated_certificate_never_speaks_for_a_domain() {
-        let delegated = names(&["alice@a.example"], &["submit://a.example"], &["a.example"]);
-        let error = delegated.check_domain(&from("alice@a.example")).unwrap_err();
+        let delegated = names(
+            &["alice@a.example"],
+            &["submit://a.example"],
+            &["a.example"],
+        );
+        let error = delegated
+            .check_domain(&from("alice@a.example"))
+            .unwrap_err();
         assert!(matches!(error, NamingError::Delegated { .. }), "{error}");
         assert_eq!(delegated.check_delegated(&from("alice@a.example")), Ok(()));
         assert!(delegated.check_delegated(&from("bob@a.example")).is_err());
@@ -210,15 +289,24 @@ mod tests {
 
     #[test]
     fn a_web_server_is_no_domain_signer() {
-        let web = Names { may_protect_mail: false, ..names(&[], &[], &["a.example"]) };
-        assert_eq!(web.check_domain(&from("alice@a.example")), Err(NamingError::Purpose));
+        let web = Names {
+            may_protect_mail: false,
+            ..names(&[], &[], &["a.example"])
+        };
+        assert_eq!(
+            web.check_domain(&from("alice@a.example")),
+            Err(NamingError::Purpose)
+        );
     }
 
     #[test]
     fn several_originators_must_all_match() {
         let domain = names(&[], &["smtp://a.example"], &[]);
         let both = [from("alice@a.example"), from("bob@b.example")].concat();
-        assert!(matches!(domain.check_domain(&both), Err(NamingError::OtherDomain { .. })));
+        assert!(matches!(
+            domain.check_domain(&both),
+            Err(NamingError::OtherDomain { .. })
+        ));
         let person = names(&["alice@a.example", "bob@b.example"], &[], &[]);
         assert_eq!(person.check_address(&both), Ok(()));
     }
@@ -226,6 +314,9 @@ mod tests {
     #[test]
     fn the_former_name_in_the_address_is_no_name_of_a_domain() {
         let former = names(&["domain-confidentiality-authority@a.example"], &[], &[]);
-        assert_eq!(former.check_domain(&from("alice@a.example")), Err(NamingError::NoDomain));
+        assert_eq!(
+            former.check_domain(&from("alice@a.example")),
+            Err(NamingError::NoDomain)
+        );
     }
 }

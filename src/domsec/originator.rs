@@ -108,19 +108,79 @@ mod tests {
         for (notation, want) in [
             ("C", Speaker::Nobody),
             ("S[empty](C)", Speaker::Nobody),
-            ("S(C)", Speaker::Layer { index: 0, role: Role::Originator }),
-            ("S[originator](S(C))", Speaker::Layer { index: 0, role: Role::Originator }),
-            ("S[domain](S[empty](C))", Speaker::Layer { index: 0, role: Role::Domain }),
-            ("S[domain](S(C))", Speaker::Layer { index: 0, role: Role::Domain }),
-            ("S[ml](S[domain](S(C)))", Speaker::Layer { index: 1, role: Role::Domain }),
-            ("S[review](S(C))", Speaker::Layer { index: 1, role: Role::Originator }),
+            (
+                "S(C)",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Originator,
+                },
+            ),
+            (
+                "S[originator](S(C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Originator,
+                },
+            ),
+            (
+                "S[domain](S[empty](C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Domain,
+                },
+            ),
+            (
+                "S[domain](S(C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Domain,
+                },
+            ),
+            (
+                "S[ml](S[domain](S(C)))",
+                Speaker::Layer {
+                    index: 1,
+                    role: Role::Domain,
+                },
+            ),
+            (
+                "S[review](S(C))",
+                Speaker::Layer {
+                    index: 1,
+                    role: Role::Originator,
+                },
+            ),
             ("S[review](S[empty](C))", Speaker::Nobody),
             ("S[attributes](S[empty](C))", Speaker::Nobody),
             ("S[ml](C)", Speaker::Nobody),
-            ("S(E(S(C)))", Speaker::Layer { index: 1, role: Role::Originator }),
-            ("S(S[empty](C))", Speaker::Layer { index: 0, role: Role::Originator }),
-            ("S[delegated](S(C))", Speaker::Layer { index: 0, role: Role::Delegated }),
-            ("S[domain,review](S(C))", Speaker::Layer { index: 0, role: Role::Domain }),
+            (
+                "S(E(S(C)))",
+                Speaker::Layer {
+                    index: 1,
+                    role: Role::Originator,
+                },
+            ),
+            (
+                "S(S[empty](C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Originator,
+                },
+            ),
+            (
+                "S[delegated](S(C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Delegated,
+                },
+            ),
+            (
+                "S[domain,review](S(C))",
+                Speaker::Layer {
+                    index: 0,
+                    role: Role::Domain,
+                },
+            ),
         ] {
             assert_eq!(speaker(&layers(notation)), want, "{notation}");
         }

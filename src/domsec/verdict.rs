@@ -171,15 +171,21 @@ pub fn judge(facts: &Facts) -> Verdict {
             }
         }
         Speaker::Nobody if is_signed => {
-            reasons.unknown.push("no signature speaks for the originator".to_owned());
+            reasons
+                .unknown
+                .push("no signature speaks for the originator".to_owned());
         }
         Speaker::Hidden { .. } | Speaker::Nobody => {}
     }
     if verdict.covers == Covers::Part {
-        reasons.wrong.push("only a part of what is shown is signed".to_owned());
+        reasons
+            .wrong
+            .push("only a part of what is shown is signed".to_owned());
     }
     if facts.closed && !is_signed {
-        reasons.unknown.push("no key opens the encrypted layer, whose inside may be signed".to_owned());
+        reasons
+            .unknown
+            .push("no key opens the encrypted layer, whose inside may be signed".to_owned());
     }
     let anything_signed = is_signed || facts.signed_parts;
     let layer_broken = facts.layers.iter().any(|layer| layer.error.is_some());
@@ -210,7 +216,9 @@ impl Reasons {
                 self.wrong.push(format!("layer {at}: {reason}"));
             }
             match &signer.path {
-                PathFacts::Indeterminate(reason) => self.unknown.push(format!("layer {at}: {reason}")),
+                PathFacts::Indeterminate(reason) => {
+                    self.unknown.push(format!("layer {at}: {reason}"))
+                }
                 PathFacts::Invalid(reason) => self.wrong.push(format!("layer {at}: {reason}")),
                 PathFacts::Valid => {}
             }
@@ -220,7 +228,9 @@ impl Reasons {
     /// What must encapsulate a signature, be it empty, does (draft §3.2). An E that no key opens
     /// may hold one.
     fn of_encapsulation(&mut self, facts: &Facts, index: usize) {
-        let Some(layer) = facts.layers.get(index) else { return };
+        let Some(layer) = facts.layers.get(index) else {
+            return;
+        };
         if facts.closed || facts.layers.len() > index + 1 {
             return;
         }
@@ -235,9 +245,14 @@ impl Reasons {
 }
 
 fn search_view(layer: &LayerFacts) -> SignedLayer {
-    let verified = |signer: &SignerFacts| signer.signature.is_ok() && signer.path == PathFacts::Valid;
+    let verified =
+        |signer: &SignerFacts| signer.signature.is_ok() && signer.path == PathFacts::Valid;
     SignedLayer {
-        types: layer.signers.first().map(|signer| signer.types.clone()).unwrap_or_default(),
+        types: layer
+            .signers
+            .first()
+            .map(|signer| signer.types.clone())
+            .unwrap_or_default(),
         ml: layer.ml,
         empty: layer.signers.is_empty() && layer.error.is_none(),
         verified: layer.error.is_none() && layer.signers.iter().all(verified),
@@ -267,7 +282,9 @@ fn naming_of_all(
                 None => Naming::NotApplicable,
                 Some(Ok(())) => Naming::Match,
                 Some(Err(error)) => {
-                    reasons.wrong.push(format!("layer {}: {error}", layer.layer));
+                    reasons
+                        .wrong
+                        .push(format!("layer {}: {error}", layer.layer));
                     Naming::Mismatch
                 }
             };
@@ -289,10 +306,22 @@ fn check_naming(
     let is = |kind| signer.types.contains(&kind);
     let waived = *from == From::Absent;
     if is(SignatureType::Domain) {
-        Some(if waived { names.check_agent() } else { names.check_domain(mailboxes) })
+        Some(if waived {
+            names.check_agent()
+        } else {
+            names.check_domain(mailboxes)
+        })
     } else if is(SignatureType::Delegated) {
-        let delegated = if names.are_delegated() { Ok(()) } else { Err(NamingError::NoDomain) };
-        Some(if waived { delegated } else { names.check_delegated(mailboxes) })
+        let delegated = if names.are_delegated() {
+            Ok(())
+        } else {
+            Err(NamingError::NoDomain)
+        };
+        Some(if waived {
+            delegated
+        } else {
+            names.check_delegated(mailboxes)
+        })
     } else if is(SignatureType::Review) || is(SignatureType::AdditionalAttributes) {
         Some(names.check_agent())
     } else {
@@ -302,7 +331,9 @@ fn check_naming(
 
 /// Whether this signature could speak for From, by its type and the names of its certificate.
 fn binds(signer: &SignerFacts, mailboxes: &[Mailbox]) -> bool {
-    let Some(names) = &signer.names else { return false };
+    let Some(names) = &signer.names else {
+        return false;
+    };
     let never = [SignatureType::Review, SignatureType::AdditionalAttributes];
     let checked = if signer.types.contains(&SignatureType::Domain) {
         names.check_domain(mailboxes)
@@ -328,14 +359,18 @@ fn bind(layer: &LayerFacts, role: Role, from: &From, reasons: &mut Reasons) -> B
         From::Mailboxes(mailboxes) => mailboxes,
     };
     for signer in &layer.signers {
-        let Some(names) = &signer.names else { return Binding::Mismatch };
+        let Some(names) = &signer.names else {
+            return Binding::Mismatch;
+        };
         let checked = match role {
             Role::Delegated => names.check_delegated(mailboxes).map_err(|_| None),
             Role::Domain => names.check_domain(mailboxes).map_err(|_| None),
             Role::Originator => names.check_address(mailboxes).map_err(Some),
         };
         if let Err(error) = checked {
-            reasons.wrong.extend(error.map(|error| format!("layer {}: {error}", layer.layer)));
+            reasons
+                .wrong
+                .extend(error.map(|error| format!("layer {}: {error}", layer.layer)));
             return Binding::Mismatch;
         }
     }
@@ -343,7 +378,10 @@ fn bind(layer: &LayerFacts, role: Role, from: &From, reasons: &mut Reasons) -> B
 }
 
 fn speaker_name(layer: &LayerFacts, role: Role) -> String {
-    let names = layer.signers.first().and_then(|signer| signer.names.as_ref());
+    let names = layer
+        .signers
+        .first()
+        .and_then(|signer| signer.names.as_ref());
     let name = names.and_then(|names| match role {
         Role::Domain => names.domains().first().map(ToString::to_string),
         Role::Delegated | Role::Originator => names.emails.first().cloned(),
@@ -372,7 +410,11 @@ mod tests {
     }
 
     fn layer(layer: usize, signers: Vec<SignerFacts>) -> LayerFacts {
-        LayerFacts { layer, signers, ..LayerFacts::default() }
+        LayerFacts {
+            layer,
+            signers,
+            ..LayerFacts::default()
+        }
     }
 
     fn from(address: &str) -> From {
@@ -388,40 +430,71 @@ mod tests {
     }
 
     fn signed_by(signers: Vec<SignerFacts>) -> Facts {
-        Facts { layers: vec![layer(0, signers)], from: from("alice@a.example"), ..Facts::default() }
+        Facts {
+            layers: vec![layer(0, signers)],
+            from: from("alice@a.example"),
+            ..Facts::default()
+        }
     }
 
     #[test]
     fn a_signature_by_from_is_valid() {
         let verdict = judge(&signed_by(vec![alice()]));
-        assert_eq!((verdict.answer, verdict.originator), (Answer::Valid, Binding::Match));
+        assert_eq!(
+            (verdict.answer, verdict.originator),
+            (Answer::Valid, Binding::Match)
+        );
         assert_eq!(verdict.covers, Covers::Whole);
         assert!(verdict.reasons.is_empty(), "{:?}", verdict.reasons);
     }
 
     #[test]
     fn somebody_elses_valid_signature_is_invalid() {
-        let facts = Facts { from: from("ceo@a.example"), ..signed_by(vec![alice()]) };
+        let facts = Facts {
+            from: from("ceo@a.example"),
+            ..signed_by(vec![alice()])
+        };
         let verdict = judge(&facts);
-        assert_eq!((verdict.answer, verdict.originator), (Answer::Invalid, Binding::Mismatch));
+        assert_eq!(
+            (verdict.answer, verdict.originator),
+            (Answer::Invalid, Binding::Mismatch)
+        );
     }
 
     #[test]
     fn without_from_binding_is_waived() {
-        let verdict = judge(&Facts { from: From::Absent, ..signed_by(vec![alice()]) });
-        assert_eq!((verdict.answer, verdict.originator), (Answer::Valid, Binding::Absent));
+        let verdict = judge(&Facts {
+            from: From::Absent,
+            ..signed_by(vec![alice()])
+        });
+        assert_eq!(
+            (verdict.answer, verdict.originator),
+            (Answer::Valid, Binding::Absent)
+        );
     }
 
     #[test]
     fn one_bad_signer_among_several_spoils_the_message() {
-        let bad = SignerFacts { signature: Err("changed".to_owned()), ..alice() };
-        assert_eq!(judge(&signed_by(vec![alice(), bad])).answer, Answer::Invalid);
+        let bad = SignerFacts {
+            signature: Err("changed".to_owned()),
+            ..alice()
+        };
+        assert_eq!(
+            judge(&signed_by(vec![alice(), bad])).answer,
+            Answer::Invalid
+        );
     }
 
     #[test]
     fn a_missing_issuer_is_not_known_and_nothing_is_wrong() {
-        let unknown = SignerFacts { path: PathFacts::Indeterminate("no issuer".to_owned()), ..alice() };
-        assert_eq!(judge(&signed_by(vec![unknown])).answer, Answer::Indeterminate);
+        let unknown = SignerFacts {
+            path: PathFacts::Indeterminate("no issuer".to_owned()),
+            ..alice()
+        };
+        assert_eq!(
+            judge(&signed_by(vec![unknown])).answer,
+            Answer::Indeterminate
+        );
     }
 
     #[test]
@@ -432,7 +505,11 @@ mod tests {
     #[test]
     fn a_domain_signature_over_the_empty_one_is_valid() {
         let layers = vec![layer(0, vec![domain_of_a()]), layer(1, Vec::new())];
-        let facts = Facts { layers, from: from("alice@a.example"), ..Facts::default() };
+        let facts = Facts {
+            layers,
+            from: from("alice@a.example"),
+            ..Facts::default()
+        };
         let verdict = judge(&facts);
         assert_eq!(verdict.answer, Answer::Valid, "{:?}", verdict.reasons);
         assert_eq!(verdict.signers[0], [(Naming::Match, true)]);
@@ -441,35 +518,59 @@ mod tests {
 
     #[test]
     fn a_domain_signature_that_encapsulates_nothing_breaks_section_3_2() {
-        assert_eq!(judge(&signed_by(vec![domain_of_a()])).answer, Answer::Invalid);
+        assert_eq!(
+            judge(&signed_by(vec![domain_of_a()])).answer,
+            Answer::Invalid
+        );
     }
 
     #[test]
     fn a_domain_signature_of_another_domain_is_flagged() {
         let layers = vec![layer(0, vec![domain_of_a()]), layer(1, Vec::new())];
-        let facts = Facts { layers, from: from("bob@b.example"), ..Facts::default() };
+        let facts = Facts {
+            layers,
+            from: from("bob@b.example"),
+            ..Facts::default()
+        };
         let verdict = judge(&facts);
-        assert_eq!((verdict.answer, verdict.signers[0][0].0), (Answer::Invalid, Naming::Mismatch));
+        assert_eq!(
+            (verdict.answer, verdict.signers[0][0].0),
+            (Answer::Invalid, Naming::Mismatch)
+        );
     }
 
     #[test]
     fn a_review_alone_does_not_speak_for_anyone() {
         let review = signer(&[SignatureType::Review], &[], &["smtp://guard.example"]);
         let layers = vec![layer(0, vec![review]), layer(1, Vec::new())];
-        let facts = Facts { layers, from: from("alice@a.example"), ..Facts::default() };
+        let facts = Facts {
+            layers,
+            from: from("alice@a.example"),
+            ..Facts::default()
+        };
         assert_eq!(judge(&facts).answer, Answer::Indeterminate);
     }
 
     #[test]
     fn a_signed_part_beside_unsigned_text_is_invalid() {
-        let facts = Facts { signed_parts: true, from: from("alice@a.example"), ..Facts::default() };
+        let facts = Facts {
+            signed_parts: true,
+            from: from("alice@a.example"),
+            ..Facts::default()
+        };
         let verdict = judge(&facts);
-        assert_eq!((verdict.answer, verdict.covers), (Answer::Invalid, Covers::Part));
+        assert_eq!(
+            (verdict.answer, verdict.covers),
+            (Answer::Invalid, Covers::Part)
+        );
     }
 
     #[test]
     fn what_no_key_opens_is_not_known() {
-        let facts = Facts { closed: true, ..Facts::default() };
+        let facts = Facts {
+            closed: true,
+            ..Facts::default()
+        };
         assert_eq!(judge(&facts).answer, Answer::Indeterminate);
     }
 }

@@ -5,3 +5,4 @@
 pub mod judge;
 pub mod open;
 pub mod seal;
+pub mod shown;

@@ -152,10 +152,6 @@ impl<'a> Reader<'a> {
         Self { rest: input, at: 0 }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.rest.is_empty()
-    }
-
     /// The next element.
     pub(crate) fn element(&mut self) -> Result<Element<'a>, Asn1Error> {
         let (tag, after_tag) = self.rest.split_first().ok_or(Asn1Error::Truncated)?;

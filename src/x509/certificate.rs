@@ -121,7 +121,7 @@ impl Certificate {
             .map_err(malformed("signatureAlgorithm"))?;
         let signature = fields
             .expect(tag::BIT_STRING)
-            .and_then(|signature| octet_range(&signature))
+            .and_then(|signature| signature_range(&signature))
             .map_err(malformed("signatureValue"))?;
         fields.finish().map_err(malformed("outer SEQUENCE"))?;
         let parsed = read_tbs(der, &tbs, &algorithm, signature)?;
@@ -514,8 +514,15 @@ fn only_within<'a>(wrapper: &Element<'a>, tag: u8) -> Result<Element<'a>, Asn1Er
     Ok(element)
 }
 
+/// Where the octets of a signature lie: nowhere, when its bits are no whole octets, so that it
+/// verifies with no key.
+pub(super) fn signature_range(bit_string: &Element<'_>) -> Result<Range<usize>, Asn1Error> {
+    bit_string.bits()?;
+    Ok(octet_range(bit_string).unwrap_or_default())
+}
+
 /// Where the octets of a BIT STRING lie that has no unused bits.
-pub(super) fn octet_range(bit_string: &Element<'_>) -> Result<Range<usize>, Asn1Error> {
+fn octet_range(bit_string: &Element<'_>) -> Result<Range<usize>, Asn1Error> {
     match bit_string.bits()? {
         (_, 0) => {
             let content = bit_string.content_range();

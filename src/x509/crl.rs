@@ -13,8 +13,8 @@ use super::asn1::Reader;
 use super::asn1::encode;
 use super::asn1::only;
 use super::asn1::tag;
-use super::certificate::octet_range;
 use super::certificate::oid_text;
+use super::certificate::signature_range;
 use super::extensions::Extension;
 use super::extensions::ListError;
 use super::extensions::list;
@@ -154,7 +154,7 @@ impl Crl {
             .map_err(malformed("signatureAlgorithm"))?;
         let signature = fields
             .expect(tag::BIT_STRING)
-            .and_then(|signature| octet_range(&signature))
+            .and_then(|signature| signature_range(&signature))
             .map_err(malformed("signatureValue"))?;
         fields.finish().map_err(malformed("outer SEQUENCE"))?;
         let parsed = read_tbs(der, &tbs, &algorithm, signature)?;
@@ -226,8 +226,8 @@ impl Crl {
         // All entries were read once, when the CRL was.
         Reader::new(self.slice(&self.parsed.entries))
             .filter_map(|entry| read_entry(&entry.ok()?).ok())
-        .map(|(entry, _)| entry)
-        .find(|entry| entry.serial == serial)
+            .map(|(entry, _)| entry)
+            .find(|entry| entry.serial == serial)
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {
@@ -387,14 +387,15 @@ fn take(scope: &mut Scope, extension: &Extension<'_>, issuer: &[u8]) -> Result<b
     let oid = extension.oid;
     if oid == oids::ISSUING_DISTRIBUTION_POINT.as_bytes() {
         let delta = scope.delta;
-        *scope = read_scope(extension.value, issuer)
-            .map_err(malformed("issuingDistributionPoint"))?;
+        *scope =
+            read_scope(extension.value, issuer).map_err(malformed("issuingDistributionPoint"))?;
         scope.delta = delta;
     } else if oid == oids::DELTA_CRL_INDICATOR.as_bytes() {
         scope.delta = true;
     } else {
-        return Ok(oid == oids::CRL_NUMBER.as_bytes()
-            || oid == oids::AUTHORITY_KEY_IDENTIFIER.as_bytes());
+        return Ok(
+            oid == oids::CRL_NUMBER.as_bytes() || oid == oids::AUTHORITY_KEY_IDENTIFIER.as_bytes()
+        );
     }
     Ok(true)
 }
@@ -442,9 +443,6 @@ pub(super) fn point_names(
     }
     let relative = choice.expect(tag::constructed(1))?;
     let rdn = encode(tag::SET, &[relative.content]);
-    let whole = encode(
-        tag::SEQUENCE,
-        &[only(issuer, tag::SEQUENCE)?.content, &rdn],
-    );
+    let whole = encode(tag::SEQUENCE, &[only(issuer, tag::SEQUENCE)?.content, &rdn]);
     Ok(vec![GeneralName::Directory(FoldedName::of(&whole)?)])
 }

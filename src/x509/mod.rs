@@ -5,11 +5,21 @@
 
 mod asn1;
 pub mod certificate;
+mod crl;
 mod extensions;
 pub mod general_name;
+pub mod identity;
 pub mod name;
+pub mod name_constraints;
 mod named;
 mod oids;
+pub mod path;
+mod path_state;
+pub mod pem;
+pub mod purpose;
+pub mod revocation;
+pub mod signature;
+pub mod simple_paths;
 pub mod time;
 
 pub use asn1::Asn1Error;
@@ -20,5 +30,15 @@ pub use extensions::AuthorityKey;
 pub use extensions::BasicConstraints;
 pub use extensions::KeyUsage;
 pub use general_name::GeneralName;
+pub use identity::Identities;
+pub use identity::Identity;
+pub use path::PathError;
+pub use path::PathFault;
+pub use path::PathOutcome;
+pub use path::PathRequest;
+pub use path::PathValidation;
+pub use path::Verdict;
+pub use revocation::Crl;
+pub use simple_paths::SimplePaths;
 pub use time::Time;
 pub use time::TimeError;

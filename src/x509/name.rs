@@ -7,7 +7,6 @@ use std::fmt::Write;
 
 use super::asn1::Asn1Error;
 use super::asn1::Element;
-use super::asn1::Reader;
 use super::asn1::dotted;
 use super::asn1::only;
 use super::asn1::tag;

@@ -15,7 +15,6 @@ pub(super) const REASON_CODE: Oid = Oid::new_unwrap("2.5.29.21");
 pub(super) const INVALIDITY_DATE: Oid = Oid::new_unwrap("2.5.29.24");
 pub(super) const DELTA_CRL_INDICATOR: Oid = Oid::new_unwrap("2.5.29.27");
 pub(super) const ISSUING_DISTRIBUTION_POINT: Oid = Oid::new_unwrap("2.5.29.28");
-pub(super) const CERTIFICATE_ISSUER: Oid = Oid::new_unwrap("2.5.29.29");
 pub(super) const NAME_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.30");
 pub(super) const CRL_DISTRIBUTION_POINTS: Oid = Oid::new_unwrap("2.5.29.31");
 pub(super) const CERTIFICATE_POLICIES: Oid = Oid::new_unwrap("2.5.29.32");
@@ -32,9 +31,3 @@ pub(super) const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
 pub(super) const EMAIL_ADDRESS: Oid = Oid::new_unwrap("1.2.840.113549.1.9.1");
 /// id-on-SmtpUTF8Mailbox (RFC 9598 §3).
 pub(super) const SMTP_UTF8_MAILBOX: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.8.9");
-
-// Keys.
-pub(super) const DSA: Oid = Oid::new_unwrap("1.2.840.10040.4.1");
-pub(super) const RSA_ENCRYPTION: Oid = Oid::new_unwrap("1.2.840.113549.1.1.1");
-pub(super) const RSAES_OAEP: Oid = Oid::new_unwrap("1.2.840.113549.1.1.7");
-pub(super) const RSASSA_PSS: Oid = Oid::new_unwrap("1.2.840.113549.1.1.10");

@@ -75,7 +75,11 @@ pub fn certificates(file: &[u8], limits: &Limits) -> Result<Vec<Certificate>, Pe
         };
         Certificate::parse(der).map_err(|source| PemError::Certificate { number, source })
     };
-    let found: Vec<Certificate> = blocks.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    let found: Vec<Certificate> = blocks
+        .iter()
+        .enumerate()
+        .map(parse)
+        .collect::<Result<_, _>>()?;
     at_least_one(found, "certificate")
 }
 
@@ -86,7 +90,11 @@ pub fn crls(file: &[u8], limits: &Limits) -> Result<Vec<Crl>, PemError> {
         let number = index + 1;
         Crl::parse(&block.der, limits).map_err(|source| PemError::Crl { number, source })
     };
-    let found: Vec<Crl> = blocks.iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+    let found: Vec<Crl> = blocks
+        .iter()
+        .enumerate()
+        .map(parse)
+        .collect::<Result<_, _>>()?;
     at_least_one(found, "CRL")
 }
 

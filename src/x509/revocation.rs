@@ -183,7 +183,8 @@ impl Revocations<'_> {
         match (listed, current) {
             // What an expired CRL revoked stays revoked, unless it was on hold.
             (Some(Entry { at, reason, .. }), current)
-                if current.is_ok() || at <= self.at && reason != RevocationReason::CertificateHold =>
+                if current.is_ok()
+                    || at <= self.at && reason != RevocationReason::CertificateHold =>
             {
                 Ok(Consulted::Listed(at, reason))
             }

@@ -3,12 +3,11 @@
 //! Every verification is one key operation of the budget, whether or not it succeeds.
 
 use crate::crypto::CryptoError;
-use crate::crypto::DigestAlgorithm;
 use crate::crypto::Message;
 use crate::crypto::SignatureAlgorithm;
 use crate::crypto::SignatureVerification;
 use crate::crypto::identifiers::IdentifierError;
-use crate::crypto::identifiers::signature_algorithm;
+use crate::crypto::identifiers::signature;
 use crate::limits::Budget;
 use crate::limits::LimitError;
 
@@ -49,7 +48,7 @@ pub(super) fn verify(
     verification: &dyn SignatureVerification,
     budget: &mut Budget,
 ) -> Result<SignatureAlgorithm, SignatureFault> {
-    let algorithm = signature_algorithm(signed.algorithm).map_err(SignatureFault::Algorithm)?;
+    let algorithm = signature(signed.algorithm).map_err(SignatureFault::Algorithm)?;
     budget.key_operation()?;
     let message = Message::Octets(signed.octets);
     match verification.verify(spki, &algorithm, message, signed.signature) {
@@ -58,17 +57,5 @@ pub(super) fn verify(
         Err(CryptoError::Malformed | CryptoError::Unsupported | CryptoError::Unavailable) => {
             Err(SignatureFault::Key(signer.to_owned()))
         }
-    }
-}
-
-/// Whether the algorithm is one that is verified and reported as weak: SHA-1, or DSA.
-pub(super) fn is_weak(algorithm: &SignatureAlgorithm) -> bool {
-    match algorithm {
-        SignatureAlgorithm::Dsa(_) => true,
-        SignatureAlgorithm::Ecdsa(digest) | SignatureAlgorithm::RsaPkcs1(digest) => {
-            *digest == DigestAlgorithm::Sha1
-        }
-        SignatureAlgorithm::RsaPss(parameters) => parameters.digest == DigestAlgorithm::Sha1,
-        SignatureAlgorithm::Ed25519 => false,
     }
 }

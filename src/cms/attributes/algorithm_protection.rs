@@ -5,7 +5,6 @@
 
 use super::Attribute;
 use super::AttributeError;
-use super::names::integer;
 use super::oid::Oid;
 use super::value::Value;
 use super::value::describe_algorithm;
@@ -13,6 +12,7 @@ use super::value::map_of_present;
 use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::crypto::identifiers;
 
 /// CMSAlgorithmProtection (RFC 6211 §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,81 +108,19 @@ impl<'a> Algorithm<'a> {
     /// Whether both are the same algorithm, however each is written (RFC 6211 §3).
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        if self.oid != other.oid {
-            return false;
-        }
-        if self.parameters == other.parameters {
-            return true;
-        }
-        let pss = |algorithm: &Self| {
-            if algorithm.oid.to_string() == RSASSA_PSS {
-                PssParameters::decode(algorithm.parameters?).ok()
-            } else {
-                None
-            }
-        };
-        matches!((pss(self), pss(other)), (Some(ours), Some(theirs)) if ours == theirs)
+        let decoded = |algorithm: &Self| identifiers::signature(&algorithm.to_der()).ok();
+        self.oid == other.oid
+            && (self.parameters == other.parameters
+                || decoded(self).is_some_and(|ours| decoded(other) == Some(ours)))
+    }
+
+    fn to_der(&self) -> Vec<u8> {
+        let parameters = self.parameters.unwrap_or_default();
+        tlv::element(tag::SEQUENCE, &[&self.oid.to_der(), parameters])
     }
 }
 
 const NULL: &[u8] = &[tag::NULL, 0];
-const RSASSA_PSS: &str = "1.2.840.113549.1.1.10";
-
-/// RSASSA-PSS-params with its defaults put in (RFC 4055 §3.1).
-#[derive(PartialEq, Eq)]
-struct PssParameters {
-    hash: Oid,
-    mask: Oid,
-    mask_hash: Oid,
-    salt: Vec<u8>,
-    trailer: Vec<u8>,
-}
-
-impl PssParameters {
-    fn decode(der: &[u8]) -> Result<Self, CmsError> {
-        const FIELD: &str = "RSASSA-PSS-params";
-        let mut fields = tlv::Reader::new(tlv::single(der, tag::SEQUENCE, FIELD)?.value, FIELD);
-        let hash = fields.optional(tag::context(0))?;
-        let mask = fields.optional(tag::context(1))?;
-        let salt = fields.optional(tag::context(2))?;
-        let trailer = fields.optional(tag::context(3))?;
-        fields.end()?;
-        let (mask, mask_hash) = match mask {
-            Some(mask) => {
-                let mask = Algorithm::decode(mask.value, "maskGenAlgorithm")?;
-                let hash = Algorithm::decode(mask.parameters.unwrap_or_default(), "hash of MGF1")?;
-                (mask.oid, hash.oid)
-            }
-            None => (default_oid(MGF1)?, default_oid(SHA_1)?),
-        };
-        Ok(Self {
-            hash: match hash {
-                Some(hash) => Algorithm::decode(hash.value, "hashAlgorithm")?.oid,
-                None => default_oid(SHA_1)?,
-            },
-            mask,
-            mask_hash,
-            salt: number_or(salt, 20)?,
-            trailer: number_or(trailer, 1)?,
-        })
-    }
-}
-
-fn number_or(field: Option<tlv::Tlv<'_>>, default: u8) -> Result<Vec<u8>, CmsError> {
-    let Some(field) = field else {
-        return Ok(vec![default]);
-    };
-    let number = tlv::single(field.value, tag::INTEGER, "RSASSA-PSS-params")?;
-    Ok(integer(&number, "RSASSA-PSS-params")?.to_vec())
-}
-
-/// The content octets of id-mgf1 and id-sha1.
-const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
-const SHA_1: &[u8] = &[0x2b, 0x0e, 0x03, 0x02, 0x1a];
-
-fn default_oid(content: &[u8]) -> Result<Oid, CmsError> {
-    Oid::from_content(content, "RSASSA-PSS-params")
-}
 
 /// Checks that `attribute` has the algorithms of its SignerInfo (RFC 6211 §3.1).
 ///
@@ -239,4 +177,113 @@ pub enum AlgorithmProtectionError {
         /// What the SignerInfo says.
         found: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build;
+    use super::super::fixtures::hex;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::parse;
+    use super::super::fixtures::sequence;
+    use super::super::fixtures::with_values;
+    use super::super::known::ALGORITHM_PROTECTION;
+    use super::*;
+
+    const SHA_256: &str = "30 0b 0609 608648016503040201";
+    const SHA_256_NULL: &str = "30 0d 0609 608648016503040201 0500";
+    const SHA_384: &str = "30 0b 0609 608648016503040202";
+    const RSA_SHA_256: &str = "30 0d 0609 2a864886f70d01010b 0500";
+    const ECDSA_SHA_256: &str = "30 0a 0608 2a8648ce3d040302";
+    // SHA-1 in all places: by default, and written out.
+    const PSS_DEFAULT: &str = "30 0d 0609 2a864886f70d01010a 3000";
+    const PSS_WRITTEN: &str = "30 3c 0609 2a864886f70d01010a 302f
+        a009 3007 0605 2b0e03021a
+        a118 3016 0609 2a864886f70d010108 3009 0605 2b0e03021a 0500
+        a203 020114 a303 020101";
+    const PSS_SALT_32: &str = "30 12 0609 2a864886f70d01010a 3005 a203 020120";
+
+    fn check(protected: (&str, &str), found: (&str, &str)) -> Result<(), AlgorithmProtectionError> {
+        let attribute =
+            build::cms_algorithm_protection(&hex(protected.0), &hex(protected.1)).unwrap();
+        check_algorithm_protection(&parse(&attribute), &hex(found.0), &hex(found.1))
+    }
+
+    #[test]
+    fn the_algorithms_of_the_signer_info_are_those_that_were_signed() {
+        check((SHA_256, RSA_SHA_256), (SHA_256, RSA_SHA_256)).unwrap();
+        check((SHA_256_NULL, ECDSA_SHA_256), (SHA_256_NULL, ECDSA_SHA_256)).unwrap();
+        assert!(matches!(
+            check((SHA_256, RSA_SHA_256), (SHA_384, RSA_SHA_256)),
+            Err(AlgorithmProtectionError::Digest { .. })
+        ));
+        assert!(matches!(
+            check((SHA_256, RSA_SHA_256), (SHA_256, ECDSA_SHA_256)),
+            Err(AlgorithmProtectionError::Signature { .. })
+        ));
+    }
+
+    #[test]
+    fn absent_parameters_are_null() {
+        check((SHA_256, RSA_SHA_256), (SHA_256_NULL, RSA_SHA_256)).unwrap();
+        check((SHA_256_NULL, RSA_SHA_256), (SHA_256, RSA_SHA_256)).unwrap();
+    }
+
+    #[test]
+    fn a_default_is_the_same_whether_written_or_not() {
+        let written = hex(PSS_WRITTEN);
+        Algorithm::decode(&written, "x").unwrap();
+        check((SHA_256, PSS_DEFAULT), (SHA_256, PSS_WRITTEN)).unwrap();
+        check((SHA_256, PSS_WRITTEN), (SHA_256, PSS_DEFAULT)).unwrap();
+        assert!(check((SHA_256, PSS_DEFAULT), (SHA_256, PSS_SALT_32)).is_err());
+        assert!(check((SHA_256, PSS_SALT_32), (SHA_256, PSS_WRITTEN)).is_err());
+        let bare = "30 0b 0609 2a864886f70d01010a";
+        assert!(check((SHA_256, bare), (SHA_256, PSS_DEFAULT)).is_err());
+    }
+
+    #[test]
+    fn a_mac_protects_no_signature_and_one_of_both_is_wanted() {
+        let digest = hex(SHA_256);
+        let of = |fields: &[&str]| {
+            let rest: Vec<Vec<u8>> = fields.iter().map(|field| hex(field)).collect();
+            let value = sequence(&[&digest, &rest.concat()]);
+            let attribute = with_values(ALGORITHM_PROTECTION, &[&value]);
+            check_algorithm_protection(&parse(&attribute), &digest, &hex(RSA_SHA_256))
+        };
+        let (signature, mac) = (
+            "a10d 0609 2a864886f70d01010b 0500",
+            "a20d 0609 2a864886f70d01010b 0500",
+        );
+        of(&[signature]).unwrap();
+        assert!(matches!(of(&[mac]), Err(AlgorithmProtectionError::Mac)));
+        for fields in [&[][..], &[signature, mac], &[mac, signature]] {
+            assert!(matches!(
+                of(fields),
+                Err(AlgorithmProtectionError::Attribute(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn malformed_algorithms_are_not_written() {
+        assert!(build::cms_algorithm_protection(&[], &hex(RSA_SHA_256)).is_err());
+        assert!(build::cms_algorithm_protection(&hex(SHA_256), &[0x30, 1, 6]).is_err());
+        let trailing = [hex(RSA_SHA_256), vec![5, 0]].concat();
+        assert!(build::cms_algorithm_protection(&hex(SHA_256), &trailing).is_err());
+    }
+
+    #[test]
+    fn mutilated_attributes_never_panic() {
+        let seed = build::cms_algorithm_protection(&hex(SHA_256_NULL), &hex(PSS_WRITTEN)).unwrap();
+        let value = parse(&seed).value().unwrap().to_vec();
+        let whole = AlgorithmProtection::decode(&value).unwrap();
+        mutilated(&value, |octets| {
+            if let Ok(decoded) = AlgorithmProtection::decode(octets) {
+                let _ = decoded.describe();
+                let (Operation::Signature(ours) | Operation::Mac(ours)) = &whole.operation;
+                let (Operation::Signature(theirs) | Operation::Mac(theirs)) = &decoded.operation;
+                assert_eq!(ours.is_same(theirs), theirs.is_same(ours));
+            }
+        });
+    }
 }

@@ -165,3 +165,109 @@ fn check_encoding(der: &[u8], limits: &Limits) -> Result<(), CmsError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures;
+    use super::super::fixtures::NULL;
+    use super::super::fixtures::hex;
+    use super::super::fixtures::list;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::with_values;
+    use super::*;
+
+    #[test]
+    fn what_is_built_is_these_octets_and_reads_back() {
+        // As OpenSSL's `cms -sign` writes them.
+        let data = fixtures::oid("1.2.840.113549.1.7.1");
+        assert_eq!(
+            content_type(data),
+            hex("30 18 06 09 2a864886f70d010903 31 0b 06 09 2a864886f70d010701")
+        );
+        assert_eq!(
+            signing_time(1_781_481_600).unwrap(),
+            hex("30 1c 06 09 2a864886f70d010905 31 0f 17 0d 323630363135303030303030 5a")
+        );
+        let read = list(&[
+            content_type(data),
+            message_digest(&[1, 2, 3]),
+            signing_time(4_102_444_800).unwrap(),
+        ]);
+        assert_eq!(read.content_type().unwrap(), data);
+        assert_eq!(read.message_digest().unwrap(), [1, 2, 3]);
+        assert_eq!(read.signing_time().unwrap(), Some(4_102_444_800));
+        assert!(signing_time(i64::MAX).is_err());
+    }
+
+    #[test]
+    fn sets_are_sorted_as_octets() {
+        let elements = vec![
+            vec![4, 2, 0, 0],
+            vec![4, 1, 9],
+            vec![2, 1, 9],
+            vec![4, 1, 1],
+        ];
+        assert_eq!(
+            set_of(elements),
+            [0x31, 13, 2, 1, 9, 4, 1, 1, 4, 1, 9, 4, 2, 0, 0]
+        );
+        assert_eq!(set_of(vec![]), [0x31, 0]);
+    }
+
+    #[test]
+    fn attributes_of_others_are_copied_byte_for_byte() {
+        let limits = Limits::default();
+        let label = with_values(known::SECURITY_LABEL, &[&[tag::SET, 4, 6, 2, 0x2a, 3]]);
+        assert_eq!(raw(&label, &limits).unwrap(), label);
+        let several = with_values(fixtures::oid("1.2.5555"), &[NULL, &[tag::SEQUENCE, 0]]);
+        assert_eq!(raw(&several, &limits).unwrap(), several);
+    }
+
+    #[test]
+    fn attributes_that_read_in_two_ways_are_not_copied() {
+        let limits = Limits::default();
+        let unknown = fixtures::oid("1.2.5555");
+        let good = with_values(unknown, &[NULL]);
+        for bad in [
+            [&good[..], NULL].concat(),
+            [&good[..], &good[..]].concat(),
+            with_values(unknown, &[]),
+            with_values(unknown, &[&[tag::SEQUENCE, 0], NULL]),
+            with_values(unknown, &[&[4, 0x81, 1, 0]]),
+            with_values(unknown, &[&[tag::SEQUENCE, 2, 4, 1]]),
+            with_values(unknown, &[&[tag::SEQUENCE, 0x80, 0, 0]]),
+            Vec::new(),
+        ] {
+            assert!(raw(&bad, &limits).is_err(), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn depth_of_a_copied_attribute_is_bounded() {
+        let limits = Limits::default();
+        let deep = |depth: usize| {
+            let value =
+                (0..depth).fold(NULL.to_vec(), |value, _| element(tag::SEQUENCE, &[&value]));
+            raw(&with_values(fixtures::oid("1.2.5555"), &[&value]), &limits)
+        };
+        // The Attribute and its SET are two.
+        assert!(deep(limits.asn1_depth - 3).is_ok());
+        assert!(deep(limits.asn1_depth).is_err());
+        assert!(deep(10_000).is_err());
+    }
+
+    #[test]
+    fn what_is_copied_after_mutilation_is_its_own_der() {
+        let limits = Limits::default();
+        let seed = with_values(
+            known::SECURITY_LABEL,
+            &[&[tag::SET, 7, 2, 1, 1, 6, 2, 0x2a, 3]],
+        );
+        mutilated(&seed, |octets| {
+            if let Ok(copied) = raw(octets, &limits) {
+                let set = list(std::slice::from_ref(&copied)).der_for_signature();
+                assert_eq!(set, element(tag::SET, &[&copied]));
+            }
+        });
+    }
+}

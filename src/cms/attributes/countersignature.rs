@@ -65,3 +65,60 @@ fn algorithm(fields: &mut tlv::Reader<'_>, field: &'static str) -> Result<Oid, C
     let identifier = fields.expect(tag::SEQUENCE, field)?;
     Oid::read(&mut tlv::Reader::new(identifier.value, field), field)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::hex as octets;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::name;
+    use super::super::fixtures::sequence;
+    use super::super::value::hex;
+    use super::super::value::map;
+    use super::*;
+    use crate::cms::tlv::element;
+
+    fn signer_info(sid: &[u8], signed: &[u8]) -> Vec<u8> {
+        sequence(&[
+            &[2, 1, 1],
+            sid,
+            &octets("300b0609608648016503040201"),
+            signed,
+            &octets("300d06092a864886f70d01010b0500"),
+            &[4, 1, 9],
+        ])
+    }
+
+    #[test]
+    fn signer_and_algorithms_are_listed() {
+        let issuer = sequence(&[&name("CA"), &[2, 1, 9]]);
+        let signed = element(tag::context(0), &[]);
+        let value = signer_info(&issuer, &signed);
+        assert_eq!(
+            CounterSignature::decode(&value).unwrap().describe(),
+            map([
+                ("issuer", Value::Text("CN=CA".into())),
+                ("serial", hex(&[9])),
+                ("digest_algorithm", Value::Text("sha-256".into())),
+                (
+                    "signature_algorithm",
+                    Value::Text("rsa-pkcs1-sha256".into())
+                ),
+            ])
+        );
+        let by_key = signer_info(&[0x80, 1, 7], &[]);
+        assert_eq!(
+            CounterSignature::decode(&by_key).unwrap().signer,
+            CertificateName::SubjectKeyIdentifier(&[7])
+        );
+    }
+
+    #[test]
+    fn mutilated_signer_infos_never_panic() {
+        let issuer = sequence(&[&name("CA"), &[2, 1, 9]]);
+        mutilated(&signer_info(&issuer, &[]), |octets| {
+            if let Ok(decoded) = CounterSignature::decode(octets) {
+                let _ = decoded.describe();
+            }
+        });
+    }
+}

@@ -173,3 +173,124 @@ pub(crate) const UTF8_STRING: u8 = 0x0c;
 pub(crate) fn utf8<'a>(octets: &'a [u8], field: &'static str) -> Result<&'a str, CmsError> {
     str::from_utf8(octets).map_err(|_| CmsError::field(field, "it is not UTF-8"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::sequence;
+    use super::*;
+    use crate::cms::tlv::element;
+
+    const DATA: &[u8] = &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+
+    fn mail(address: &str) -> Vec<u8> {
+        sequence(&[&element(0x81, &[address.as_bytes()])])
+    }
+
+    #[test]
+    fn hints_are_read_with_and_without_a_description() {
+        let with = sequence(&[&element(UTF8_STRING, &["Grüße".as_bytes()]), DATA]);
+        let hints = ContentHints::decode(&with).unwrap();
+        assert_eq!(hints.description, Some("Grüße"));
+        assert_eq!(
+            hints.describe(),
+            map([
+                ("description", Value::Text("Grüße".into())),
+                ("content_type", Value::Text("id-data".into()))
+            ])
+        );
+        let without = sequence(&[DATA]);
+        assert_eq!(ContentHints::decode(&without).unwrap().description, None);
+        for bad in [
+            sequence(&[]),
+            sequence(&[&[UTF8_STRING, 1, 0xff], DATA]),
+            sequence(&[DATA, &[5, 0]]),
+            DATA.to_vec(),
+        ] {
+            assert!(ContentHints::decode(&bad).is_err(), "{bad:02x?}");
+        }
+    }
+
+    #[test]
+    fn references_name_the_other_message() {
+        let value = sequence(&[DATA, &[4, 1, 1], &[4, 2, 2, 2]]);
+        let reference = ContentReference::decode(&value).unwrap();
+        assert_eq!(reference.identifier, [1]);
+        assert_eq!(reference.signature, [2, 2]);
+        assert_eq!(
+            ContentReference::decode(&sequence(&[DATA, &[4, 1, 1]]))
+                .unwrap_err()
+                .to_string(),
+            "originatorSignatureValue is malformed: it is missing (tag 0x04)"
+        );
+    }
+
+    #[test]
+    fn receipts_are_asked_from_all_from_the_first_tier_or_from_a_list() {
+        let to = sequence(&[&mail("a@a.example")]);
+        let request = |from: &[u8]| sequence(&[&[4, 1, 1], from, &to]);
+        let all = request(&[0x80, 1, 0]);
+        assert_eq!(
+            ReceiptRequest::decode(&all).unwrap().from,
+            ReceiptsFrom::All
+        );
+        let first = request(&[0x80, 1, 1]);
+        assert_eq!(
+            ReceiptRequest::decode(&first).unwrap().from,
+            ReceiptsFrom::FirstTier
+        );
+        let listed = request(&element(0xa1, &[&mail("b@b.example")]));
+        let decoded = ReceiptRequest::decode(&listed).unwrap();
+        assert_eq!(
+            decoded.from,
+            ReceiptsFrom::List(vec![vec![GeneralName::Email(b"b@b.example")]])
+        );
+        assert_eq!(decoded.to, [[GeneralName::Email(b"a@a.example")]]);
+        let address = |text: &str| {
+            Value::List(vec![Value::List(vec![map([(
+                "email",
+                Value::Text(text.into()),
+            )])])])
+        };
+        assert_eq!(
+            decoded.describe(),
+            map([
+                ("identifier", Value::Hex("01".into())),
+                ("receipts_from", address("b@b.example")),
+                ("receipts_to", address("a@a.example")),
+            ])
+        );
+        for bad in [
+            request(&[0x80, 1, 2]),
+            request(&[]),
+            request(&[0x80, 1, 0xff]),
+        ] {
+            assert!(ReceiptRequest::decode(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn receipts_go_to_sixteen_at_most() {
+        let request = |count: usize| {
+            let to = sequence(&[&mail("a@a.example").repeat(count)]);
+            ReceiptRequest::decode(&sequence(&[&[4, 1, 1], &[0x80, 1, 0], &to])).map(drop)
+        };
+        assert!(request(RECEIPTS_TO).is_ok());
+        assert!(request(RECEIPTS_TO + 1).is_err());
+    }
+
+    #[test]
+    fn mutilated_values_never_panic() {
+        let to = sequence(&[&mail("a@a.example")]);
+        let from = element(0xa1, &[&mail("b@b.example")]);
+        mutilated(&sequence(&[&[4, 1, 1], &from, &to]), |octets| {
+            if let Ok(decoded) = ReceiptRequest::decode(octets) {
+                let _ = decoded.describe();
+            }
+        });
+        let hints = sequence(&[&[UTF8_STRING, 1, b'a'], DATA]);
+        mutilated(&hints, |octets| drop(ContentHints::decode(octets)));
+        let reference = sequence(&[DATA, &[4, 1, 1], &[4, 2, 2, 2]]);
+        mutilated(&reference, |octets| drop(ContentReference::decode(octets)));
+    }
+}

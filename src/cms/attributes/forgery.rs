@@ -66,3 +66,70 @@ fn attribute_type(attribute: &tlv::Tlv<'_>) -> Option<Oid> {
     fields.end().ok()?;
     Some(oid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::list;
+    use super::super::fixtures::mandatory;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::oid;
+    use super::super::fixtures::with_values;
+    use super::*;
+
+    fn begins(content: &[u8]) -> bool {
+        let start = &content[..content.len().min(10)];
+        begins_like_signed_attributes(start, u64::try_from(content.len()).unwrap())
+    }
+
+    #[test]
+    fn signed_attributes_are_recognised_in_any_order() {
+        let [content_type, digest] = mandatory();
+        let long = with_values(oid("1.2.5555"), &[&[4, 4, 4, 4, 4, 4][..]; 60]);
+        for attributes in [
+            vec![content_type.clone(), digest.clone()],
+            vec![digest.clone(), content_type],
+            vec![digest, long],
+        ] {
+            let der = list(&attributes).der_for_signature();
+            let raw = tlv::element(tag::SET, &[&attributes.concat()]);
+            for content in [der, raw] {
+                assert!(looks_like_signed_attributes(&content));
+                assert!(begins(&content));
+            }
+        }
+    }
+
+    #[test]
+    fn other_content_is_not_taken_for_them() {
+        let [content_type, digest] = mandatory();
+        let der = list(&[content_type, digest]).der_for_signature();
+        let unnamed = list(&[with_values(oid("1.2.5555"), &[&[5, 0]])]).der_for_signature();
+        for content in [
+            b"".as_slice(),
+            b"Content-Type: text/plain\r\n\r\n1\r\n",
+            b"1\x00",
+            b"1",
+            &der[..der.len() - 1],
+            &[der.as_slice(), b"\r\n"].concat(),
+            &[b"\r\n", der.as_slice()].concat(),
+            &unnamed,
+        ] {
+            assert!(!looks_like_signed_attributes(content), "{content:02x?}");
+        }
+        assert!(!begins(b"Content-Type: text/plain"));
+        assert!(!begins(&der[..der.len() - 1]));
+    }
+
+    #[test]
+    fn whatever_looks_like_them_begins_like_them() {
+        let der = list(&mandatory()).der_for_signature();
+        let mut alike = 0;
+        mutilated(&der, |octets| {
+            if looks_like_signed_attributes(octets) {
+                assert!(begins(octets));
+                alike += 1;
+            }
+        });
+        assert!(alike > 0);
+    }
+}

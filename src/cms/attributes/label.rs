@@ -204,3 +204,105 @@ impl<'a> EquivalentLabels<'a> {
 
 /// Two domains that translate labels for each other have one or two.
 const LABELS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::sequence;
+    use super::*;
+    use crate::cms::tlv::element;
+
+    const POLICY: &[u8] = &[6, 2, 0x2a, 3];
+    const SECRET: &[u8] = &[2, 1, 4];
+    const MARK: &[u8] = &[PRINTABLE_STRING, 2, b'o', b'k'];
+    const CATEGORY: &[u8] = &[0x30, 8, 0x80, 2, 0x2a, 4, 0xa1, 2, 5, 0];
+
+    fn label(members: &[&[u8]]) -> Vec<u8> {
+        element(tag::SET, members)
+    }
+
+    #[test]
+    fn members_are_told_apart_by_tag_in_any_order() {
+        let categories = label(&[CATEGORY]);
+        let der = label(&[SECRET, POLICY, MARK, &categories]);
+        let decoded = SecurityLabel::decode(&der).unwrap();
+        assert_eq!(decoded.classification, Some(4));
+        assert_eq!(decoded.privacy_mark, Some("ok"));
+        let other = label(&[&categories, MARK, POLICY, SECRET]);
+        assert_eq!(SecurityLabel::decode(&other).unwrap(), decoded);
+        assert_eq!(
+            decoded.describe(),
+            map([
+                ("policy", Value::Text("1.2.3".into())),
+                ("classification", Value::Number(4)),
+                ("classification_name", Value::Text("secret".into())),
+                ("privacy_mark", Value::Text("ok".into())),
+                (
+                    "categories",
+                    Value::List(vec![map([
+                        ("type", Value::Text("1.2.4".into())),
+                        ("value", Value::Hex("0500".into()))
+                    ])])
+                ),
+            ])
+        );
+        let least = label(&[POLICY]);
+        assert_eq!(
+            SecurityLabel::decode(&least).unwrap().describe(),
+            map([("policy", Value::Text("1.2.3".into()))])
+        );
+    }
+
+    #[test]
+    fn labels_without_policy_or_with_a_member_twice_are_refused() {
+        for (members, field) in [
+            (vec![SECRET], "security-policy-identifier"),
+            (vec![POLICY, POLICY], "security-policy-identifier"),
+            (vec![POLICY, SECRET, SECRET], "security-classification"),
+            (vec![POLICY, MARK, MARK], "privacy-mark"),
+            (vec![POLICY, &[2, 2, 1, 1]], "security-classification"),
+            (vec![POLICY, &[2, 1, 0xff]], "security-classification"),
+            (vec![POLICY, &[5, 0]], "eSSSecurityLabel"),
+            (vec![POLICY, &[tag::SET, 2, 5, 0]], "SecurityCategory"),
+        ] {
+            let error = SecurityLabel::decode(&label(&members)).unwrap_err();
+            assert!(error.to_string().starts_with(field), "{error}");
+        }
+        let highest = label(&[POLICY, &[2, 2, 1, 0]]);
+        assert_eq!(
+            SecurityLabel::decode(&highest).unwrap().classification,
+            Some(256)
+        );
+    }
+
+    #[test]
+    fn categories_are_bounded() {
+        let of = |count: usize| {
+            let categories = label(&[&CATEGORY.repeat(count)]);
+            SecurityLabel::decode(&label(&[POLICY, &categories])).map(drop)
+        };
+        assert!(of(CATEGORIES).is_ok());
+        assert!(of(CATEGORIES + 1).is_err());
+    }
+
+    #[test]
+    fn equivalent_labels_are_of_different_policies() {
+        let one = label(&[POLICY]);
+        let other = label(&[&[6, 2, 0x2a, 4]]);
+        let both = sequence(&[&one, &other]);
+        assert_eq!(EquivalentLabels::decode(&both).unwrap().0.len(), 2);
+        assert!(EquivalentLabels::decode(&sequence(&[&one, &one])).is_err());
+        assert!(EquivalentLabels::decode(&sequence(&[])).is_err());
+        assert!(EquivalentLabels::decode(&sequence(&[POLICY])).is_err());
+    }
+
+    #[test]
+    fn mutilated_labels_never_panic() {
+        let der = label(&[SECRET, POLICY, MARK, &label(&[CATEGORY])]);
+        mutilated(&sequence(&[&der]), |octets| {
+            if let Ok(decoded) = EquivalentLabels::decode(octets) {
+                let _ = decoded.describe();
+            }
+        });
+    }
+}

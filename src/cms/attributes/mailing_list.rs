@@ -117,3 +117,108 @@ fn receipt_policy(choice: Tlv<'_>) -> Result<MlReceiptPolicy<'_>, CmsError> {
 const NONE: u8 = tag::context_primitive(0);
 const INSTEAD_OF: u8 = tag::context(1);
 const IN_ADDITION_TO: u8 = tag::context(2);
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::name;
+    use super::super::fixtures::sequence;
+    use super::super::value::hex;
+    use super::*;
+    use crate::cms::tlv::element;
+
+    fn expansion_time() -> Vec<u8> {
+        element(time::GENERALIZED_TIME, &[b"19700101000001Z"])
+    }
+
+    fn data(list: &[u8], policy: &[u8]) -> Vec<u8> {
+        sequence(&[list, &expansion_time(), policy])
+    }
+
+    fn names() -> Vec<u8> {
+        sequence(&[&element(0x81, &[b"a@a.example"])])
+    }
+
+    #[test]
+    fn lists_are_named_by_key_or_by_issuer() {
+        let issuer = sequence(&[&name("CA"), &[2, 1, 9]]);
+        let value = sequence(&[&data(&[4, 1, 7], &[]), &data(&issuer, &[0x80, 0])]);
+        let history = MlExpansionHistory::decode(&value).unwrap();
+        let [first, second] = history.0.as_slice() else {
+            panic!("{history:?}");
+        };
+        assert_eq!(first.list, CertificateName::SubjectKeyIdentifier(&[7]));
+        assert_eq!(first.expansion_time, 1);
+        assert_eq!(first.receipt_policy, None);
+        assert_eq!(second.receipt_policy, Some(MlReceiptPolicy::None));
+        assert_eq!(
+            second.describe(),
+            map([
+                (
+                    "list",
+                    map([
+                        ("issuer", Value::Text("CN=CA".into())),
+                        ("serial", hex(&[9]))
+                    ])
+                ),
+                ("expansion_time", Value::Text("1970-01-01T00:00:01Z".into())),
+                ("receipt_policy", Value::Text("none".into())),
+            ])
+        );
+    }
+
+    #[test]
+    fn receipt_policies_name_somebody() {
+        let of = |policy: &[u8]| {
+            let value = sequence(&[&data(&[4, 1, 7], policy)]);
+            MlExpansionHistory::decode(&value)
+                .map(|history| history.describe())
+                .map_err(|error| error.to_string())
+        };
+        for (tag, key) in [
+            (INSTEAD_OF, "instead_of"),
+            (IN_ADDITION_TO, "in_addition_to"),
+        ] {
+            let shown = format!("{:?}", of(&element(tag, &[&names()])).unwrap());
+            assert!(
+                shown.contains(key) && shown.contains("a@a.example"),
+                "{shown}"
+            );
+            assert!(of(&element(tag, &[])).is_err());
+            assert!(of(&element(tag, &[&sequence(&[])])).is_err());
+        }
+        assert!(of(&[0x80, 1, 0]).is_err());
+        assert!(of(&[0x83, 0]).is_err());
+        assert!(of(&[0x80, 0, 0x80, 0]).is_err());
+    }
+
+    #[test]
+    fn histories_hold_one_to_sixty_four() {
+        let one = data(&[4, 1, 7], &[]);
+        let of =
+            |count: usize| MlExpansionHistory::decode(&sequence(&[&one.repeat(count)])).map(drop);
+        assert!(of(0).is_err());
+        assert!(of(1).is_ok());
+        assert!(of(LISTS).is_ok());
+        assert!(of(LISTS + 1).is_err());
+    }
+
+    #[test]
+    fn a_utc_time_is_no_expansion_time() {
+        let utc = element(time::UTC_TIME, &[b"700101000001Z"]);
+        let value = sequence(&[&sequence(&[&[4, 1, 7], &utc])]);
+        let error = MlExpansionHistory::decode(&value).unwrap_err();
+        assert!(error.to_string().starts_with("expansionTime"), "{error}");
+    }
+
+    #[test]
+    fn mutilated_histories_never_panic() {
+        let issuer = sequence(&[&name("CA"), &[2, 1, 9]]);
+        let policy = element(IN_ADDITION_TO, &[&names()]);
+        mutilated(&sequence(&[&data(&issuer, &policy)]), |octets| {
+            if let Ok(decoded) = MlExpansionHistory::decode(octets) {
+                let _ = decoded.describe();
+            }
+        });
+    }
+}

@@ -7,6 +7,8 @@ mod algorithm_protection;
 pub mod build;
 mod countersignature;
 mod ess;
+#[cfg(test)]
+mod fixtures;
 mod forgery;
 mod known;
 mod label;
@@ -189,7 +191,7 @@ impl Attributes {
     }
 
     /// All of them, in the order of the message.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Attribute> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Attribute> + ExactSizeIterator {
         self.0.iter()
     }
 
@@ -375,4 +377,232 @@ pub enum AttributeError {
         /// How many.
         count: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixtures::NULL;
+    use super::fixtures::hex;
+    use super::fixtures::list;
+    use super::fixtures::mandatory;
+    use super::fixtures::mutilated;
+    use super::fixtures::parse;
+    use super::fixtures::with_values;
+    use super::*;
+
+    #[test]
+    fn attributes_are_digested_in_the_order_of_der() {
+        let [content_type, digest] = mandatory();
+        let time = build::signing_time(0).unwrap();
+        let sorted = list(&[content_type.clone(), time.clone(), digest.clone()]);
+        let unsorted = list(&[digest.clone(), content_type.clone(), time.clone()]);
+        let der = sorted.der_for_signature();
+        // contentType is the shortest, and length comes before everything that differs.
+        let expected = [content_type, time, digest].concat();
+        assert_eq!(der, tlv::element(tag::SET, &[&expected]));
+        assert_eq!(unsorted.der_for_signature(), der);
+        assert_eq!(
+            Attributes::parse_tagged(&der, tag::SET, &Limits::default()).unwrap(),
+            sorted
+        );
+    }
+
+    #[test]
+    fn values_are_digested_in_the_order_of_der_and_kept_in_that_of_the_message() {
+        let der = with_values(COUNTER_SIGNATURE, &[&[4, 1, 9], &[2, 1, 5], &[4, 1, 1]]);
+        let attribute = parse(&der);
+        assert_eq!(attribute.raw(), der);
+        let values: Vec<&[u8]> = attribute.values().collect();
+        assert_eq!(values, [[4, 1, 9], [2, 1, 5], [4, 1, 1]]);
+        let sorted = with_values(COUNTER_SIGNATURE, &[&[2, 1, 5], &[4, 1, 1], &[4, 1, 9]]);
+        assert_eq!(
+            list(&[der]).der_for_signature(),
+            tlv::element(tag::SET, &[&sorted])
+        );
+    }
+
+    #[test]
+    fn mandatory_attributes_are_read_and_missed() {
+        let [content_type, digest] = mandatory();
+        let both = list(&[content_type.clone(), digest.clone()]);
+        assert_eq!(
+            both.content_type().unwrap().to_string(),
+            "1.2.840.113549.1.7.1"
+        );
+        assert_eq!(both.message_digest().unwrap(), [7; 32]);
+        assert_eq!(both.signing_time().unwrap(), None);
+        check_occurrence(Some(&both), None).unwrap();
+        check_occurrence(None, None).unwrap();
+
+        let error = check_occurrence(Some(&list(&[digest])), None).unwrap_err();
+        assert_eq!(error.to_string(), "signed attributes have no contentType");
+        let error = check_occurrence(Some(&list(&[content_type])), None).unwrap_err();
+        assert_eq!(error.to_string(), "signed attributes have no messageDigest");
+        assert!(check_occurrence(Some(&Attributes::default()), None).is_err());
+    }
+
+    #[test]
+    fn what_must_occur_once_is_refused_twice() {
+        let [content_type, digest] = mandatory();
+        let base = [content_type, digest];
+        for row in [
+            CONTENT_TYPE,
+            MESSAGE_DIGEST,
+            SIGNING_TIME,
+            SMIME_CAPABILITIES,
+            ALGORITHM_PROTECTION,
+            SIGNATURE_TYPE,
+            SIGNATURE_TYPE_DRAFT,
+            RECEIPT_REQUEST,
+            SECURITY_LABEL,
+            ML_EXPANSION_HISTORY,
+            CONTENT_HINTS,
+            MSG_SIG_DIGEST,
+            CONTENT_IDENTIFIER,
+            EQUIVALENT_LABELS,
+            CONTENT_REFERENCE,
+            ENCRYPTION_KEY_PREFERENCE,
+            SIGNING_CERTIFICATE,
+            SIGNING_CERTIFICATE_V2,
+        ] {
+            let one = with_values(row, &[NULL]);
+            let twice = list(&[base.as_slice(), &[one.clone(), one.clone()]].concat());
+            assert!(
+                matches!(
+                    check_occurrence(Some(&twice), None),
+                    Err(AttributeError::Repeated { .. })
+                ),
+                "{row}"
+            );
+            let rest: Vec<Vec<u8>> = base
+                .iter()
+                .filter(|one| *parse(one).oid() != row)
+                .cloned()
+                .collect();
+            for values in [&[][..], &[NULL, NULL]] {
+                let list = list(&[rest.as_slice(), &[with_values(row, values)]].concat());
+                assert!(
+                    matches!(
+                        check_occurrence(Some(&list), None),
+                        Err(AttributeError::Values { .. })
+                    ),
+                    "{row}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn counter_signatures_and_unknown_attributes_may_repeat() {
+        let [content_type, digest] = mandatory();
+        let unknown = with_values(fixtures::oid("1.2.5555"), &[]);
+        let signed = list(&[content_type, digest, unknown.clone(), unknown]);
+        let counter = with_values(COUNTER_SIGNATURE, &[NULL, NULL]);
+        let unsigned = list(&[counter.clone(), counter.clone()]);
+        check_occurrence(Some(&signed), Some(&unsigned)).unwrap();
+        let misplaced = list(&[&mandatory()[..], &[counter]].concat());
+        assert_eq!(
+            check_occurrence(Some(&misplaced), None)
+                .unwrap_err()
+                .to_string(),
+            "counterSignature is a signed attribute, and must be an unsigned one"
+        );
+    }
+
+    #[test]
+    fn what_must_be_signed_is_refused_among_the_unsigned() {
+        let signed = list(&mandatory());
+        for (oid, name) in [
+            (SIGNING_TIME, "signingTime"),
+            (SIGNATURE_TYPE_DRAFT, "signatureType"),
+            (ML_EXPANSION_HISTORY, "mlExpansionHistory"),
+            (SIGNING_CERTIFICATE_V2, "signingCertificateV2"),
+        ] {
+            let unsigned = list(&[with_values(oid, &[NULL])]);
+            assert_eq!(
+                check_occurrence(Some(&signed), Some(&unsigned))
+                    .unwrap_err()
+                    .to_string(),
+                format!("{name} is an unsigned attribute, and must be a signed one")
+            );
+        }
+        // contentHints may stand in either list, and in one of them alone.
+        let hints = with_values(CONTENT_HINTS, &[NULL]);
+        let unsigned = list(std::slice::from_ref(&hints));
+        check_occurrence(Some(&signed), Some(&unsigned)).unwrap();
+        let signed = list(&[&mandatory()[..], &[hints]].concat());
+        assert!(check_occurrence(Some(&signed), Some(&unsigned)).is_err());
+    }
+
+    #[test]
+    fn access_by_name_refuses_a_second_attribute() {
+        let [content_type, digest] = mandatory();
+        let other = build::message_digest(&[8; 32]);
+        let list = list(&[content_type, digest, other]);
+        assert_eq!(
+            list.message_digest().unwrap_err().to_string(),
+            "messageDigest occurs 2 times in one SignerInfo, and may occur once"
+        );
+    }
+
+    #[test]
+    fn numbers_of_attributes_and_values_are_bounded() {
+        let limits = Limits {
+            attributes: 3,
+            ..Limits::default()
+        };
+        let one = with_values(fixtures::oid("1.2.5555"), &[NULL; 3]);
+        assert!(Attributes::parse(&one.repeat(3), &limits).is_ok());
+        assert!(Attributes::parse(&one.repeat(4), &limits).is_err());
+        let four = with_values(fixtures::oid("1.2.5555"), &[NULL; 4]);
+        assert!(Attribute::parse(&four, &limits).is_err());
+    }
+
+    #[test]
+    fn malformed_lists_are_refused_with_the_field() {
+        for (der, field) in [
+            ("04 00", "Attribute"),
+            ("30 00", "attrType"),
+            ("30 02 06 00", "attrType"),
+            ("30 05 06 03 2a 03 04", "attrValues"),
+            ("30 07 06 03 2a 03 04 30 00", "attrValues"),
+            ("30 09 06 03 2a 03 04 31 00 05 00", "Attribute"),
+            ("30 08 06 03 2a 03 04 31 01 05", "attrValues"),
+            ("30 03 06 03 2a", "Attribute"),
+        ] {
+            let error = Attributes::parse(&hex(der), &Limits::default()).unwrap_err();
+            assert!(error.to_string().starts_with(field), "{der}: {error}");
+        }
+    }
+
+    #[test]
+    fn mutilated_lists_never_panic_and_what_is_read_can_be_written() {
+        let limits = Limits::default();
+        let seed = [
+            &mandatory()[..],
+            &[
+                build::signing_time(0).unwrap(),
+                with_values(COUNTER_SIGNATURE, &[&[5, 0], &[2, 1, 1]]),
+            ],
+        ]
+        .concat()
+        .concat();
+        mutilated(&seed, |octets| {
+            let Ok(list) = Attributes::parse(octets, &limits) else {
+                return;
+            };
+            let _ = check_occurrence(Some(&list), Some(&list));
+            let _ = (
+                list.content_type(),
+                list.message_digest(),
+                list.signing_time(),
+            );
+            for attribute in list.iter() {
+                let _ = attribute.describe();
+            }
+            let der = list.der_for_signature();
+            let again = Attributes::parse_tagged(&der, tag::SET, &limits).unwrap();
+            assert_eq!(again.der_for_signature(), der);
+        });
+    }
 }

@@ -3,11 +3,6 @@
 //! Names are printed as RFC 4514; one that cannot be read is printed as the hex of its DER, since a
 //! report must not stop at it.
 
-use std::fmt::Write;
-
-use der::Decode;
-use x509_cert::name::RdnSequence;
-
 use super::time;
 use super::value::Value;
 use super::value::hex;
@@ -18,6 +13,7 @@ use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::tlv::Tlv;
 use crate::limits::LimitError;
+use crate::x509::name::to_rfc4514;
 
 /// IssuerAndSerialNumber (RFC 5652 §10.2.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,10 +218,5 @@ pub(crate) fn generalized_time(
 
 /// A Name as RFC 4514, or as the hex of its DER where it cannot be read.
 fn rfc4514(name: &[u8]) -> String {
-    let mut printed = String::new();
-    let read = RdnSequence::from_der(name);
-    match read.map(|name| write!(printed, "{name}")) {
-        Ok(Ok(())) => printed,
-        Ok(Err(_)) | Err(_) => super::value::to_hex(name),
-    }
+    to_rfc4514(name).unwrap_or_else(|_| super::value::to_hex(name))
 }

@@ -110,17 +110,18 @@ mod tests {
 
     #[test]
     fn dotted_form_is_that_of_const_oid() {
-        for text in [
-            "0.9.2342",
-            "1.2.840.113549.1.9.16.2.28",
-            "2.5.4.3",
-            "2.999.1",
-            "1.39",
-        ] {
+        for text in ["0.9.2342", "1.2.840.113549.1.9.16.2.28", "2.5.4.3", "1.39"] {
             let oid = ObjectIdentifier::new(text).unwrap();
             assert_eq!(Oid::from(oid).to_string(), text);
             assert_eq!(Oid::from(oid), oid);
         }
+    }
+
+    #[test]
+    fn the_second_arc_under_2_may_be_large() {
+        // The example of X.690 §8.19.5.
+        let oid = Oid::from_content(&[0x88, 0x37, 0x03], "x").unwrap();
+        assert_eq!(oid.to_string(), "2.999.3");
     }
 
     #[test]

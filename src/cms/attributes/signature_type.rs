@@ -226,3 +226,200 @@ pub enum SignatureTypeError {
     #[error("signatureType is an unsigned attribute, and must be a signed one")]
     Unsigned,
 }
+
+#[cfg(test)]
+mod tests {
+    use SignatureType::AdditionalAttributes;
+    use SignatureType::Delegated;
+    use SignatureType::Domain;
+    use SignatureType::Originator;
+    use SignatureType::Review;
+
+    use super::super::build;
+    use super::super::fixtures::hex;
+    use super::super::fixtures::list;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::oid;
+    use super::super::fixtures::sequence;
+    use super::super::fixtures::with_values;
+    use super::*;
+
+    fn attribute(types: &[ObjectIdentifier]) -> Vec<u8> {
+        let types: Vec<u8> = types
+            .iter()
+            .flat_map(|one| Oid::from(*one).to_der())
+            .collect();
+        with_values(SIGNATURE_TYPE, &[&sequence(&[&types])])
+    }
+
+    #[test]
+    fn types_are_read_under_both_identifiers_and_written_under_the_one_asked_for() {
+        for (form, dotted) in [
+            (SignatureTypeOid::Registered, "1.2.840.113549.1.9.16.2.28"),
+            (SignatureTypeOid::Draft, "1.2.840.113549.1.9.28"),
+        ] {
+            for types in [
+                &[Originator][..],
+                &[AdditionalAttributes],
+                &[Domain, Review],
+                &[Review, Domain, Delegated, Originator],
+            ] {
+                let signed = list(&[build::signature_type(types, form).unwrap()]);
+                assert_eq!(signed.iter().next().unwrap().oid().to_string(), dotted);
+                let read = signature_types(&signed, None).unwrap();
+                assert_eq!(read.known().collect::<Vec<_>>(), types);
+                assert_eq!(read.other().count(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_registered_attribute_is_these_octets() {
+        // Erratum 3757 for the type, draft §3.2 for the value.
+        assert_eq!(
+            build::signature_type(&[Domain], SignatureTypeOid::default()).unwrap(),
+            hex("30 1e 06 0b 2a864886f70d010910 02 1c 31 0f 30 0d 06 0b 2a864886f70d010910 09 02")
+        );
+    }
+
+    #[test]
+    fn absence_is_no_error_and_no_type() {
+        let types = signature_types(&Attributes::default(), Some(&Attributes::default())).unwrap();
+        assert!(types.is_empty());
+        assert!(!types.contains(Originator));
+    }
+
+    #[test]
+    fn an_unsigned_signature_type_is_refused() {
+        for form in [SignatureTypeOid::Registered, SignatureTypeOid::Draft] {
+            let one = list(&[build::signature_type(&[Domain], form).unwrap()]);
+            assert!(matches!(
+                signature_types(&Attributes::default(), Some(&one)),
+                Err(SignatureTypeError::Unsigned)
+            ));
+            assert!(matches!(
+                signature_types(&one, Some(&one)),
+                Err(SignatureTypeError::Unsigned)
+            ));
+        }
+    }
+
+    #[test]
+    fn two_attributes_are_refused_under_one_identifier_and_under_both() {
+        let registered = build::signature_type(&[Domain], SignatureTypeOid::Registered).unwrap();
+        let draft = build::signature_type(&[Domain], SignatureTypeOid::Draft).unwrap();
+        for pair in [
+            [&registered, &registered],
+            [&draft, &draft],
+            [&draft, &registered],
+        ] {
+            assert!(matches!(
+                signature_types(&list(&pair.map(Clone::clone)), None),
+                Err(SignatureTypeError::Repeated(2))
+            ));
+        }
+    }
+
+    #[test]
+    fn exactly_one_value_is_wanted() {
+        let value = sequence(&[&Oid::from(identifier(Domain)).to_der()]);
+        for values in [&[][..], &[&value[..], &value[..]]] {
+            let signed = list(&[with_values(SIGNATURE_TYPE, values)]);
+            assert!(matches!(
+                signature_types(&signed, None),
+                Err(SignatureTypeError::Attribute(AttributeError::Values { .. }))
+            ));
+        }
+    }
+
+    #[test]
+    fn nothing_stands_beside_attributes() {
+        for types in [
+            [AdditionalAttributes, Domain],
+            [Review, AdditionalAttributes],
+        ] {
+            assert!(matches!(
+                build::signature_type(&types, SignatureTypeOid::Registered),
+                Err(SignatureTypeError::NotAlone)
+            ));
+            let signed = list(&[attribute(&types.map(identifier))]);
+            assert!(matches!(
+                signature_types(&signed, None),
+                Err(SignatureTypeError::NotAlone)
+            ));
+        }
+        let with_unknown = [identifier(AdditionalAttributes), oid("1.2.3.4")];
+        assert!(matches!(
+            signature_types(&list(&[attribute(&with_unknown)]), None),
+            Err(SignatureTypeError::NotAlone)
+        ));
+    }
+
+    #[test]
+    fn an_empty_sequence_and_a_repeated_type_are_refused() {
+        assert!(matches!(
+            build::signature_type(&[], SignatureTypeOid::Registered),
+            Err(SignatureTypeError::Empty)
+        ));
+        assert!(matches!(
+            signature_types(&list(&[attribute(&[])]), None),
+            Err(SignatureTypeError::Empty)
+        ));
+        let error = build::signature_type(&[Review, Review], SignatureTypeOid::Draft).unwrap_err();
+        assert_eq!(error.to_string(), "signatureType holds review twice");
+        let twice = [oid("1.2.3.4"), oid("1.2.3.4")];
+        let error = signature_types(&list(&[attribute(&twice)]), None).unwrap_err();
+        assert_eq!(error.to_string(), "signatureType holds 1.2.3.4 twice");
+    }
+
+    #[test]
+    fn unknown_types_are_kept_apart() {
+        let unknown = oid("1.2.840.113549.1.9.16.9.6");
+        let signed = list(&[attribute(&[identifier(Review), unknown])]);
+        let types = signature_types(&signed, None).unwrap();
+        assert_eq!(types.known().collect::<Vec<_>>(), [Review]);
+        assert_eq!(
+            types.other().map(Oid::to_string).collect::<Vec<_>>(),
+            ["1.2.840.113549.1.9.16.9.6"]
+        );
+        assert_eq!(
+            types.describe(),
+            Value::List(vec![
+                Value::Text("review".into()),
+                Value::Text("1.2.840.113549.1.9.16.9.6".into())
+            ])
+        );
+    }
+
+    #[test]
+    fn all_signer_infos_have_the_same_content() {
+        let of = |types: &[SignatureType]| {
+            SignatureTypes(types.iter().copied().map(Entry::Known).collect())
+        };
+        same_in_all(&[]).unwrap();
+        same_in_all(&[of(&[Domain])]).unwrap();
+        same_in_all(&[of(&[Domain, Review]), of(&[Domain, Review])]).unwrap();
+        same_in_all(&[of(&[]), of(&[])]).unwrap();
+        for different in [
+            vec![of(&[Domain]), of(&[Review])],
+            vec![of(&[Domain]), of(&[])],
+            vec![of(&[Domain, Review]), of(&[Review, Domain])],
+            vec![of(&[Domain]), of(&[Domain]), of(&[Domain, Review])],
+        ] {
+            assert!(matches!(
+                same_in_all(&different),
+                Err(SignatureTypeError::Differs)
+            ));
+        }
+    }
+
+    #[test]
+    fn mutilated_attributes_never_panic() {
+        let seed = build::signature_type(&[Domain, Review], SignatureTypeOid::Draft).unwrap();
+        mutilated(&seed, |octets| {
+            if let Ok(list) = Attributes::parse(octets, &crate::limits::Limits::default()) {
+                let _ = signature_types(&list, None);
+            }
+        });
+    }
+}

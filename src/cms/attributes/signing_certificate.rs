@@ -3,8 +3,6 @@
 //! The first identifier must be the signer's certificate, by its digest and, where it says them, by
 //! issuer and serial number. A digest that we cannot compute is a failure, not a pass.
 
-use const_oid::ObjectIdentifier;
-
 use super::Attribute;
 use super::AttributeError;
 use super::Attributes;
@@ -18,6 +16,7 @@ use super::names::list;
 use super::names::unexpected;
 use super::oid::Oid;
 use super::value::Value;
+use super::value::algorithm_name;
 use super::value::describe_algorithm;
 use super::value::hex;
 use super::value::map_of_present;
@@ -26,8 +25,11 @@ use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::tlv::Tlv;
 use crate::crypto::CryptoError;
-use crate::crypto::DigestAlgorithm;
 use crate::crypto::Digests;
+use crate::crypto::identifiers;
+use crate::crypto::oids::SHA_1;
+use crate::crypto::oids::SHA_256;
+use crate::x509::name;
 
 /// SigningCertificate or SigningCertificateV2 (RFC 5035 §5.4.1, §5.4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,14 +221,15 @@ pub fn check_signing_certificate(
         return Err(SigningCertificateError::Digest);
     }
     match &first.issuer_serial {
-        // One directoryName, byte for byte as in the certificate: the digest has already matched, so
-        // a signer that wrote the name in another way contradicts itself.
-        Some(named) if named.issuer != [GeneralName::Directory(issuer)] => {
-            Err(SigningCertificateError::Issuer)
-        }
+        Some(named) if !names_issuer(named, issuer) => Err(SigningCertificateError::Issuer),
         Some(named) if named.serial != serial => Err(SigningCertificateError::SerialNumber),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Whether it is one directoryName, and the issuer's (RFC 5035 §5.4.1.1).
+fn names_issuer(named: &IssuerSerial<'_>, issuer: &[u8]) -> bool {
+    matches!(named.issuer[..], [GeneralName::Directory(directory)] if name::same(directory, issuer))
 }
 
 fn digest_of(
@@ -234,36 +237,17 @@ fn digest_of(
     algorithm: &Oid,
     digests: &dyn Digests,
 ) -> Result<Vec<u8>, SigningCertificateError> {
-    let (_, algorithm) = HASHES
-        .iter()
-        .find(|(oid, _)| *algorithm == *oid)
-        .ok_or_else(|| SigningCertificateError::HashAlgorithm(algorithm.to_string()))?;
+    let identifier = tlv::element(tag::SEQUENCE, &[&algorithm.to_der()]);
+    let algorithm = identifiers::digest(&identifier).map_err(|_| {
+        let name = algorithm_name(algorithm).map_or_else(|| algorithm.to_string(), str::to_owned);
+        SigningCertificateError::HashAlgorithm(name)
+    })?;
     let mut digester = digests
-        .start(*algorithm)
+        .start(algorithm)
         .map_err(SigningCertificateError::Crypto)?;
     digester.update(certificate);
     Ok(digester.finish())
 }
-
-const SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
-const SHA_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-
-const HASHES: &[(ObjectIdentifier, DigestAlgorithm)] = &[
-    (SHA_1, DigestAlgorithm::Sha1),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.4"),
-        DigestAlgorithm::Sha224,
-    ),
-    (SHA_256, DigestAlgorithm::Sha256),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"),
-        DigestAlgorithm::Sha384,
-    ),
-    (
-        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"),
-        DigestAlgorithm::Sha512,
-    ),
-];
 
 /// The signing-certificate attribute does not name the certificate that verifies.
 #[derive(Debug, thiserror::Error)]
@@ -287,4 +271,213 @@ pub enum SigningCertificateError {
     /// issuerSerial has another serial number.
     #[error("serialNumber of issuerSerial is not that of the signer's certificate")]
     SerialNumber,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build;
+    use super::super::fixtures;
+    use super::super::fixtures::list;
+    use super::super::fixtures::mutilated;
+    use super::super::fixtures::parse;
+    use super::super::fixtures::sequence;
+    use super::super::fixtures::with_values;
+    use super::super::known::SIGNING_CERTIFICATE;
+    use const_oid::ObjectIdentifier;
+
+    use super::*;
+    use crate::crypto::DigestAlgorithm;
+    use crate::crypto::oids;
+    use crate::crypto::provider;
+
+    const CERTIFICATE: &[u8] = b"any octets: the digest is over the whole certificate";
+    const SERIAL: &[u8] = &[0x0a, 0x55];
+
+    fn digest(algorithm: DigestAlgorithm, octets: &[u8]) -> Vec<u8> {
+        let mut digester = provider().digests.start(algorithm).unwrap();
+        digester.update(octets);
+        digester.finish()
+    }
+
+    fn ours() -> Vec<u8> {
+        let sha256 = digest(DigestAlgorithm::Sha256, CERTIFICATE);
+        build::signing_certificate_v2(&sha256, &fixtures::name("CA"), SERIAL).unwrap()
+    }
+
+    fn check(attribute: &[u8]) -> Result<(), SigningCertificateError> {
+        check_signing_certificate(
+            &parse(attribute),
+            CERTIFICATE,
+            &fixtures::name("CA"),
+            SERIAL,
+            provider().digests,
+        )
+    }
+
+    /// An attribute of either version with these certificate identifiers.
+    fn attribute(oid: ObjectIdentifier, certs: &[Vec<u8>]) -> Vec<u8> {
+        with_values(oid, &[&sequence(&[&sequence(&[&certs.concat()])])])
+    }
+
+    fn octets(value: &[u8]) -> Vec<u8> {
+        tlv::element(tag::OCTET_STRING, &[value])
+    }
+
+    #[test]
+    fn what_we_write_names_the_certificate_and_no_other() {
+        check(&ours()).unwrap();
+        let other = |certificate: &[u8], issuer: &[u8], serial: &[u8]| {
+            let digests = provider().digests;
+            check_signing_certificate(&parse(&ours()), certificate, issuer, serial, digests)
+        };
+        assert!(matches!(
+            other(b"another", &fixtures::name("CA"), SERIAL),
+            Err(SigningCertificateError::Digest)
+        ));
+        assert!(matches!(
+            other(CERTIFICATE, &fixtures::name("CB"), SERIAL),
+            Err(SigningCertificateError::Issuer)
+        ));
+        assert!(matches!(
+            other(CERTIFICATE, &fixtures::name("CA"), &[1]),
+            Err(SigningCertificateError::SerialNumber)
+        ));
+    }
+
+    #[test]
+    fn version_one_is_checked_with_sha_1_and_each_version_for_itself() {
+        let sha1 = sequence(&[&octets(&digest(DigestAlgorithm::Sha1, CERTIFICATE))]);
+        let v1 = attribute(SIGNING_CERTIFICATE, &[sha1]);
+        check(&v1).unwrap();
+        let stranger = attribute(SIGNING_CERTIFICATE, &[sequence(&[&octets(&[0; 20])])]);
+        let all = |attributes: &[Vec<u8>]| {
+            let digests = provider().digests;
+            let signed = list(attributes);
+            check_signing_certificates(&signed, CERTIFICATE, &fixtures::name("CA"), SERIAL, digests)
+        };
+        assert!(!all(&[]).unwrap());
+        assert!(all(&[v1.clone(), ours()]).unwrap());
+        assert!(all(&[stranger, ours()]).is_err());
+        assert!(all(&[v1.clone(), v1]).is_err());
+    }
+
+    #[test]
+    fn only_the_first_identifier_is_the_signers() {
+        let right = sequence(&[&octets(&digest(DigestAlgorithm::Sha256, CERTIFICATE))]);
+        let wrong = sequence(&[&octets(&[0; 32])]);
+        check(&attribute(
+            SIGNING_CERTIFICATE_V2,
+            &[right.clone(), wrong.clone()],
+        ))
+        .unwrap();
+        assert!(check(&attribute(SIGNING_CERTIFICATE_V2, &[wrong, right])).is_err());
+        assert!(check(&attribute(SIGNING_CERTIFICATE_V2, &[])).is_err());
+    }
+
+    #[test]
+    fn other_hashes_are_computed_or_named() {
+        let with = |oid: ObjectIdentifier, hash: &[u8]| {
+            let algorithm = sequence(&[&Oid::from(oid).to_der(), &[5, 0]]);
+            let cert_id = sequence(&[&algorithm, &octets(hash)]);
+            check(&attribute(SIGNING_CERTIFICATE_V2, &[cert_id]))
+        };
+        for (oid, algorithm) in [
+            (oids::SHA_1, DigestAlgorithm::Sha1),
+            (oids::SHA_256, DigestAlgorithm::Sha256),
+            (oids::SHA_384, DigestAlgorithm::Sha384),
+            (oids::SHA_512, DigestAlgorithm::Sha512),
+        ] {
+            with(oid, &digest(algorithm, CERTIFICATE)).unwrap();
+            assert!(with(oid, &digest(algorithm, b"another")).is_err());
+        }
+        let md5 = fixtures::oid("1.2.840.113549.2.5");
+        assert_eq!(
+            with(md5, &[0; 16]).unwrap_err().to_string(),
+            "hashAlgorithm md5 is not supported"
+        );
+        // An empty or shortened hash matches nothing.
+        assert!(with(SHA_256, &[]).is_err());
+        let sha256 = digest(DigestAlgorithm::Sha256, CERTIFICATE);
+        assert!(with(SHA_256, &sha256[..31]).is_err());
+    }
+
+    #[test]
+    fn the_issuer_is_one_directory_name() {
+        let hash = octets(&digest(DigestAlgorithm::Sha256, CERTIFICATE));
+        let directory = tlv::element(tag::context(4), &[&fixtures::name("CA")]);
+        let mail = tlv::element(0x81, &[b"ca@a.example"]);
+        let with = |names: &[u8]| {
+            let issuer_serial =
+                sequence(&[&sequence(&[names]), &tlv::element(tag::INTEGER, &[SERIAL])]);
+            check(&attribute(
+                SIGNING_CERTIFICATE_V2,
+                &[sequence(&[&hash, &issuer_serial])],
+            ))
+        };
+        with(&directory).unwrap();
+        assert!(matches!(with(&mail), Err(SigningCertificateError::Issuer)));
+        assert!(with(&[directory, mail].concat()).is_err());
+        assert!(with(&[]).is_err());
+    }
+
+    #[test]
+    fn reports_name_hash_issuer_and_serial_number() {
+        let described = parse(&ours()).describe();
+        let expected = format!(
+            "{:?}",
+            map_of_present([(
+                "certs",
+                Some(Value::List(vec![map_of_present([
+                    ("hash_algorithm", Some(Value::Text("sha-256".into()))),
+                    (
+                        "hash",
+                        Some(hex(&digest(DigestAlgorithm::Sha256, CERTIFICATE)))
+                    ),
+                    (
+                        "issuer",
+                        Some(Value::List(vec![map_of_present([(
+                            "directory",
+                            Some(Value::Text("CN=CA".into()))
+                        )])]))
+                    ),
+                    ("serial", Some(Value::Hex("0a55".into()))),
+                ])]))
+            )])
+        );
+        assert_eq!(format!("{described:?}"), expected);
+    }
+
+    #[test]
+    fn policies_are_listed() {
+        let cert_id = sequence(&[&octets(&[0; 20])]);
+        let policy = sequence(&[&Oid::from(fixtures::oid("2.5.29.32.0")).to_der()]);
+        let value = sequence(&[&sequence(&[&cert_id]), &sequence(&[&policy])]);
+        let decoded = SigningCertificate::decode(&value).unwrap();
+        assert_eq!(decoded.policies[0].to_string(), "2.5.29.32.0");
+    }
+
+    #[test]
+    fn mutilated_attributes_never_panic_and_never_pass_with_another_hash() {
+        let whole = ours();
+        let value = parse(&whole).value().unwrap().to_vec();
+        mutilated(&value, |octets| {
+            let _ = SigningCertificate::decode(octets);
+            if let Ok(decoded) = SigningCertificate::decode_v2(octets) {
+                let _ = decoded.describe();
+            }
+        });
+        mutilated(&whole, |octets| {
+            let Ok(attribute) = Attribute::parse(octets, &crate::limits::Limits::default()) else {
+                return;
+            };
+            let verdict = check_signing_certificate(
+                &attribute,
+                b"another",
+                &fixtures::name("CA"),
+                SERIAL,
+                provider().digests,
+            );
+            assert!(verdict.is_err());
+        });
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Texts come from the message and may hold any character: who prints them on a terminal escapes them.
 
+use const_oid::ObjectIdentifier;
+
 use super::Attribute;
 use super::algorithm_protection::AlgorithmProtection;
 use super::countersignature::CounterSignature;
@@ -21,6 +23,7 @@ use super::time;
 use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::crypto::identifiers;
 
 /// A value in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,7 +77,7 @@ fn describe_known(oid: &Oid, value: &[u8]) -> Option<Result<Value, CmsError>> {
 type Decoder = fn(&[u8]) -> Result<Value, CmsError>;
 
 #[rustfmt::skip]
-const DECODERS: &[(const_oid::ObjectIdentifier, Decoder)] = &[
+const DECODERS: &[(ObjectIdentifier, Decoder)] = &[
     (known::CONTENT_TYPE, |value| {
         let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.value;
         Ok(Value::Text(content_type_name(&Oid::from_content(content, "contentType")?)))
@@ -192,65 +195,30 @@ pub(crate) fn describe_content_type(oid: &Oid) -> Value {
 /// An identifier whose parameters choose the hash (`rsa-pss`, `rsa-oaep`) has the name without it.
 #[must_use]
 pub fn algorithm_name(oid: &Oid) -> Option<&'static str> {
-    let dotted = oid.to_string();
-    ALGORITHMS
-        .iter()
-        .find(|(known, _)| *known == dotted)
-        .map(|(_, name)| *name)
+    let oid = ObjectIdentifier::from_bytes(oid.as_bytes()).ok()?;
+    let of_capability = || {
+        let (_, name) = CAPABILITIES.iter().find(|(known, _)| *known == oid)?;
+        Some(*name)
+    };
+    identifiers::name_of(oid).or_else(of_capability)
 }
 
 pub(crate) fn describe_algorithm(oid: &Oid) -> Value {
     Value::Text(algorithm_name(oid).map_or_else(|| oid.to_string(), str::to_owned))
 }
 
-#[rustfmt::skip]
-const ALGORITHMS: &[(&str, &str)] = &[
-    ("1.2.840.113549.2.5", "md5"),
-    ("1.3.14.3.2.26", "sha-1"),
-    ("2.16.840.1.101.3.4.2.1", "sha-256"),
-    ("2.16.840.1.101.3.4.2.2", "sha-384"),
-    ("2.16.840.1.101.3.4.2.3", "sha-512"),
-    ("2.16.840.1.101.3.4.2.4", "sha-224"),
-    ("1.2.840.113549.1.1.1", "rsa-pkcs1"),
-    ("1.2.840.113549.1.1.4", "rsa-pkcs1-md5"),
-    ("1.2.840.113549.1.1.5", "rsa-pkcs1-sha1"),
-    ("1.2.840.113549.1.1.7", "rsa-oaep"),
-    ("1.2.840.113549.1.1.10", "rsa-pss"),
-    ("1.2.840.113549.1.1.11", "rsa-pkcs1-sha256"),
-    ("1.2.840.113549.1.1.12", "rsa-pkcs1-sha384"),
-    ("1.2.840.113549.1.1.13", "rsa-pkcs1-sha512"),
-    ("1.2.840.113549.1.1.14", "rsa-pkcs1-sha224"),
-    ("1.2.840.10040.4.3", "dsa-sha1"),
-    ("2.16.840.1.101.3.4.3.1", "dsa-sha224"),
-    ("2.16.840.1.101.3.4.3.2", "dsa-sha256"),
-    ("1.2.840.10045.4.1", "ecdsa-sha1"),
-    ("1.2.840.10045.4.3.2", "ecdsa-sha256"),
-    ("1.2.840.10045.4.3.3", "ecdsa-sha384"),
-    ("1.2.840.10045.4.3.4", "ecdsa-sha512"),
-    ("1.3.101.112", "ed25519"),
-    ("1.3.101.113", "ed448"),
-    ("2.16.840.1.101.3.4.1.2", "aes-128-cbc"),
-    ("2.16.840.1.101.3.4.1.22", "aes-192-cbc"),
-    ("2.16.840.1.101.3.4.1.42", "aes-256-cbc"),
-    ("2.16.840.1.101.3.4.1.6", "aes-128-gcm"),
-    ("2.16.840.1.101.3.4.1.26", "aes-192-gcm"),
-    ("2.16.840.1.101.3.4.1.46", "aes-256-gcm"),
-    ("2.16.840.1.101.3.4.1.5", "aes-128-wrap"),
-    ("2.16.840.1.101.3.4.1.25", "aes-192-wrap"),
-    ("2.16.840.1.101.3.4.1.45", "aes-256-wrap"),
-    ("1.2.840.113549.1.9.16.3.18", "chacha20-poly1305"),
-    ("1.2.840.113549.3.7", "des-ede3-cbc"),
-    ("1.2.840.113549.3.2", "rc2-cbc"),
-    ("1.3.14.3.2.7", "des-cbc"),
-    ("1.2.840.113549.1.9.16.3.6", "des-ede3-wrap"),
-    ("1.3.132.1.11.0", "ecdh-sha224"),
-    ("1.3.132.1.11.1", "ecdh-sha256"),
-    ("1.3.132.1.11.2", "ecdh-sha384"),
-    ("1.3.132.1.11.3", "ecdh-sha512"),
-    ("1.3.133.16.840.63.0.2", "ecdh-sha1"),
-    ("1.3.101.110", "x25519"),
-    ("1.2.840.113549.1.9.16.3.8", "zlib"),
-    ("1.2.840.113549.1.9.16.11.1", "prefer-binary-inside"),
+/// Capabilities that are no algorithms of [`crate::crypto`].
+const CAPABILITIES: &[(ObjectIdentifier, &str)] = &[
+    // id-alg-zlibCompress (RFC 3274 §2).
+    (
+        ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.8"),
+        "zlib",
+    ),
+    // id-cap-preferBinaryInside (RFC 8551 appendix A).
+    (
+        ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.11.1"),
+        "prefer-binary-inside",
+    ),
 ];
 
 #[cfg(test)]
@@ -260,13 +228,9 @@ mod tests {
     use crate::limits::Limits;
 
     #[test]
-    fn every_identifier_in_the_tables_is_one_and_stands_once() {
-        let mut seen = Vec::new();
-        for (dotted, _) in ALGORITHMS {
-            let oid = Oid::from(const_oid::ObjectIdentifier::new(dotted).unwrap());
-            assert!(!seen.contains(&oid), "{dotted}");
-            assert!(algorithm_name(&oid).is_some());
-            seen.push(oid);
+    fn every_attribute_that_is_decoded_has_a_name() {
+        for (oid, _) in CAPABILITIES {
+            assert!(identifiers::name_of(*oid).is_none(), "{oid} is named twice");
         }
         for (oid, _) in DECODERS {
             assert!(known::name_of(&Oid::from(*oid)).is_some(), "{oid}");
@@ -277,7 +241,7 @@ mod tests {
     fn unknown_attributes_are_shown_in_hex_up_to_a_bound() {
         let limits = Limits::default();
         let of = |value: &[u8]| {
-            let oid = Oid::from(const_oid::ObjectIdentifier::new_unwrap("1.2.5555"));
+            let oid = Oid::from(ObjectIdentifier::new_unwrap("1.2.5555"));
             let set = tlv::element(tag::SET, &[value]);
             let der = tlv::element(tag::SEQUENCE, &[&oid.to_der(), &set]);
             Attribute::parse(&der, &limits).unwrap().describe()

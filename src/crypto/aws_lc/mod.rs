@@ -1,7 +1,9 @@
 //! The provider over aws-lc-rs: constant-time RSA and elliptic curves, and hardware where there is any.
 
+mod ciphers;
 mod digests;
 mod establishment;
+mod gcm;
 mod private_keys;
 mod verification;
 
@@ -12,7 +14,7 @@ pub static PROVIDER: Provider = Provider {
     name: "aws-lc",
     digests: &AwsLc,
     verification: &AwsLc,
-    ciphers: &super::absent::Absent,
+    ciphers: &AwsLc,
     establishment: &AwsLc,
     private_keys: &AwsLc,
     randomness: &SystemRandomness,

@@ -1,0 +1,47 @@
+//! ChaCha20-Poly1305 by windows (RFC 8439 §2.8, RFC 8103).
+
+use chacha20::ChaCha20;
+use cipher::{Array, KeyIvInit};
+use poly1305::Poly1305;
+use poly1305::universal_hash::{KeyInit, UniversalHash};
+use zeroize::Zeroize;
+
+use super::ciphers::Counter;
+use crate::crypto::CryptoError;
+use crate::crypto::aead::{Aead, Authenticator, Keystream};
+
+/// The most octets of one message: the block counter has 32 bits, and block 0 is the hash's.
+const MOST: u64 = ((1 << 32) - 1) * 64;
+
+/// Starts an encryption or a decryption.
+pub(super) fn start(
+    key: &[u8],
+    nonce: &[u8],
+    associated: &[u8],
+) -> Result<Aead<Counter<ChaCha20>, PolyHash>, CryptoError> {
+    let cipher = ChaCha20::new_from_slices(key, nonce).map_err(|_| CryptoError::Malformed)?;
+    let mut keystream = Counter(cipher);
+    // RFC 8439 §2.6: half of block 0 is the one-time key, the rest is not used.
+    let mut block = [0; 64];
+    keystream.apply(&[0; 64], &mut block)?;
+    let one_time = block.first_chunk::<32>().copied().unwrap_or_default();
+    let hash = PolyHash(<Poly1305 as KeyInit>::new(&one_time.into()));
+    block.zeroize();
+    Aead::new(keystream, hash, associated, MOST)
+}
+
+/// Poly1305, with lengths in the manner of RFC 8439.
+pub(super) struct PolyHash(Poly1305);
+
+impl Authenticator for PolyHash {
+    fn update(&mut self, blocks: &[[u8; 16]]) -> Result<(), CryptoError> {
+        self.0.update(Array::cast_slice_from_core(blocks));
+        Ok(())
+    }
+
+    fn finish(mut self, associated: u64, octets: u64) -> Result<[u8; 16], CryptoError> {
+        let lengths = (u128::from(octets) << 64) | u128::from(associated);
+        self.0.update(&[lengths.to_le_bytes().into()]);
+        Ok(self.0.finalize().into())
+    }
+}

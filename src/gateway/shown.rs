@@ -1,0 +1,112 @@
+//! What a reader is shown, and whether it is what was signed.
+//!
+//! Mail readers differ in which of several fields they show, and attacks live on that. What could be
+//! read in two ways is reported; nothing here guesses.
+
+use crate::address::list::Address;
+use crate::domsec::verdict::From;
+use crate::gateway::open::Kind;
+use crate::gateway::open::Opened;
+use crate::mime::Header;
+
+/// Who the message says that it is from.
+#[must_use]
+pub fn from(header: &Header) -> From {
+    let fields = header.from_addresses().from;
+    match fields.as_slice() {
+        [] => From::Absent,
+        [Ok(addresses)] => from_addresses(addresses),
+        [Err(error)] => From::Ambiguous(format!("From cannot be read in one way only: {error}")),
+        several => From::Ambiguous(format!(
+            "the message has {} From fields, of which readers show one or the other",
+            several.len()
+        )),
+    }
+}
+
+fn from_addresses(addresses: &[Address]) -> From {
+    if addresses.is_empty() {
+        return From::Ambiguous("From names nobody".to_owned());
+    }
+    for address in addresses {
+        if address.in_group {
+            return From::Ambiguous(format!("From has {} in a group", address.mailbox));
+        }
+        if address.display_name_looks_like_address() {
+            let name = address.decoded_display_name().unwrap_or_default();
+            return From::Ambiguous(format!(
+                "the display name {name:?} in From looks like an address, but {} is the sender",
+                address.mailbox
+            ));
+        }
+    }
+    From::Mailboxes(
+        addresses
+            .iter()
+            .map(|address| address.mailbox.clone())
+            .collect(),
+    )
+}
+
+/// Defects by which a reader is shown something other than what is signed.
+#[must_use]
+pub fn defects(opened: &Opened) -> Vec<String> {
+    let mut defects = Vec::new();
+    let Some(outer) = &opened.header else {
+        return defects;
+    };
+    let mut is_signed = false;
+    let mut is_encrypted = false;
+    for node in opened.root.chain() {
+        if let Some(header) = &node.header {
+            defects.extend(repeated(header));
+            if is_signed {
+                defects.extend(differing(outer, header, is_encrypted));
+            }
+        }
+        match &node.kind {
+            Kind::Signed(signed) => is_signed |= !signed.data.signers.is_empty(),
+            Kind::Enveloped(..) => is_encrypted = true,
+            Kind::Compressed(_) | Kind::Content(_) => {}
+        }
+    }
+    defects
+}
+
+/// Fields that say how a body is read, and stand there several times.
+fn repeated(header: &Header) -> impl Iterator<Item = String> {
+    const ONCE: [&str; 4] = [
+        "Content-Type",
+        "Content-Transfer-Encoding",
+        "Content-Disposition",
+        "MIME-Version",
+    ];
+    ONCE.iter().filter_map(|name| {
+        let count = header.all(name).count();
+        (count > 1).then(|| {
+            format!("a header has {count} {name} fields, of which readers obey one or the other")
+        })
+    })
+}
+
+/// Fields of the signed content that contradict those outside (RFC 9788 §4.4).
+fn differing(outer: &Header, inner: &Header, is_encrypted: bool) -> Vec<String> {
+    const COMPARED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
+    let mut found = Vec::new();
+    for name in COMPARED {
+        let (Some(inside), Some(outside)) = (inner.first(name), outer.first(name)) else {
+            continue;
+        };
+        // Whoever encrypts hides the subject: "..." was the older convention, "[...]" is RFC 9788's.
+        let hidden =
+            is_encrypted && name == "Subject" && matches!(&*outside.text(), "..." | "[...]");
+        if inside.text() != outside.text() && !hidden {
+            found.push(format!(
+                "the signed content has {name} {:?}, the message {:?}",
+                inside.text(),
+                outside.text()
+            ));
+        }
+    }
+    found
+}
