@@ -3,8 +3,8 @@
 use crate::cms::Signed;
 use crate::cms::Signer;
 use crate::der;
-use crate::domsec::verify;
-use crate::domsec::verify_with;
+use crate::cli::verify;
+use crate::cli::verify_with;
 use crate::mail::from_alice;
 use crate::mail::letter;
 use crate::mail::multipart_signed;

@@ -6,9 +6,9 @@ use std::process::Stdio;
 
 use crate::cms::Signed;
 use crate::cms::Signer;
-use crate::domsec::command;
-use crate::domsec::run;
-use crate::domsec::run_on;
+use crate::cli::command;
+use crate::cli::run;
+use crate::cli::run_on;
 use crate::mail::from_alice;
 use crate::mail::letter;
 use crate::mail::opaque;

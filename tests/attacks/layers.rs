@@ -6,10 +6,10 @@ use crate::cms::edit_signer;
 use crate::cms::empty_signature;
 use crate::cms::encrypted;
 use crate::cms::ml_expansion_history;
-use crate::domsec::bob;
-use crate::domsec::inspect;
-use crate::domsec::verify;
-use crate::domsec::verify_with;
+use crate::cli::bob;
+use crate::cli::inspect;
+use crate::cli::verify;
+use crate::cli::verify_with;
 use crate::mail::from_alice;
 use crate::mail::letter;
 use crate::mail::message;
@@ -32,7 +32,7 @@ fn to_bob(entity: &[u8]) -> Vec<u8> {
     pkcs7_mime("enveloped-data", &encrypted(entity, "-aes-256-cbc", &["bob"]))
 }
 
-fn with_key(message: &[u8]) -> crate::domsec::Verified {
+fn with_key(message: &[u8]) -> crate::cli::Verified {
     let bob = bob();
     let arguments: Vec<&str> = bob.iter().map(String::as_str).collect();
     verify_with(message, &arguments)

@@ -17,7 +17,7 @@ mod cms;
 mod coverage;
 mod decryption;
 mod der;
-mod domsec;
+mod cli;
 mod exit_codes;
 mod layers;
 mod mail;

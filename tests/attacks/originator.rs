@@ -2,9 +2,9 @@
 
 use crate::cms::Signed;
 use crate::cms::Signer;
-use crate::domsec::Verified;
-use crate::domsec::verify;
-use crate::domsec::verify_with;
+use crate::cli::Verified;
+use crate::cli::verify;
+use crate::cli::verify_with;
 use crate::mail::letter;
 use crate::mail::message;
 use crate::mail::message_with;
