@@ -4,9 +4,12 @@
 //! where `tests/floors.rs` says so. Floors 0 to 3 know no clock, randomness, file or socket.
 
 pub mod address;
+#[cfg(feature = "daemon")]
+pub mod cli;
 pub mod cms;
 pub mod crypto;
 pub mod domsec;
+pub mod gateway;
 pub mod limits;
 pub mod manual;
 pub mod mime;

@@ -32,7 +32,8 @@ pub trait Octets: fmt::Debug + Send + Sync {
     fn in_memory(&self, offset: u64, most: usize) -> Option<&[u8]> {
         let start = usize::try_from(offset).ok()?;
         let rest = self.contiguous()?.get(start..)?;
-        rest.get(..most.min(rest.len())).filter(|slice| !slice.is_empty())
+        rest.get(..most.min(rest.len()))
+            .filter(|slice| !slice.is_empty())
     }
 
     /// Whether there are none.
@@ -251,7 +252,8 @@ impl Octets for View {
             first.get_or_insert((start, len));
         });
         let (start, len) = first?;
-        self.source.in_memory(start, usize::try_from(len).unwrap_or(most))
+        self.source
+            .in_memory(start, usize::try_from(len).unwrap_or(most))
     }
 
     fn contiguous(&self) -> Option<&[u8]> {
@@ -288,7 +290,9 @@ impl Chain {
 
     /// The links from the one that holds `offset` on, each with where it starts.
     fn from(&self, offset: u64) -> impl Iterator<Item = &(u64, View)> {
-        let first = self.links.partition_point(|(start, view)| start + view.len() <= offset);
+        let first = self
+            .links
+            .partition_point(|(start, view)| start + view.len() <= offset);
         self.links.iter().skip(first)
     }
 }
@@ -310,7 +314,11 @@ impl Octets for Chain {
                 break;
             }
         }
-        if rest.is_empty() { Ok(()) } else { Err(past_the_end()) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(past_the_end())
+        }
     }
 
     fn in_memory(&self, offset: u64, most: usize) -> Option<&[u8]> {
@@ -402,14 +410,21 @@ mod tests {
     #[test]
     fn chained_views_read_as_one() {
         let view = |text: &str| View::owned(text.as_bytes().to_vec());
-        let chain = Chain::of([view("012"), view(""), view("3456").join([0..1, 2..4]), view("7")]);
+        let chain = Chain::of([
+            view("012"),
+            view(""),
+            view("3456").join([0..1, 2..4]),
+            view("7"),
+        ]);
         assert_eq!(chain.to_vec(9).unwrap().unwrap(), b"0123567");
         let mut seen = Vec::new();
-        chain.slice(1..6).windows(|window| {
-            seen.extend_from_slice(window);
-            Ok::<_, io::Error>(())
-        })
-        .unwrap();
+        chain
+            .slice(1..6)
+            .windows(|window| {
+                seen.extend_from_slice(window);
+                Ok::<_, io::Error>(())
+            })
+            .unwrap();
         assert_eq!(seen, b"12356");
         for at in 0..7 {
             let mut one = [0];

@@ -9,8 +9,8 @@ use clap::ValueEnum;
 
 use crate::crypto::ContentEncryption;
 use crate::notation::SignatureType;
-use crate::x509::RevocationPolicy;
 use crate::x509::Time;
+use crate::x509::path::RevocationMode;
 
 /// A domain security gateway: S/MIME signatures and encryption for a whole mail domain.
 #[derive(Debug, Parser)]
@@ -95,7 +95,7 @@ pub(super) struct Trust {
     pub(super) from: Option<String>,
     /// How revocation counts: require an answer, prefer one, or do not ask
     #[arg(long, value_name = "require|prefer|off", default_value = "prefer", value_parser = revocation)]
-    pub(super) revocation: RevocationPolicy,
+    pub(super) revocation: RevocationMode,
 }
 
 /// What a certificate must be for.
@@ -190,24 +190,28 @@ pub(super) struct Decrypt {
 }
 
 fn signature_type(text: &str) -> Result<SignatureType, String> {
-    text.parse().map_err(|error: crate::notation::UnknownSignatureType| error.to_string())
+    text.parse()
+        .map_err(|error: crate::notation::UnknownSignatureType| error.to_string())
 }
 
 /// What we write: 3DES is read and never written.
 fn cipher(text: &str) -> Result<ContentEncryption, String> {
-    let cipher: ContentEncryption =
-        text.parse().map_err(|error: crate::crypto::algorithms::UnknownCipher| error.to_string())?;
+    let cipher: ContentEncryption = text
+        .parse()
+        .map_err(|error: crate::crypto::algorithms::UnknownCipher| error.to_string())?;
     if cipher.is_weak() {
-        return Err(format!("{cipher} is weak: it is decrypted and never written"));
+        return Err(format!(
+            "{cipher} is weak: it is decrypted and never written"
+        ));
     }
     Ok(cipher)
 }
 
-fn revocation(text: &str) -> Result<RevocationPolicy, String> {
+fn revocation(text: &str) -> Result<RevocationMode, String> {
     match text {
-        "require" => Ok(RevocationPolicy::Require),
-        "prefer" => Ok(RevocationPolicy::Prefer),
-        "off" => Ok(RevocationPolicy::Off),
+        "require" => Ok(RevocationMode::Require),
+        "prefer" => Ok(RevocationMode::Prefer),
+        "off" => Ok(RevocationMode::Off),
         other => Err(format!("{other:?} is not one of require, prefer, off")),
     }
 }

@@ -53,12 +53,18 @@ pub(super) struct Failure {
 impl Failure {
     /// The words of the command are off.
     pub(super) fn usage(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, text: text.into() }
+        Self {
+            exit: Exit::Usage,
+            text: text.into(),
+        }
     }
 
     /// The input is not what it should be.
     pub(super) fn data(text: impl Into<String>) -> Self {
-        Self { exit: Exit::Data, text: text.into() }
+        Self {
+            exit: Exit::Data,
+            text: text.into(),
+        }
     }
 
     /// A file is not what it should be.
@@ -68,13 +74,23 @@ impl Failure {
 
     /// Something that we made is wrong.
     pub(super) fn software(error: &dyn Error) -> Self {
-        Self { exit: Exit::Software, text: chain(error) }
+        Self {
+            exit: Exit::Software,
+            text: chain(error),
+        }
     }
 
     /// A file could not be read or written.
     pub(super) fn io(path: &Path, error: &io::Error) -> Self {
-        let exit = if error.kind() == io::ErrorKind::NotFound { Exit::NoInput } else { Exit::Io };
-        Self { exit, text: format!("{}: {error}", path.display()) }
+        let exit = if error.kind() == io::ErrorKind::NotFound {
+            Exit::NoInput
+        } else {
+            Exit::Io
+        };
+        Self {
+            exit,
+            text: format!("{}: {error}", path.display()),
+        }
     }
 
     pub(super) fn exit(&self) -> Exit {

@@ -21,7 +21,11 @@ pub(super) fn run(arguments: &Inspect, colour: Colour) -> Result<Exit, Failure> 
     let keys = input::keys(&arguments.keys)?;
     let opened = input::open(&arguments.file, &keys)?;
     let report = report::inspect(&opened.opened, &keys);
-    let text = if arguments.json { output::json(&report)? } else { text(&report, Paint::new(colour)) };
+    let text = if arguments.json {
+        output::json(&report)?
+    } else {
+        text(&report, Paint::new(colour))
+    };
     output::print(&text)?;
     Ok(Exit::Yes)
 }
@@ -29,7 +33,12 @@ pub(super) fn run(arguments: &Inspect, colour: Colour) -> Result<Exit, Failure> 
 /// The tree for people.
 fn text(report: &InspectReport, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&report.layers), String::new()];
-    branch(&report.tree, Position { head: "", tail: "" }, paint, &mut lines);
+    branch(
+        &report.tree,
+        Position { head: "", tail: "" },
+        paint,
+        &mut lines,
+    );
     lines.push(String::new());
     lines.join("\n")
 }
@@ -43,16 +52,33 @@ struct Position<'a> {
 
 fn branch(node: &NodeReport, position: Position<'_>, paint: Paint, lines: &mut Vec<String>) {
     lines.push(format!("{}{}", position.head, title(node, paint)));
-    let beneath: Vec<&NodeReport> = node.child.as_deref().into_iter().chain(&node.parts).collect();
+    let beneath: Vec<&NodeReport> = node
+        .child
+        .as_deref()
+        .into_iter()
+        .chain(&node.parts)
+        .collect();
     let rail = if beneath.is_empty() { "   " } else { "│  " };
     let mut details = Vec::new();
     describe(node, paint, &mut details);
-    lines.extend(details.into_iter().map(|detail| format!("{}{rail}{detail}", position.tail)));
+    lines.extend(
+        details
+            .into_iter()
+            .map(|detail| format!("{}{rail}{detail}", position.tail)),
+    );
     for (index, child) in beneath.iter().enumerate() {
         let last = index + 1 == beneath.len();
         let head = format!("{}{}", position.tail, if last { "└─ " } else { "├─ " });
         let tail = format!("{}{}", position.tail, if last { "   " } else { "│  " });
-        branch(child, Position { head: &head, tail: &tail }, paint, lines);
+        branch(
+            child,
+            Position {
+                head: &head,
+                tail: &tail,
+            },
+            paint,
+            lines,
+        );
     }
 }
 
@@ -82,22 +108,38 @@ fn describe(node: &NodeReport, paint: Paint, lines: &mut Vec<String>) {
         lines.push(format!("{} {weak}", paint.doubtful("weak")));
     }
     match node.signers.as_deref() {
-        Some([]) => lines.push(paint.doubtful("no signer: the empty signature, or certificates alone")),
-        Some(signers) => signers.iter().for_each(|signer| describe_signer(signer, paint, lines)),
+        Some([]) => {
+            lines.push(paint.doubtful("no signer: the empty signature, or certificates alone"))
+        }
+        Some(signers) => signers
+            .iter()
+            .for_each(|signer| describe_signer(signer, paint, lines)),
         None => {}
     }
     if let Some(count @ 1..) = node.certificates {
-        lines.push(format!("{} {count} sent along", paint.faint("certificates")));
+        lines.push(format!(
+            "{} {count} sent along",
+            paint.faint("certificates")
+        ));
     }
     for recipient in node.recipients.iter().flatten() {
         let name = match (&recipient.ski, &recipient.serial, &recipient.issuer) {
             (Some(ski), _, _) => format!("key identifier {ski}"),
-            (None, Some(serial), Some(issuer)) => format!("serial {serial} of {}", printable(issuer)),
+            (None, Some(serial), Some(issuer)) => {
+                format!("serial {serial} of {}", printable(issuer))
+            }
             _ => String::new(),
         };
-        let ours = if recipient.ours { paint.good(" (ours)") } else { String::new() };
+        let ours = if recipient.ours {
+            paint.good(" (ours)")
+        } else {
+            String::new()
+        };
         let label = paint.faint("recipient");
-        lines.push(format!("{label} {} {name} · {}{ours}", recipient.kind, recipient.key_encryption));
+        lines.push(format!(
+            "{label} {} {name} · {}{ours}",
+            recipient.kind, recipient.key_encryption
+        ));
     }
 }
 
@@ -106,24 +148,50 @@ fn describe_signer(signer: &SignerReport, paint: Paint, lines: &mut Vec<String>)
         (Some(subject), ..) => printable(subject),
         (None, Some(ski), ..) => format!("key identifier {ski}, certificate not in the message"),
         (None, None, Some(serial), Some(issuer)) => {
-            format!("serial {serial} of {}, certificate not in the message", printable(issuer))
+            format!(
+                "serial {serial} of {}, certificate not in the message",
+                printable(issuer)
+            )
         }
         _ => "unknown".to_owned(),
     };
-    let types = if signer.types.is_empty() { String::new() } else { format!(" [{}]", signer.types.join(",")) };
-    lines.push(format!("{} {who}{}", paint.faint("signer"), paint.bold(&types)));
+    let types = if signer.types.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", signer.types.join(","))
+    };
+    lines.push(format!(
+        "{} {who}{}",
+        paint.faint("signer"),
+        paint.bold(&types)
+    ));
     let mut field = |name: &str, value: String| {
         lines.push(format!("       {} {value}", paint.faint(name)));
     };
-    let names: Vec<String> =
-        signer.emails.iter().chain(&signer.uris).chain(&signer.dns).map(|name| printable(name)).collect();
+    let names: Vec<String> = signer
+        .emails
+        .iter()
+        .chain(&signer.uris)
+        .chain(&signer.dns)
+        .map(|name| printable(name))
+        .collect();
     if !names.is_empty() {
         field("names", names.join(", "));
     }
-    if let (Some(serial), Some(issuer), Some(_)) = (&signer.serial, &signer.issuer, &signer.subject) {
-        field("issued", format!("by {}, serial {serial}", printable(issuer)));
+    if let (Some(serial), Some(issuer), Some(_)) = (&signer.serial, &signer.issuer, &signer.subject)
+    {
+        field(
+            "issued",
+            format!("by {}, serial {serial}", printable(issuer)),
+        );
     }
-    field("algorithm", format!("{} over {}", signer.signature_algorithm, signer.digest_algorithm));
+    field(
+        "algorithm",
+        format!(
+            "{} over {}",
+            signer.signature_algorithm, signer.digest_algorithm
+        ),
+    );
     if let Some(time) = &signer.signing_time {
         field("signed at", time.clone());
     }
@@ -143,14 +211,22 @@ fn describe_attribute(attribute: &AttributeReport) -> String {
         Json::String(text) => printable(text),
         other => printable(&other.to_string()),
     };
-    format!("{} {}", attribute.name.unwrap_or(&attribute.oid), shortened(&value))
+    format!(
+        "{} {}",
+        attribute.name.unwrap_or(&attribute.oid),
+        shortened(&value)
+    )
 }
 
 /// A value on one line; the JSON report has all of it.
 fn shortened(value: &str) -> String {
     const MOST: usize = 160;
     match value.char_indices().nth(MOST) {
-        Some((at, _)) => format!("{}… ({} characters)", value.get(..at).unwrap_or_default(), value.chars().count()),
+        Some((at, _)) => format!(
+            "{}… ({} characters)",
+            value.get(..at).unwrap_or_default(),
+            value.chars().count()
+        ),
         None => value.to_owned(),
     }
 }

@@ -48,6 +48,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // Where not even that can be printed, the exit code still speaks.
     let _printed = error.print();
-    if error.use_stderr() { Exit::Usage.into() } else { Exit::Yes.into() }
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Yes.into()
+    }
 }
-

@@ -13,7 +13,8 @@ use super::failure::Failure;
 
 /// A report as one JSON object with a line end.
 pub(super) fn json(report: &impl Serialize) -> Result<String, Failure> {
-    let mut text = serde_json::to_string_pretty(report).map_err(|error| Failure::software(&error))?;
+    let mut text =
+        serde_json::to_string_pretty(report).map_err(|error| Failure::software(&error))?;
     text.push('\n');
     Ok(text)
 }

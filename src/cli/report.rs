@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::cms::attributes;
+use crate::cms::attributes::Attribute;
 use crate::cms::attributes::Attributes;
 use crate::cms::attributes::Value;
-use crate::cms::recipient_info::RecipientSummary;
+use crate::cms::recipient_list::ListedRecipient;
 use crate::cms::signed_data::SignerIdentifier;
 use crate::cms::signed_data::SignerInfo;
 use crate::cms::verify::hex;
@@ -151,7 +151,10 @@ pub(super) struct SignatureReport {
 
 /// Reports what was opened.
 pub(super) fn inspect(opened: &Opened, keys: &dyn Keys) -> InspectReport {
-    InspectReport { layers: opened.root.layers().to_string(), tree: node(&opened.root, keys) }
+    InspectReport {
+        layers: opened.root.layers().to_string(),
+        tree: node(&opened.root, keys),
+    }
 }
 
 fn node(from: &Node, keys: &dyn Keys) -> NodeReport {
@@ -163,25 +166,33 @@ fn node(from: &Node, keys: &dyn Keys) -> NodeReport {
         ..NodeReport::default()
     };
     match &from.kind {
-        Kind::Compressed(_) => NodeReport { kind: "compressed", ..report },
-        Kind::Content(_, parts) => {
+        Kind::Compressed(_) => NodeReport {
+            kind: "compressed",
+            ..report
+        },
+        Kind::Content(parts) => {
             let parts = parts.iter().map(|part| node(part, keys)).collect();
-            NodeReport { kind: "content", parts, ..report }
+            NodeReport {
+                kind: "content",
+                parts,
+                ..report
+            }
         }
         Kind::Enveloped(data, _) => {
-            let cipher = identifiers::content_encryption(&data.content_encryption);
-            let weak = cipher.as_ref().ok().filter(|cipher| cipher.algorithm.is_weak());
+            let cipher = identifiers::content_encryption(&data.content_encryption).ok();
+            let weak = cipher.filter(|cipher| cipher.algorithm.is_weak());
+            let recipients = data
+                .listed_recipients()
+                .map(|listed| recipient(&listed, keys));
             NodeReport {
                 kind: "enveloped",
                 authenticated: Some(data.authenticated),
-                recipients: Some(
-                    data.recipient_summaries().map(|summary| recipient(&summary, keys)).collect(),
-                ),
-                content_encryption: Some(match &cipher {
-                    Ok(cipher) => cipher.algorithm.to_string(),
-                    Err(error) => error.algorithm().to_owned(),
-                }),
-                weak: weak.map(|cipher| cipher.algorithm.to_string()).into_iter().collect(),
+                recipients: Some(recipients.collect()),
+                content_encryption: Some(data.content_encryption_name()),
+                weak: weak
+                    .map(|cipher| cipher.algorithm.to_string())
+                    .into_iter()
+                    .collect(),
                 ..report
             }
         }
@@ -190,16 +201,25 @@ fn node(from: &Node, keys: &dyn Keys) -> NodeReport {
 }
 
 fn signed_node(signed: &SignedNode, report: NodeReport) -> NodeReport {
-    let certificates: Vec<Certificate> =
-        signed.data.certificates.iter().filter_map(|der| Certificate::parse(der).ok()).collect();
+    let certificates: Vec<Certificate> = signed
+        .data
+        .certificates
+        .iter()
+        .filter_map(|der| Certificate::parse(der).ok())
+        .collect();
     let signers = signed.data.signers.iter().map(|info| {
-        let named = |certificate: &&Certificate| certificate.is_named(&info.sid.key_name());
+        let named = |certificate: &&Certificate| certificate.is_named(info.sid.key_name());
         signer(info, certificates.iter().find(named))
     });
     NodeReport {
         kind: "signed",
         detached: Some(signed.detached),
-        digest_algorithms: signed.data.digest_algorithms.iter().map(|der| digest_name(der)).collect(),
+        digest_algorithms: signed
+            .data
+            .digest_algorithms
+            .iter()
+            .map(|der| digest_name(der))
+            .collect(),
         signers: Some(signers.collect()),
         certificates: Some(signed.data.certificates.len() + signed.data.other_certificates),
         ..report
@@ -209,43 +229,63 @@ fn signed_node(signed: &SignedNode, report: NodeReport) -> NodeReport {
 /// Reports one signer; `certificate` is its own, if it is at hand.
 pub(super) fn signer(info: &SignerInfo, certificate: Option<&Certificate>) -> SignerReport {
     let (issuer, serial, ski) = match &info.sid {
-        SignerIdentifier::IssuerAndSerialNumber { issuer, serial } => {
-            (name::to_rfc4514(issuer).ok(), Some(serial_hex(serial)), None)
-        }
+        SignerIdentifier::IssuerAndSerialNumber { issuer, serial } => (
+            name::to_rfc4514(issuer).ok(),
+            Some(serial_hex(serial)),
+            None,
+        ),
         SignerIdentifier::SubjectKeyIdentifier(identifier) => (None, None, Some(hex(identifier))),
     };
-    let digest = identifiers::digest(&info.digest_algorithm);
-    let signature = identifiers::signer_signature(&info.signature_algorithm, digest.as_ref().ok().copied());
+    let digest = identifiers::digest(&info.digest_algorithm).ok();
+    let signature = digest
+        .and_then(|digest| identifiers::signer_signature(&info.signature_algorithm, digest).ok());
     let mut weak = Vec::new();
-    weak.extend(digest.as_ref().ok().filter(|digest| digest.is_weak()).map(ToString::to_string));
-    weak.extend(signature.as_ref().ok().filter(|signature| signature.is_weak()).map(ToString::to_string));
+    weak.extend(
+        digest
+            .filter(|digest| digest.is_weak())
+            .map(|digest| digest.to_string()),
+    );
+    weak.extend(
+        signature
+            .as_ref()
+            .filter(|signature| signature.is_weak())
+            .map(ToString::to_string),
+    );
     SignerReport {
         subject: certificate.map(|certificate| certificate.subject_name().to_owned()),
-        issuer: certificate.map(|certificate| certificate.issuer_name().to_owned()).or(issuer),
+        issuer: certificate
+            .map(|certificate| certificate.issuer_name().to_owned())
+            .or(issuer),
         serial: certificate.map(Certificate::serial_hex).or(serial),
         ski,
         fingerprint: certificate.map(Certificate::fingerprint),
         emails: certificate.map_or_else(Vec::new, |found| owned(found.emails())),
         uris: certificate.map_or_else(Vec::new, |found| owned(found.uris())),
         dns: certificate.map_or_else(Vec::new, |found| owned(found.dns_names())),
-        signature_algorithm: match signature {
-            Ok(algorithm) => algorithm.to_string(),
-            Err(error) => error.algorithm().to_owned(),
-        },
+        signature_algorithm: signature.map_or_else(
+            || identifiers::shown_identifier(&info.signature_algorithm),
+            |algorithm| algorithm.to_string(),
+        ),
         digest_algorithm: digest_name(&info.digest_algorithm),
         signing_time: info.signing_time().map(|time| time.to_string()),
         types: info.types().into_iter().map(|kind| kind.as_str()).collect(),
-        attributes: info.signed_attributes.as_ref().map_or_else(Vec::new, attribute_list),
-        unsigned_attributes: info.unsigned_attributes.as_ref().map_or_else(Vec::new, attribute_list),
+        attributes: info
+            .signed_attributes
+            .as_ref()
+            .map_or_else(Vec::new, attribute_list),
+        unsigned_attributes: info
+            .unsigned_attributes
+            .as_ref()
+            .map_or_else(Vec::new, attribute_list),
         weak,
     }
 }
 
 fn attribute_list(list: &Attributes) -> Vec<AttributeReport> {
-    let report = |attribute: &attributes::Attribute| AttributeReport {
+    let report = |attribute: &Attribute| AttributeReport {
         oid: attribute.oid().to_string(),
         name: attribute.name(),
-        value: json(&attribute.value()),
+        value: json(&attribute.describe()),
     };
     list.iter().map(report).collect()
 }
@@ -256,20 +296,27 @@ fn json(value: &Value) -> Json {
         Value::Number(number) => Json::from(*number),
         Value::Text(text) | Value::Hex(text) => Json::String(text.clone()),
         Value::List(values) => Json::Array(values.iter().map(json).collect()),
-        Value::Map(entries) => {
-            Json::Object(entries.iter().map(|(key, value)| ((*key).to_owned(), json(value))).collect())
-        }
+        Value::Map(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), json(value)))
+                .collect(),
+        ),
     }
 }
 
-fn recipient(summary: &RecipientSummary, keys: &dyn Keys) -> RecipientReport {
+fn recipient(listed: &ListedRecipient<'_>, keys: &dyn Keys) -> RecipientReport {
     RecipientReport {
-        kind: summary.kind,
-        issuer: summary.issuer.clone(),
-        serial: summary.serial.clone(),
-        ski: summary.ski.clone(),
-        key_encryption: summary.key_encryption.clone(),
-        ours: summary.name.as_ref().is_some_and(|name| keys.find(name.key_name()).is_some()),
+        kind: listed.kind,
+        issuer: listed
+            .issuer()
+            .map(|issuer| name::to_rfc4514(issuer).unwrap_or_else(|_| hex(issuer))),
+        serial: listed.serial(),
+        ski: listed.ski(),
+        key_encryption: listed.key_encryption.clone().unwrap_or_default(),
+        ours: listed
+            .rid
+            .is_some_and(|rid| keys.find(rid.key_name()).is_some()),
     }
 }
 
@@ -278,10 +325,8 @@ pub(super) fn verify(opened: &Opened, judgement: &Judgement<'_>) -> VerifyReport
     let verdict = &judgement.verdict;
     let mut signatures = Vec::new();
     for layer in &judgement.layers {
-        let index = judgement.index_in_verdict(layer.layer);
         for (position, signer) in layer.signers.iter().enumerate() {
-            let named = verdict.signers.get(index).and_then(|signers| signers.get(position));
-            let (naming, binds) = named.copied().unwrap_or((Naming::NotApplicable, false));
+            let (naming, binds) = judgement.naming(layer.layer, position);
             signatures.push(signature(layer, signer, naming, binds));
         }
     }
@@ -298,7 +343,11 @@ pub(super) fn verify(opened: &Opened, judgement: &Judgement<'_>) -> VerifyReport
             Binding::Match => "match",
             Binding::Mismatch => "mismatch",
         },
-        originator_name: verdict.speaker.as_ref().map(|(_, name)| name.clone()).filter(|name| !name.is_empty()),
+        originator_name: verdict
+            .speaker
+            .as_ref()
+            .map(|(_, name)| name.clone())
+            .filter(|name| !name.is_empty()),
         covers: match verdict.covers {
             Covers::None => "none",
             Covers::Part => "part",
@@ -332,11 +381,20 @@ fn signature(
     };
     SignatureReport {
         layer: layer.layer,
-        signature: if judged.signature.is_ok() { "valid" } else { "invalid" },
+        signature: if judged.signature.is_ok() {
+            "valid"
+        } else {
+            "invalid"
+        },
         signature_error: judged.signature.as_ref().err().cloned(),
         path,
         path_error,
-        types: judged.info.types().into_iter().map(|kind| kind.as_str()).collect(),
+        types: judged
+            .info
+            .types()
+            .into_iter()
+            .map(|kind| kind.as_str())
+            .collect(),
         naming: match naming {
             Naming::Match => "match",
             Naming::Mismatch => "mismatch",
@@ -348,10 +406,8 @@ fn signature(
 }
 
 fn digest_name(der: &[u8]) -> String {
-    match identifiers::digest(der) {
-        Ok(digest) => digest.to_string(),
-        Err(error) => error.algorithm().to_owned(),
-    }
+    let known = identifiers::digest(der).map(|digest| digest.to_string());
+    known.unwrap_or_else(|_| identifiers::shown_identifier(der))
 }
 
 fn owned<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {

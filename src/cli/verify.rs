@@ -5,8 +5,8 @@ use crate::crypto;
 use crate::domsec::verdict::Answer;
 use crate::gateway::judge::Judge;
 use crate::limits::Limits;
-use crate::x509::Purpose;
 use crate::x509::SimplePaths;
+use crate::x509::path::Purpose;
 
 use super::args;
 use super::args::Colour;
@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Verify, colour: Colour) -> Result<Exit, Failure> {
     let intermediates = input::certificates(&trust.intermediates, &limits)?;
     let crls = input::crls(&trust.crls, &limits)?;
     let from = trust.from.as_deref().map(mailbox).transpose()?;
-    let paths = SimplePaths::new(anchors, crypto::provider(), limits);
+    let paths = SimplePaths::new(anchors, crypto::provider().verification, &limits);
     let judge = Judge {
         paths: &paths,
         provider: crypto::provider(),
@@ -51,13 +51,22 @@ pub(super) fn run(arguments: &Verify, colour: Colour) -> Result<Exit, Failure> {
     let mut file = input::open(&arguments.file, &keys)?;
     let judgement = judge.judge(&file.opened, &mut file.budget);
     let report = report::verify(&file.opened, &judgement);
-    let text = if arguments.json { output::json(&report)? } else { text(&report, Paint::new(colour)) };
+    let text = if arguments.json {
+        output::json(&report)?
+    } else {
+        text(&report, Paint::new(colour))
+    };
     output::print(&text)?;
-    Ok(if judgement.verdict.answer == Answer::Valid { Exit::Yes } else { Exit::No })
+    Ok(if judgement.verdict.answer == Answer::Valid {
+        Exit::Yes
+    } else {
+        Exit::No
+    })
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, Failure> {
-    text.parse().map_err(|error| Failure::usage(format!("--from {text:?}: {error}")))
+    text.parse()
+        .map_err(|error| Failure::usage(format!("--from {text:?}: {error}")))
 }
 
 /// The report for people.
@@ -76,8 +85,18 @@ fn text(report: &VerifyReport, paint: Paint) -> String {
         (_, Some(name)) => format!("  signed by {name}; no From to compare with"),
         _ => "  nobody speaks for the originator".to_owned(),
     });
-    lines.extend(report.reasons.iter().map(|reason| format!("  because {}", printable(reason))));
-    lines.extend(report.signatures.iter().map(|signature| describe(signature, paint)));
+    lines.extend(
+        report
+            .reasons
+            .iter()
+            .map(|reason| format!("  because {}", printable(reason))),
+    );
+    lines.extend(
+        report
+            .signatures
+            .iter()
+            .map(|signature| describe(signature, paint)),
+    );
     lines.push(String::new());
     lines.join("\n")
 }
@@ -89,8 +108,16 @@ fn describe(signature: &SignatureReport, paint: Paint) -> String {
         other => paint.doubtful(other),
     };
     let signer = &signature.signer;
-    let who = signer.subject.as_deref().or(signer.ski.as_deref()).or(signer.serial.as_deref());
-    let types = if signature.types.is_empty() { String::new() } else { format!(" [{}]", signature.types.join(",")) };
+    let who = signer
+        .subject
+        .as_deref()
+        .or(signer.ski.as_deref())
+        .or(signer.serial.as_deref());
+    let types = if signature.types.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", signature.types.join(","))
+    };
     let mut line = format!(
         "  layer {}: {}{types} · signature {} · path {}",
         signature.layer,
@@ -102,7 +129,11 @@ fn describe(signature: &SignatureReport, paint: Paint) -> String {
         line.push_str(&format!(" · naming {}", word(signature.naming)));
     }
     if !signer.weak.is_empty() {
-        line.push_str(&format!(" · {} {}", paint.doubtful("weak"), signer.weak.join(", ")));
+        line.push_str(&format!(
+            " · {} {}",
+            paint.doubtful("weak"),
+            signer.weak.join(", ")
+        ));
     }
     line
 }

@@ -312,7 +312,11 @@ impl SignedDataPlan<'_> {
         // The parser reads what stands around the content, and nothing of the content itself.
         let head = View::owned(layer.head.clone());
         let tail = View::owned(layer.tail.clone());
-        let around = Chain::of([Some(head), layer.content.clone(), Some(tail)].into_iter().flatten());
+        let around = Chain::of(
+            [Some(head), layer.content.clone(), Some(tail)]
+                .into_iter()
+                .flatten(),
+        );
         let info = ContentInfo::read(&around, limits).map_err(SignError::ReadBack)?;
         let Cms::Signed(signed) = info.cms else {
             return Err(SignError::ReadBack(CmsError::field(

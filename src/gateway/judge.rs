@@ -4,6 +4,7 @@
 //! certificates are arguments. The rules themselves stand in [`crate::domsec::verdict`].
 
 use crate::address::Mailbox;
+use crate::cms::attributes;
 use crate::cms::signed_data::SignerInfo;
 use crate::cms::verify;
 use crate::cms::verify::ContentDigests;
@@ -15,6 +16,7 @@ use crate::domsec::verdict;
 use crate::domsec::verdict::Facts;
 use crate::domsec::verdict::From;
 use crate::domsec::verdict::LayerFacts;
+use crate::domsec::verdict::Naming;
 use crate::domsec::verdict::PathFacts;
 use crate::domsec::verdict::SignerFacts;
 use crate::domsec::verdict::Verdict;
@@ -31,10 +33,13 @@ use crate::x509::Crl;
 use crate::x509::PathOutcome;
 use crate::x509::PathRequest;
 use crate::x509::PathValidation;
-use crate::x509::PathVerdict;
-use crate::x509::Purpose;
-use crate::x509::RevocationPolicy;
 use crate::x509::Time;
+use crate::x509::Verdict as PathVerdict;
+use crate::x509::path::InitialPolicies;
+use crate::x509::path::Purpose;
+use crate::x509::path::RevocationMode;
+use crate::x509::path::effective_spki;
+use crate::x509::purpose::may_sign_mail;
 
 /// What judging needs.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +59,7 @@ pub struct Judge<'a> {
     /// What certificates must be for.
     pub purpose: Purpose,
     /// How revocation counts.
-    pub revocation: RevocationPolicy,
+    pub revocation: RevocationMode,
     /// Who the message is from, instead of its From.
     pub from: Option<&'a Mailbox>,
 }
@@ -94,6 +99,16 @@ pub struct JudgedSigner<'a> {
     pub path: PathFacts,
 }
 
+impl Judgement<'_> {
+    /// The naming of a signer, and whether it binds the message to From.
+    #[must_use]
+    pub fn naming(&self, layer: usize, signer: usize) -> (Naming, bool) {
+        let found = self.layers.iter().position(|judged| judged.layer == layer);
+        let named = found.and_then(|index| self.verdict.signers.get(index)?.get(signer).copied());
+        named.unwrap_or((Naming::NotApplicable, false))
+    }
+}
+
 impl Judge<'_> {
     /// Judges `opened`. Each verification is taken from `budget`.
     #[must_use]
@@ -109,10 +124,10 @@ impl Judge<'_> {
             match &node.kind {
                 Kind::Signed(signed) => {
                     let judged = self.judge_layer(layer, signed, budget);
-                    facts.layers.push(self.facts_of(&judged, node));
+                    facts.layers.push(Self::facts_of(&judged, node));
                     layers.push(judged);
                 }
-                Kind::Content(..) => match &node.error {
+                Kind::Content(_) => match &node.error {
                     // What calls itself S/MIME and cannot be read is not "unsigned".
                     Some(error) => facts.layers.push(LayerFacts {
                         layer,
@@ -126,7 +141,11 @@ impl Judge<'_> {
         }
         let parts = self.judge_parts(&opened.root, layers.len(), budget);
         facts.signed_parts = parts.iter().any(|layer| !layer.signers.is_empty());
-        Judgement { verdict: verdict::judge(&facts), layers, parts }
+        Judgement {
+            verdict: verdict::judge(&facts),
+            layers,
+            parts,
+        }
     }
 
     fn from(&self, opened: &Opened) -> From {
@@ -144,7 +163,9 @@ impl Judge<'_> {
     ) -> Vec<JudgedLayer<'o>> {
         let mut judged = Vec::new();
         let content = root.chain().last().map(|node| &node.kind);
-        let Some(Kind::Content(_, parts)) = content else { return judged };
+        let Some(Kind::Content(parts)) = content else {
+            return judged;
+        };
         let mut open: Vec<&Node> = parts.iter().rev().collect();
         while let Some(part) = open.pop() {
             for node in part.chain() {
@@ -152,7 +173,7 @@ impl Judge<'_> {
                     Kind::Signed(signed) => {
                         judged.push(self.judge_layer(first + judged.len(), signed, budget));
                     }
-                    Kind::Content(_, inner) => open.extend(inner.iter().rev()),
+                    Kind::Content(inner) => open.extend(inner.iter().rev()),
                     Kind::Compressed(_) | Kind::Enveloped(..) => {}
                 }
             }
@@ -166,15 +187,24 @@ impl Judge<'_> {
         node: &'o SignedNode,
         budget: &mut Budget,
     ) -> JudgedLayer<'o> {
-        let sent = node.data.certificates.iter().filter_map(|der| Certificate::parse(der).ok());
-        let certificates: Vec<Certificate> = sent.chain(self.certificates.iter().cloned()).collect();
-        let sent = node.data.crls.iter().filter_map(|der| Crl::parse(der).ok());
+        let sent = node
+            .data
+            .certificates
+            .iter()
+            .filter_map(|der| Certificate::parse(der).ok());
+        let certificates: Vec<Certificate> =
+            sent.chain(self.certificates.iter().cloned()).collect();
+        let sent = node
+            .data
+            .crls
+            .iter()
+            .filter_map(|der| Crl::parse(der, self.limits).ok());
         let crls: Vec<Crl> = sent.chain(self.crls.iter().cloned()).collect();
         let digests = node.covered.as_ref().map(|covered| {
             ContentDigests::for_signers(covered, &node.data.signers, self.provider)
                 .map_err(|error| format!("octets of the content could not be read: {error}"))
         });
-        let judge_one = |info: &'o SignerInfo| {
+        let mut judge_one = |info: &'o SignerInfo| {
             let certificate = find(info, &certificates);
             let outcome = certificate.as_ref().map(|target| {
                 let request = self.request(target, &certificates, &crls);
@@ -183,7 +213,11 @@ impl Judge<'_> {
             let content = match (&node.covered, &digests) {
                 (Some(octets), Some(Ok(digests))) => {
                     let content_type = node.data.content_type;
-                    Ok(SignedContent { content_type, octets, digests })
+                    Ok(SignedContent {
+                        content_type,
+                        octets,
+                        digests,
+                    })
                 }
                 (_, Some(Err(error))) => Err(error.clone()),
                 _ => Err(OpenError::ContentElsewhere.to_string()),
@@ -192,18 +226,29 @@ impl Judge<'_> {
                 (None, _) => Err(no_certificate(info)),
                 (_, Err(error)) => Err(error),
                 (Some(certificate), Ok(content)) => {
-                    let chain_of = outcome.as_ref().map_or(&[][..], |outcome| &outcome.chain);
-                    let spki = crate::x509::effective_spki(certificate, chain_of);
-                    let key = (certificate, spki.as_slice());
+                    let spki = outcome
+                        .as_ref()
+                        .map(|outcome| effective_spki(&outcome.chain));
+                    let spki = spki.filter(|spki| !spki.is_empty());
+                    let key = (certificate, spki.as_deref().unwrap_or(certificate.spki()));
                     verify::verify_signer(info, content, key, self.provider, budget)
                         .map_err(|error| chain(&error))
                 }
             };
             let path = self.path_facts(info, certificate.as_ref(), outcome);
-            JudgedSigner { info, certificate, signature, path }
+            JudgedSigner {
+                info,
+                certificate,
+                signature,
+                path,
+            }
         };
-        let signers = node.data.signers.iter().map(judge_one).collect();
-        JudgedLayer { layer, node, signers }
+        let signers = node.data.signers.iter().map(&mut judge_one).collect();
+        JudgedLayer {
+            layer,
+            node,
+            signers,
+        }
     }
 
     fn request<'r>(
@@ -213,10 +258,13 @@ impl Judge<'_> {
         crls: &'r [Crl],
     ) -> PathRequest<'r> {
         PathRequest {
+            target,
+            intermediates: certificates,
+            crls,
+            at: self.at,
             purpose: self.purpose,
             revocation: self.revocation,
-            crls,
-            ..PathRequest::new(target, certificates, self.at)
+            policies: InitialPolicies::default(),
         }
     }
 
@@ -239,7 +287,7 @@ impl Judge<'_> {
             PathVerdict::Valid => {}
         }
         if self.purpose == Purpose::Smime {
-            if let Err(error) = certificate.may_sign_mail() {
+            if let Err(error) = may_sign_mail(certificate) {
                 return PathFacts::Invalid(chain(&error));
             }
         }
@@ -257,18 +305,28 @@ impl Judge<'_> {
         }
     }
 
-    fn facts_of(&self, judged: &JudgedLayer<'_>, node: &Node) -> LayerFacts {
+    fn facts_of(judged: &JudgedLayer<'_>, node: &Node) -> LayerFacts {
         let signers = judged.signers.iter().map(|signer| SignerFacts {
             signature: signer.signature.as_ref().map(|_| ()).map_err(Clone::clone),
             path: signer.path.clone(),
             types: signer.info.types(),
             names: signer.certificate.as_ref().map(names_of),
         });
-        let types: Vec<_> = judged.signers.iter().map(|signer| signer.info.types()).collect();
-        let differ = crate::cms::attributes::same_in_all(&types).err().map(|error| chain(&error));
+        // One that cannot be read is reported with its signature.
+        let types = judged
+            .signers
+            .iter()
+            .filter_map(|signer| signer.info.signature_types().ok());
+        let types: Vec<_> = types.collect();
+        let differ = attributes::same_in_all(&types)
+            .err()
+            .map(|error| chain(&error));
         LayerFacts {
             layer: judged.layer,
-            ml: judged.signers.iter().any(|signer| signer.info.has_ml_expansion_history()),
+            ml: judged
+                .signers
+                .iter()
+                .any(|signer| signer.info.has_ml_expansion_history()),
             error: node.error.as_ref().map(|error| chain(error)).or(differ),
             signers: signers.collect(),
         }
@@ -296,11 +354,17 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn find(info: &SignerInfo, certificates: &[Certificate]) -> Option<Certificate> {
-    certificates.iter().find(|certificate| certificate.is_named(&info.sid.key_name())).cloned()
+    certificates
+        .iter()
+        .find(|certificate| certificate.is_named(info.sid.key_name()))
+        .cloned()
 }
 
 fn no_certificate(info: &SignerInfo) -> String {
-    format!("the certificate of the signer ({}) is not in the message and was not given", info.sid)
+    format!(
+        "the certificate of the signer ({}) is not in the message and was not given",
+        info.sid
+    )
 }
 
 /// Whether the layers end in an E that no key opened.

@@ -5,9 +5,11 @@
 //! counted against [`Limits`].
 
 use std::io;
+use std::io::Write;
 
 use crate::cms::CmsError;
 use crate::cms::compressed_data::CompressedData;
+use crate::cms::compressed_data::DecompressError;
 use crate::cms::content_info::Cms;
 use crate::cms::content_info::ContentInfo;
 use crate::cms::content_info::ID_DATA;
@@ -21,11 +23,13 @@ use crate::crypto::Provider;
 use crate::limits::Budget;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::mime::Entity;
+use crate::mime::Field;
+use crate::mime::Header;
+use crate::mime::InputKind;
 use crate::mime::MimeError;
-use crate::mime::canonical;
-use crate::mime::entity::Entity;
-use crate::mime::header::Header;
-use crate::mime::smime::SmimeType;
+use crate::mime::SmimeType;
+use crate::mime::canonical::Canonical;
 use crate::notation::Layer;
 use crate::notation::Layers;
 use crate::notation::Marks;
@@ -53,6 +57,8 @@ pub struct Node {
     pub media_type: Option<String>,
     /// Octets of the content, of the signed content, or of the ciphertext.
     pub octets: u64,
+    /// All of it as it stands in what holds it: entity, structure or octets.
+    pub raw: View,
     /// What is wrong with this layer.
     pub error: Option<OpenError>,
 }
@@ -63,7 +69,7 @@ pub enum Kind {
     /// CompressedData.
     Compressed(Option<Box<Node>>),
     /// Neither signed, enveloped nor compressed as a whole; with the S/MIME inside its parts.
-    Content(View, Vec<Node>),
+    Content(Vec<Node>),
     /// EnvelopedData or AuthEnvelopedData, with what was inside if a key of ours opened it.
     Enveloped(Box<EnvelopedData>, Option<Box<Node>>),
     /// SignedData.
@@ -90,6 +96,9 @@ pub enum OpenError {
     /// The CMS structure is malformed.
     #[error(transparent)]
     Cms(#[from] CmsError),
+    /// The content does not decompress, or to more than is allowed.
+    #[error(transparent)]
+    Compression(#[from] DecompressError),
     /// A key of ours is named, and the layer does not open. Deliberately says no more: whoever sent
     /// it must not learn why (DESIGN, decision 4).
     #[error("a key of ours is named, but the layer cannot be decrypted")]
@@ -139,31 +148,52 @@ pub struct Opener<'a> {
 }
 
 impl Opener<'_> {
-    /// Peels a message or MIME entity.
-    pub fn entity(&self, octets: View, budget: &mut Budget) -> Opened {
-        match Entity::parse(octets.clone(), self.limits) {
-            Ok(entity) => {
+    /// Peels a message, a MIME entity, or CMS as DER, BER or PEM, told apart by content.
+    #[must_use]
+    pub fn open(&self, octets: &View, budget: &mut Budget) -> Opened {
+        match InputKind::of(octets, self.spool, self.limits) {
+            Ok(InputKind::Cms(der) | InputKind::Der(der) | InputKind::Pem { der, .. }) => Opened {
+                header: None,
+                root: self.peel_cms(der, 0, budget),
+            },
+            Ok(InputKind::Entity(entity) | InputKind::Message(entity)) => {
                 let header = Some(entity.header.clone());
-                Opened { header, root: self.peel_entity(entity, 0, budget) }
+                Opened {
+                    header,
+                    root: self.peel_entity(entity, 0, budget),
+                }
             }
-            Err(error) => Opened { header: None, root: broken(octets, error.into()) },
+            Ok(InputKind::Unknown) => Opened {
+                header: None,
+                root: plain(octets.clone()),
+            },
+            Err(error) => Opened {
+                header: None,
+                root: broken(octets.clone(), error.into()),
+            },
         }
-    }
-
-    /// Peels a ContentInfo that stands alone, BER or DER.
-    pub fn cms(&self, octets: View, budget: &mut Budget) -> Opened {
-        Opened { header: None, root: self.peel_cms(octets, 0, budget) }
     }
 
     fn peel_entity(&self, entity: Entity, depth: usize, budget: &mut Budget) -> Node {
         let header = entity.header.clone();
-        let media_type = entity.media_type().ok().flatten().map(|media_type| media_type.essence());
-        let octets = entity.body.clone();
+        let media_type = entity
+            .media_type()
+            .ok()
+            .map(|media_type| media_type.essence());
+        let (raw, octets) = (entity.raw.clone(), entity.body.len());
         let peeled = LimitError::check("number of layers", depth, self.limits.layers)
             .map_err(OpenError::from)
             .and_then(|()| self.peel_typed(entity, depth, budget));
-        let node = peeled.unwrap_or_else(|error| broken(octets, error));
-        Node { header: Some(header), media_type, ..node }
+        let node = peeled.unwrap_or_else(|error| Node {
+            octets,
+            ..broken(raw.clone(), error)
+        });
+        Node {
+            header: Some(header),
+            media_type,
+            raw,
+            ..node
+        }
     }
 
     fn peel_typed(
@@ -175,7 +205,7 @@ impl Opener<'_> {
         match SmimeType::of(&entity)? {
             Some(SmimeType::MultipartSigned { .. }) => self.peel_multipart(&entity, depth, budget),
             Some(SmimeType::Pkcs7Mime { .. }) => {
-                let decoded = entity.decoded(self.spool, self.limits)?;
+                let decoded = entity.decoded(self.spool)?;
                 Ok(self.peel_cms(decoded, depth, budget))
             }
             Some(SmimeType::Pkcs7Signature) | None => self.peel_parts(&entity, depth, budget),
@@ -189,19 +219,25 @@ impl Opener<'_> {
         depth: usize,
         budget: &mut Budget,
     ) -> Result<Node, OpenError> {
-        let parts = entity.multipart(self.limits)?.map(|found| found.parts).unwrap_or_default();
+        let parts = entity
+            .multipart(self.limits)?
+            .map(|found| found.parts)
+            .unwrap_or_default();
         let [content, signature] = parts.as_slice() else {
             return Err(OpenError::Parts { found: parts.len() });
         };
-        let signature = Entity::parse(signature.clone(), self.limits)?;
-        let signature = signature.decoded(self.spool, self.limits)?;
+        let signature = Entity::parse(signature, self.limits)?;
+        let signature = signature.decoded(self.spool)?;
         let Cms::Signed(data) = ContentInfo::read(&signature, self.limits)?.cms else {
-            return Err(OpenError::Type { said: "signed", found: "not signedData" });
+            return Err(OpenError::Type {
+                said: "signed",
+                found: "not signedData",
+            });
         };
         let error = data.content.is_some().then_some(OpenError::ContentTwice);
         // The line ends that were signed are CRLF (RFC 8551 §3.1.1), however the file keeps them.
-        let covered = canonical(content, self.spool)?;
-        let child = match Entity::parse(content.clone(), self.limits) {
+        let covered = self.canonical(content)?;
+        let child = match Entity::parse(content, self.limits) {
             Ok(inner) => self.peel_entity(inner, depth + 1, budget),
             Err(error) => broken(content.clone(), error.into()),
         };
@@ -212,21 +248,39 @@ impl Opener<'_> {
             covered: Some(covered),
             child: Some(Box::new(child)),
         };
-        Ok(Node { error, ..bare(Kind::Signed(Box::new(signed)), octets) })
+        Ok(Node {
+            error,
+            octets,
+            ..bare(Kind::Signed(Box::new(signed)), entity.raw.clone())
+        })
+    }
+
+    /// The octets that a detached signature covers; a copy only where line ends must be changed.
+    fn canonical(&self, content: &View) -> Result<View, OpenError> {
+        let canonical = Canonical::of(content)?;
+        if !canonical.is_converted() {
+            return Ok(content.clone());
+        }
+        let mut spool = self.spool.start()?;
+        canonical.windows(|window| spool.write_all(window))?;
+        Ok(View::whole(spool.finish()?))
     }
 
     fn peel_cms(&self, octets: View, depth: usize, budget: &mut Budget) -> Node {
-        let len = octets.len();
         let peeled = LimitError::check("number of layers", depth, self.limits.layers)
             .map_err(OpenError::from)
             .and_then(|()| Ok(ContentInfo::read(&octets, self.limits)?));
-        match peeled {
+        let node = match peeled {
             Ok(info) => match info.cms {
-                Cms::Compressed(compressed) => self.peel_compressed(&compressed, len, depth, budget),
+                Cms::Compressed(compressed) => self.peel_compressed(&compressed, depth, budget),
                 Cms::Enveloped(enveloped) => self.peel_enveloped(enveloped, depth, budget),
                 Cms::Signed(data) => self.peel_signed(data, depth, budget),
             },
-            Err(error) => broken(octets, error),
+            Err(error) => return broken(octets, error),
+        };
+        Node {
+            raw: octets,
+            ..node
         }
     }
 
@@ -234,19 +288,31 @@ impl Opener<'_> {
         let covered = data.content.clone();
         let octets = covered.as_ref().map_or(0, Octets::len);
         // Certificates alone (RFC 8551 §3.8) have no content, and nobody who signs any.
-        let error = (covered.is_none() && !data.signers.is_empty())
-            .then_some(OpenError::ContentElsewhere);
+        let error =
+            (covered.is_none() && !data.signers.is_empty()).then_some(OpenError::ContentElsewhere);
         let is_data = data.content_type == ID_DATA;
         let child = covered.clone().map(|content| {
             Box::new(if is_data {
                 self.peel_content(content, depth + 1, budget)
             } else {
                 let media_type = Some(content_type_name(data.content_type));
-                Node { media_type, ..bare(Kind::Content(content.clone(), Vec::new()), content.len()) }
+                Node {
+                    media_type,
+                    ..plain(content)
+                }
             })
         });
-        let signed = SignedNode { detached: covered.is_none(), data, covered, child };
-        Node { error, ..bare(Kind::Signed(Box::new(signed)), octets) }
+        let signed = SignedNode {
+            detached: covered.is_none(),
+            data,
+            covered,
+            child,
+        };
+        Node {
+            error,
+            octets,
+            ..bare(Kind::Signed(Box::new(signed)), View::owned(Vec::new()))
+        }
     }
 
     fn peel_enveloped(&self, enveloped: EnvelopedData, depth: usize, budget: &mut Budget) -> Node {
@@ -256,9 +322,11 @@ impl Opener<'_> {
             Ok(None) => (None, None),
             Err(error) => (None, Some(error)),
         };
+        let kind = Kind::Enveloped(Box::new(enveloped), inside.map(Box::new));
         Node {
             error,
-            ..bare(Kind::Enveloped(Box::new(enveloped), inside.map(Box::new)), octets)
+            octets,
+            ..bare(kind, View::owned(Vec::new()))
         }
     }
 
@@ -281,28 +349,37 @@ impl Opener<'_> {
     fn peel_compressed(
         &self,
         compressed: &CompressedData,
-        octets: u64,
         depth: usize,
         budget: &mut Budget,
     ) -> Node {
-        let inflated = self.spool.start().map_err(OpenError::from).and_then(|mut spool| {
-            compressed.decompress(self.limits, &mut *spool)?;
-            Ok(View::whole(spool.finish()?))
-        });
+        let inflated = self
+            .spool
+            .start()
+            .map_err(OpenError::from)
+            .and_then(|mut spool| {
+                compressed.decompress(self.limits, &mut *spool)?;
+                Ok(View::whole(spool.finish()?))
+            });
         let (inside, error) = match inflated {
             Ok(content) => (Some(self.peel_content(content, depth + 1, budget)), None),
             Err(error) => (None, Some(error)),
         };
-        Node { error, ..bare(Kind::Compressed(inside.map(Box::new)), octets) }
+        let octets = compressed.content.as_ref().map_or(0, Octets::len);
+        Node {
+            error,
+            octets,
+            ..bare(
+                Kind::Compressed(inside.map(Box::new)),
+                View::owned(Vec::new()),
+            )
+        }
     }
 
     /// What a CMS layer holds: a MIME entity (RFC 8551 §3.1), or octets that are none.
     fn peel_content(&self, content: View, depth: usize, budget: &mut Budget) -> Node {
-        match Entity::parse(content.clone(), self.limits) {
-            Ok(entity) if entity.header.has_content_fields() => {
-                self.peel_entity(entity, depth, budget)
-            }
-            _ => bare(Kind::Content(content.clone(), Vec::new()), content.len()),
+        match Entity::parse(&content, self.limits) {
+            Ok(entity) if is_entity(&entity) => self.peel_entity(entity, depth, budget),
+            Ok(_) | Err(_) => plain(content),
         }
     }
 
@@ -317,7 +394,7 @@ impl Opener<'_> {
         let mut open: Vec<(View, usize)> = parts_of(entity, 1, self.limits)?;
         let mut seen = open.len();
         while let Some((part, level)) = open.pop() {
-            let part = Entity::parse(part, self.limits)?;
+            let part = Entity::parse(&part, self.limits)?;
             match SmimeType::of(&part)? {
                 Some(SmimeType::MultipartSigned { .. } | SmimeType::Pkcs7Mime { .. }) => {
                     found.push(self.peel_entity(part, depth + 1, budget));
@@ -331,7 +408,10 @@ impl Opener<'_> {
             }
         }
         let octets = entity.body.len();
-        Ok(bare(Kind::Content(entity.raw.clone(), found), octets))
+        Ok(Node {
+            octets,
+            ..bare(Kind::Content(found), entity.raw.clone())
+        })
     }
 }
 
@@ -398,7 +478,7 @@ fn parts_of(
 ) -> Result<Vec<(View, usize)>, OpenError> {
     let parts = match entity.multipart(limits)? {
         Some(multipart) => multipart.parts,
-        None if entity.is_message() => vec![entity.body.clone()],
+        None if entity.media_type()?.is_message() => vec![entity.body.clone()],
         None => Vec::new(),
     };
     if !parts.is_empty() {
@@ -409,11 +489,32 @@ fn parts_of(
     Ok(parts.into_iter().rev().map(|part| (part, level)).collect())
 }
 
-fn bare(kind: Kind, octets: u64) -> Node {
-    Node { kind, header: None, media_type: None, octets, error: None }
+/// Whether it has fields that a MIME entity has, and is not just octets that happen to look so.
+pub(super) fn is_entity(entity: &Entity) -> bool {
+    let known =
+        |field: Field<'_>| field.is_content() || field.is("MIME-Version") || field.is("From");
+    entity.header.fields().any(known)
+}
+
+fn bare(kind: Kind, raw: View) -> Node {
+    let octets = raw.len();
+    Node {
+        kind,
+        header: None,
+        media_type: None,
+        octets,
+        raw,
+        error: None,
+    }
+}
+
+fn plain(octets: View) -> Node {
+    bare(Kind::Content(Vec::new()), octets)
 }
 
 fn broken(octets: View, error: OpenError) -> Node {
-    let len = octets.len();
-    Node { error: Some(error), ..bare(Kind::Content(octets, Vec::new()), len) }
+    Node {
+        error: Some(error),
+        ..plain(octets)
+    }
 }

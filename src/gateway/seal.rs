@@ -14,9 +14,11 @@ use crate::cms::write_signed::SignedLayer;
 use crate::crypto::CryptoError;
 use crate::crypto::Provider;
 use crate::crypto::Randomness;
+use crate::gateway::open::is_entity;
 use crate::limits::Limits;
 use crate::mime::Entity;
 use crate::mime::Field;
+use crate::mime::Header;
 use crate::mime::MimeError;
 use crate::mime::base64;
 use crate::mime::smime;
@@ -42,7 +44,9 @@ pub enum SealError {
     Mime(#[from] MimeError),
     /// A part that must not be changed is not in transit form: a detached signature over it would
     /// break on its way (RFC 8551 §3.1.3).
-    #[error("the part at octet {start} may not be changed and would not survive its way: sign opaque instead")]
+    #[error(
+        "the part at octet {start} may not be changed and would not survive its way: sign opaque instead"
+    )]
     NotInTransitForm {
         /// Where it starts in the entity.
         start: u64,
@@ -93,7 +97,7 @@ impl Sealer<'_> {
         let entity = Entity::parse(message, self.limits)?;
         let stays = |field: &Field<'_>| !field.is_content() && !field.is("MIME-Version");
         let outside = with_crlf(&entity.header.raw_of(stays));
-        let mut content = entity.header.raw_of(Field::is_content);
+        let mut content = entity.header.raw_of(|field| field.is_content());
         if content.is_empty() {
             // The defaults of RFC 2045 §5.2, said aloud: inside a layer, an entity without a
             // header could not be told from octets that are none.
@@ -104,11 +108,19 @@ impl Sealer<'_> {
         let plan = TransitPlan::of(&joined, self.limits)?;
         let left = plan.left().first().cloned();
         if !plan.changes() && transit::is_transit_form(&joined)? {
-            return Ok(Payload { outside, inside: joined, left });
+            return Ok(Payload {
+                outside,
+                inside: joined,
+                left,
+            });
         }
         let mut inside = self.spool.start()?;
         plan.write(&mut inside)?;
-        Ok(Payload { outside, inside: View::whole(inside.finish()?), left })
+        Ok(Payload {
+            outside,
+            inside: View::whole(inside.finish()?),
+            left,
+        })
     }
 
     /// Signs the payload and writes the result as an entity: opaque as application/pkcs7-mime,
@@ -160,7 +172,11 @@ impl Sealer<'_> {
     ) -> Result<(), SealError> {
         let boundary = self.boundary(inside)?;
         let digests: Vec<&str> = layer.digests.iter().map(|digest| digest.as_str()).collect();
-        write!(sink, "{}\r\n", smime::multipart_signed_header(&digests, &boundary))?;
+        write!(
+            sink,
+            "{}\r\n",
+            smime::multipart_signed_header(&digests, &boundary)
+        )?;
         sink.write_all(boundary.opening().as_bytes())?;
         inside.windows(|window| sink.write_all(window))?;
         sink.write_all(boundary.between().as_bytes())?;
@@ -176,10 +192,40 @@ impl Sealer<'_> {
     fn boundary(&self, inside: &View) -> Result<Boundary, SealError> {
         loop {
             let mut random = [0; 16];
-            self.randomness.fill(&mut random).map_err(SealError::Randomness)?;
+            self.randomness
+                .fill(&mut random)
+                .map_err(SealError::Randomness)?;
             if let Some(boundary) = Boundary::absent_from(inside, random)? {
                 return Ok(boundary);
             }
         }
     }
+}
+
+/// A message whose outermost layers were removed: the fields of `outer`, but Content-* as `inside`
+/// has them, and the body of `inside`.
+///
+/// Where `inside` is no MIME entity, its octets become the body, without any Content-* field.
+pub fn unwrapped(outer: &Header, inside: &View, limits: &Limits) -> Result<View, SealError> {
+    let mut fields = with_crlf(&outer.raw_of(|field| !field.is_content()));
+    let entity = Entity::parse(inside, limits)?;
+    let body = if is_entity(&entity) {
+        fields.extend(with_crlf(&entity.header.raw_of(|field| field.is_content())));
+        entity.body
+    } else {
+        inside.clone()
+    };
+    fields.extend_from_slice(b"\r\n");
+    Ok(Chain::of([View::owned(fields), body]))
+}
+
+/// The same fields with CRLF at every line's end, and at the end.
+fn with_crlf(fields: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(fields.len() + 64);
+    for line in fields.split_inclusive(|octet| *octet == b'\n') {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        out.extend_from_slice(b"\r\n");
+    }
+    out
 }

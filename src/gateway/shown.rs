@@ -3,7 +3,7 @@
 //! Mail readers differ in which of several fields they show, and attacks live on that. What could be
 //! read in two ways is reported; nothing here guesses.
 
-use crate::address::Address;
+use crate::address::list::Address;
 use crate::domsec::verdict::From;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Opened;
@@ -40,14 +40,21 @@ fn from_addresses(addresses: &[Address]) -> From {
             ));
         }
     }
-    From::Mailboxes(addresses.iter().map(|address| address.mailbox.clone()).collect())
+    From::Mailboxes(
+        addresses
+            .iter()
+            .map(|address| address.mailbox.clone())
+            .collect(),
+    )
 }
 
 /// Defects by which a reader is shown something other than what is signed.
 #[must_use]
 pub fn defects(opened: &Opened) -> Vec<String> {
     let mut defects = Vec::new();
-    let Some(outer) = &opened.header else { return defects };
+    let Some(outer) = &opened.header else {
+        return defects;
+    };
     let mut is_signed = false;
     let mut is_encrypted = false;
     for node in opened.root.chain() {
@@ -60,7 +67,7 @@ pub fn defects(opened: &Opened) -> Vec<String> {
         match &node.kind {
             Kind::Signed(signed) => is_signed |= !signed.data.signers.is_empty(),
             Kind::Enveloped(..) => is_encrypted = true,
-            Kind::Compressed(_) | Kind::Content(..) => {}
+            Kind::Compressed(_) | Kind::Content(_) => {}
         }
     }
     defects
@@ -68,11 +75,17 @@ pub fn defects(opened: &Opened) -> Vec<String> {
 
 /// Fields that say how a body is read, and stand there several times.
 fn repeated(header: &Header) -> impl Iterator<Item = String> {
-    const ONCE: [&str; 4] =
-        ["Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "MIME-Version"];
+    const ONCE: [&str; 4] = [
+        "Content-Type",
+        "Content-Transfer-Encoding",
+        "Content-Disposition",
+        "MIME-Version",
+    ];
     ONCE.iter().filter_map(|name| {
         let count = header.all(name).count();
-        (count > 1).then(|| format!("a header has {count} {name} fields, of which readers obey one or the other"))
+        (count > 1).then(|| {
+            format!("a header has {count} {name} fields, of which readers obey one or the other")
+        })
     })
 }
 
@@ -81,9 +94,12 @@ fn differing(outer: &Header, inner: &Header, is_encrypted: bool) -> Vec<String> 
     const COMPARED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
     let mut found = Vec::new();
     for name in COMPARED {
-        let (Some(inside), Some(outside)) = (inner.first(name), outer.first(name)) else { continue };
+        let (Some(inside), Some(outside)) = (inner.first(name), outer.first(name)) else {
+            continue;
+        };
         // Whoever encrypts hides the subject: "..." was the older convention, "[...]" is RFC 9788's.
-        let hidden = is_encrypted && name == "Subject" && matches!(&*outside.text(), "..." | "[...]");
+        let hidden =
+            is_encrypted && name == "Subject" && matches!(&*outside.text(), "..." | "[...]");
         if inside.text() != outside.text() && !hidden {
             found.push(format!(
                 "the signed content has {name} {:?}, the message {:?}",

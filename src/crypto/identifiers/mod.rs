@@ -61,6 +61,13 @@ pub fn shown(oid: ObjectIdentifier) -> String {
     name_of(oid).map_or_else(|| oid.to_string(), str::to_owned)
 }
 
+/// The name of the algorithm in the DER of an AlgorithmIdentifier, whatever it is; "unknown" where
+/// it is none.
+#[must_use]
+pub fn shown_identifier(der: &[u8]) -> String {
+    decode(der).map_or_else(|_| "unknown".to_owned(), |identifier| shown(identifier.oid))
+}
+
 /// Reads a digest algorithm; parameters are absent or NULL (RFC 5754 §2).
 pub fn digest(der: &[u8]) -> Result<DigestAlgorithm, IdentifierError> {
     digest_of(&decode(der)?)
