@@ -74,6 +74,8 @@ pub enum Defect {
     BareCarriageReturn(usize),
     /// A continuation line of white space alone (obsolete), which some readers take for the end.
     BlankContinuation(usize),
+    /// It begins with the `From ` line of an mbox (RFC 4155), which others than mbox readers do not know.
+    MboxLine,
     /// Some lines end with CRLF, others with LF alone.
     MixedLineEnds(usize),
     /// A NUL.
@@ -472,8 +474,7 @@ impl Scan {
                     self.defect(Defect::BlankContinuation(at));
                 }
             }
-            // The line that starts a message in an mbox (RFC 4155).
-            _ if at == 0 && line.starts_with(b"From ") => {}
+            _ if at == 0 && line.starts_with(b"From ") => self.defect(Defect::MboxLine),
             _ => match field_name(line) {
                 Some((name, colon)) => self.header.spans.push(Span {
                     start: at,
@@ -578,7 +579,7 @@ mod tests {
             ("A: b", 4, Some(Defect::NoEmptyLine)),
             ("", 0, Some(Defect::NoEmptyLine)),
             ("\nA: b\n", 1, None),
-            ("From a@b Thu Jan  1\nA: b\n\nx", 26, None),
+            ("From a@b Thu Jan  1\nA: b\n\nx", 26, Some(Defect::MboxLine)),
             ("A: b\n \n\nx", 8, Some(Defect::BlankContinuation(5))),
             ("A: b\rc\n\nx", 8, Some(Defect::BareCarriageReturn(4))),
             ("A: b\0\n\nx", 7, Some(Defect::Nul(4))),

@@ -154,7 +154,7 @@ impl Splitter<'_> {
             match line_kind(octets.get(dashes..).unwrap_or_default(), end) {
                 // More white space than a window holds is none that a mail system added.
                 Line::Unknown if need < WINDOW => need = (2 * need).min(WINDOW),
-                kind => break kind,
+                kind @ (Line::Delimiter { .. } | Line::Other | Line::Unknown) => break kind,
             }
         };
         match kind {

@@ -455,18 +455,287 @@ fn write_octets(octets: &[u8], out: &mut dyn Write) -> Result<(), MimeError> {
 /// Copies octets with LF alone made CRLF.
 fn write_lines(view: &View, out: &mut dyn Write) -> Result<(), MimeError> {
     let mut last = 0;
+    let mut converted = Vec::new();
     view.windows(|window| {
+        converted.clear();
         let mut start = 0;
         for feed in memchr_iter(b'\n', window) {
             let text = window.get(start..feed).unwrap_or_default();
             if text.last().copied().unwrap_or(last) != b'\r' {
-                out.write_all(text)?;
-                out.write_all(b"\r")?;
+                converted.extend_from_slice(text);
+                converted.push(b'\r');
                 start = feed;
             }
         }
-        out.write_all(window.get(start..).unwrap_or_default())?;
         last = window.last().copied().unwrap_or(last);
-        Ok(())
+        // Where nothing changes, nothing is copied.
+        if !converted.is_empty() {
+            out.write_all(&converted)?;
+        }
+        Ok(out.write_all(window.get(start..).unwrap_or_default())?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mime::window::both;
+    use crate::octets::Memory;
+
+    fn transit(text: &[u8]) -> (Vec<u8>, Vec<Left>) {
+        let [one, two] = both(text).map(|view| {
+            let mut out = Vec::new();
+            let left = to_transit_form(&view, &mut out, &Limits::default()).unwrap();
+            (out, left)
+        });
+        assert_eq!(one, two);
+        one
+    }
+
+    /// The decoded leaves; text, and all that is `stored` with LF, with CRLF.
+    fn leaves(text: &[u8], stored: bool) -> Vec<Vec<u8>> {
+        let view = View::owned(text.to_vec());
+        let mut leaves = Vec::new();
+        for visit in Walk::new(&view, &Limits::default()) {
+            let entity = visit.unwrap().entity;
+            if entity.media_type().unwrap().is_multipart()
+                || entity.media_type().unwrap().is_message()
+            {
+                continue;
+            }
+            let decoded = entity
+                .decoded(&Memory)
+                .unwrap()
+                .to_vec(usize::MAX)
+                .unwrap()
+                .unwrap();
+            let mut lines = Vec::new();
+            write_octets(&decoded, &mut lines).unwrap();
+            leaves.push(if stored || is_text(&entity) {
+                lines
+            } else {
+                decoded
+            });
+        }
+        leaves
+    }
+
+    #[test]
+    fn seven_bits_crlf_and_short_lines_are_transit_form() {
+        let long = |length| format!("{}\r\n", "x".repeat(length));
+        for (text, good) in [
+            ("a\r\nb\r\n".to_owned(), true),
+            ("a".to_owned(), true),
+            (String::new(), true),
+            (long(998), true),
+            (long(999), false),
+            ("a\nb".to_owned(), false),
+            ("a\rb".to_owned(), false),
+            ("a\r".to_owned(), false),
+            ("a\0".to_owned(), false),
+            ("ä".to_owned(), false),
+        ] {
+            assert_eq!(
+                is_transit_form(&View::owned(text.clone().into_bytes())).unwrap(),
+                good,
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_what_must_change_changes() {
+        let long = "x".repeat(999);
+        #[rustfmt::skip]
+        let entities: &[(&str, &str)] = &[
+            // In transit form: nothing changes, whatever the labels.
+            ("Content-Type:  text/plain\r\n\r\nx", "Content-Type:  text/plain\r\n\r\nx"),
+            ("X:\ty\r\ncontent-transfer-encoding: 8BIT\r\nZ: a\r\n\r\nx\r\n", "X:\ty\r\nContent-Transfer-Encoding: 7bit\r\nZ: a\r\n\r\nx\r\n"),
+            // Text.
+            ("\r\nä", "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4"),
+            ("A: b\r\nContent-Transfer-Encoding: 8bit\r\nC: d\r\n\r\nä\r\n.\r\n", "A: b\r\nContent-Transfer-Encoding: quoted-printable\r\nC: d\r\n\r\n=C3=A4\r\n=2E\r\n"),
+            ("Content-Type: text/plain; charset=utf-16\r\n\r\nä", "Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\nw6Q=\r\n"),
+            ("Content-Type: text/plain\r\n\r\na\0", "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nYQA=\r\n"),
+            // Line ends.
+            ("A: b\n\nx\ny", "A: b\r\n\r\nx\r\ny"),
+            ("A: b\r\n\r\nx\ny", "A: b\r\n\r\nx\r\ny"),
+            ("Content-Type: a/b\n\nx\ny", "Content-Type: a/b\r\n\r\nx\r\ny"),
+            ("Content-Type: a/b\r\n\r\nx\ny", "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\neAp5\r\n"),
+            ("Content-Type: a/b\nContent-Transfer-Encoding: binary\n\nx\ny", "Content-Type: a/b\r\nContent-Transfer-Encoding: base64\r\n\r\neAp5\r\n"),
+            // What is encoded already.
+            ("Content-Transfer-Encoding: base64\n\nYQ==\n", "Content-Transfer-Encoding: base64\r\n\r\nYQ==\r\n"),
+            ("Content-Transfer-Encoding: base64\r\n\r\nY\rQ==\r\n", "Content-Transfer-Encoding: base64\r\n\r\nYQ==\r\n"),
+            // Parts and messages.
+            ("Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\npre\n--b\n\nä\n--b\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\nSubject: s\nContent-Transfer-Encoding: 8bit\n\nö\n--b--\n",
+             "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\npre\r\n--b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4\r\n--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\nSubject: s\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=B6\r\n--b--\r\n"),
+            // Signed already, and in transit form but for how it is stored.
+            ("Content-Type: multipart/signed; boundary=b\n\n--b\n\nx\n--b--\n", "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n"),
+            // No header, no empty line.
+            ("ä", "Content-Transfer-Encoding: quoted-printable\r\n\r\n=C3=A4"),
+        ];
+        for (entity, expected) in entities {
+            let (result, left) = transit(entity.as_bytes());
+            assert_eq!(String::from_utf8(result).unwrap(), *expected, "{entity:?}");
+            assert_eq!(left, [], "{entity:?}");
+        }
+        let (result, _) = transit(format!("Content-Type: text/plain\r\n\r\n{long}\r\n").as_bytes());
+        assert!(is_transit_form(&View::owned(result.clone())).unwrap());
+        assert_eq!(leaves(&result, false), [format!("{long}\r\n").into_bytes()]);
+    }
+
+    #[test]
+    fn what_may_not_change_is_left_with_its_reason() {
+        for (entity, start, reason) in [
+            (
+                "A: b\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nä\r\n--b--\r\n",
+                0,
+                Reason::Protected,
+            ),
+            (
+                "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nx\n--b--\r\n",
+                0,
+                Reason::Protected,
+            ),
+            (
+                "Content-Type: multipart/mixed; boundary=a\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--a\r\nContent-Type: multipart/encrypted; boundary=b\r\n\r\nä\r\n--a--\r\n",
+                83,
+                Reason::Protected,
+            ),
+            (
+                "Content-Type: message/partial\r\n\r\nä",
+                0,
+                Reason::NotEncodable,
+            ),
+            ("Subject: ä\r\n\r\nx", 0, Reason::EightBitHeader),
+            ("Subject: a\rb\r\n\r\nx", 0, Reason::HeaderLines),
+            (
+                "Content-Transfer-Encoding: x-uue\r\n\r\nä",
+                0,
+                Reason::UnknownEncoding,
+            ),
+            (
+                "Content-Transfer-Encoding: base64\r\n\r\nä",
+                0,
+                Reason::Malformed,
+            ),
+            (
+                "Content-Transfer-Encoding: quoted-printable\r\n\r\nä",
+                0,
+                Reason::Malformed,
+            ),
+            (
+                "Content-Type: text/plain\r\nContent-Type: a/b\r\n\r\nä",
+                0,
+                Reason::Unreadable,
+            ),
+            (
+                "Content-Type: multipart/mixed\r\n\r\nä",
+                0,
+                Reason::Unreadable,
+            ),
+            (
+                "Content-Type: multipart/mixed; boundary=a\r\n\r\nä\r\n--a--\r\n",
+                45,
+                Reason::Preamble,
+            ),
+        ] {
+            let (result, left) = transit(entity.as_bytes());
+            assert_eq!(String::from_utf8(result).unwrap(), entity);
+            assert_eq!(left, [Left { start, reason }], "{entity:?}");
+        }
+    }
+
+    #[test]
+    fn leaves_keep_what_they_encode_and_a_second_time_changes_nothing() {
+        let mut state = 7_u32;
+        let mut random = move |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            usize::try_from((state >> 8) % below).unwrap()
+        };
+        let types = [
+            "",
+            "Content-Type: text/html\n",
+            "Content-Type: application/x\n",
+            "Content-Type: message/rfc822\n",
+        ];
+        let encodings = [
+            "",
+            "Content-Transfer-Encoding: 8bit\n",
+            "Content-Transfer-Encoding: binary\n",
+        ];
+        let texts = [
+            "x", "\n", " \n", "ä", "From x", "=", ".", "\n\n", "x\n.\n", "\t\n", "\u{1}",
+        ];
+        for round in 0..300 {
+            let mut text = String::from(
+                "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n",
+            );
+            for _ in 0..=random(4) {
+                text.push_str("--b\n");
+                text.push_str(types[random(4)]);
+                text.push_str(encodings[random(3)]);
+                text.push('\n');
+                for _ in 0..random(30) {
+                    text.push_str(texts[random(11)]);
+                }
+                if random(5) == 0 {
+                    text.push_str(&"y".repeat(1_200));
+                }
+                text.push('\n');
+            }
+            text.push_str("--b--\n");
+            if round % 2 == 0 {
+                text = text.replace('\n', "\r\n");
+            }
+            let (once, left) = transit(text.as_bytes());
+            let (twice, _) = transit(&once);
+            assert_eq!(
+                String::from_utf8_lossy(&twice),
+                String::from_utf8_lossy(&once)
+            );
+            if left.is_empty() {
+                assert!(is_transit_form(&View::owned(once.clone())).unwrap());
+            }
+            let stored = round % 2 == 1;
+            let (before, after) = (leaves(text.as_bytes(), stored), leaves(&once, stored));
+            assert_eq!(before.len(), after.len(), "{text:?}");
+            for (before, after) in before.iter().zip(&after) {
+                assert_eq!(
+                    String::from_utf8_lossy(before),
+                    String::from_utf8_lossy(after),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_parts_of_25_mb_take_seconds_at_most() {
+        let text = format!("{}\u{e4}\r\n", "x".repeat(70)).repeat(33);
+        let part = format!("--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n");
+        let mut mail = String::from("Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+        mail.push_str(&part.repeat(10_000));
+        mail.push_str("--b--\r\n");
+        #[expect(clippy::disallowed_methods, reason = "measures")]
+        let start = std::time::Instant::now();
+        let view = View::owned(mail.into_bytes());
+        let left = to_transit_form(&view, &mut io::sink(), &Limits::default()).unwrap();
+        assert_eq!(left, []);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn cut_bytes_never_panic() {
+        let text = "Content-Type: multipart/mixed; boundary=\"b\"\r\nX: y\r\n\r\n--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nYWE=\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nA: ä\r\n\r\nö\n--b--\r\n".as_bytes();
+        for start in 0..text.len() {
+            for end in [
+                text.len(),
+                (start + text.len()) / 2,
+                start + (text.len() - start) / 3,
+            ] {
+                let view = View::owned(text[start..end].to_vec());
+                drop(to_transit_form(&view, &mut io::sink(), &Limits::default()));
+            }
+        }
+    }
 }

@@ -196,7 +196,7 @@ mod tests {
             hints.describe(),
             map([
                 ("description", Value::Text("Grüße".into())),
-                ("content_type", Value::Text("id-data".into()))
+                ("content_type", Value::Text("data".into()))
             ])
         );
         let without = sequence(&[DATA]);

@@ -96,7 +96,7 @@ pub enum GeneralName<'a> {
 impl<'a> GeneralName<'a> {
     fn decode(name: Tlv<'a>) -> Result<Self, CmsError> {
         Ok(match name.tag {
-            RFC822_NAME => Self::Email(name.value),
+            MAIL_NAME => Self::Email(name.value),
             DNS_NAME => Self::Dns(name.value),
             // Explicit, since Name is a CHOICE.
             DIRECTORY_NAME => {
@@ -118,7 +118,7 @@ impl<'a> GeneralName<'a> {
     }
 }
 
-const RFC822_NAME: u8 = tag::context_primitive(1);
+const MAIL_NAME: u8 = tag::context_primitive(1);
 const DNS_NAME: u8 = tag::context_primitive(2);
 const DIRECTORY_NAME: u8 = tag::context(4);
 const URI: u8 = tag::context_primitive(6);

@@ -21,6 +21,7 @@ use super::smime::Capabilities;
 use super::smime::EncryptionKeyPreference;
 use super::time;
 use crate::cms::ber::tag;
+use crate::cms::content_info::content_type_name;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::crypto::identifiers;
@@ -80,7 +81,7 @@ type Decoder = fn(&[u8]) -> Result<Value, CmsError>;
 const DECODERS: &[(ObjectIdentifier, Decoder)] = &[
     (known::CONTENT_TYPE, |value| {
         let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.value;
-        Ok(Value::Text(content_type_name(&Oid::from_content(content, "contentType")?)))
+        Ok(describe_content_type(&Oid::from_content(content, "contentType")?))
     }),
     (known::MESSAGE_DIGEST, |value| octet_string(value, "messageDigest")),
     (known::SIGNING_TIME, |value| Ok(Value::Text(time::rfc3339(signing_time(value)?)))),
@@ -167,27 +168,9 @@ pub(crate) fn count(number: usize) -> Value {
     Value::Number(u64::try_from(number).unwrap_or(u64::MAX))
 }
 
-/// The name of a content type in RFC 5652, 2634, 3274 and 5083, or the dotted identifier.
-fn content_type_name(oid: &Oid) -> String {
-    let dotted = oid.to_string();
-    let name = match dotted.as_str() {
-        "1.2.840.113549.1.7.1" => "id-data",
-        "1.2.840.113549.1.7.2" => "id-signedData",
-        "1.2.840.113549.1.7.3" => "id-envelopedData",
-        "1.2.840.113549.1.7.5" => "id-digestedData",
-        "1.2.840.113549.1.7.6" => "id-encryptedData",
-        "1.2.840.113549.1.9.16.1.1" => "id-ct-receipt",
-        "1.2.840.113549.1.9.16.1.2" => "id-ct-authData",
-        "1.2.840.113549.1.9.16.1.4" => "id-ct-TSTInfo",
-        "1.2.840.113549.1.9.16.1.9" => "id-ct-compressedData",
-        "1.2.840.113549.1.9.16.1.23" => "id-ct-authEnvelopedData",
-        _ => return dotted,
-    };
-    name.to_owned()
-}
-
 pub(crate) fn describe_content_type(oid: &Oid) -> Value {
-    Value::Text(content_type_name(oid))
+    let known = ObjectIdentifier::from_bytes(oid.as_bytes());
+    Value::Text(known.map_or_else(|_| oid.to_string(), content_type_name))
 }
 
 /// The name of an algorithm or capability in reports, or `None`.
