@@ -325,13 +325,15 @@ fn a_dsa_key_without_parameters_inherits_its_issuers() {
     let folder = corpora.join("bc-rfc4134/rfc4134");
     let diane = read(&folder.join("DianeDSSSignByCarlInherit.cer")).remove(0);
     let carl = read(&folder.join("CarlDSSSelf.cer")).remove(0);
-    let parameters = |spki: &[u8]| match PublicKey::decode(spki).unwrap() {
-        PublicKey::Dsa(key) => key.parameters.map(|parameters| parameters.p.to_vec()),
-        other => panic!("{other:?} is no DSA key"),
+    let parameters = |spki: &[u8]| {
+        let PublicKey::Dsa(key) = PublicKey::decode(spki).unwrap() else {
+            panic!("no DSA key");
+        };
+        key.parameters.map(|parameters| parameters.p.to_vec())
     };
     assert_eq!(parameters(diane.spki()), None);
     let inherited = effective_spki(&[diane.clone(), carl.clone()]);
     assert_eq!(parameters(&inherited), parameters(carl.spki()));
     assert!(parameters(&inherited).is_some());
-    assert_eq!(effective_spki(&[carl.clone()]), carl.spki());
+    assert_eq!(effective_spki(std::slice::from_ref(&carl)), carl.spki());
 }
