@@ -226,10 +226,10 @@ impl Judge<'_> {
                 (None, _) => Err(no_certificate(info)),
                 (_, Err(error)) => Err(error),
                 (Some(certificate), Ok(content)) => {
-                    let spki = outcome
-                        .as_ref()
-                        .map(|outcome| effective_spki(&outcome.chain));
-                    let spki = spki.filter(|spki| !spki.is_empty());
+                    // A path that failed on its way down may not have come to this certificate.
+                    let chain_of = outcome.as_ref().map(|outcome| &outcome.chain);
+                    let of_this = chain_of.filter(|chain| chain.first() == Some(certificate));
+                    let spki = of_this.map(|chain| effective_spki(chain));
                     let key = (certificate, spki.as_deref().unwrap_or(certificate.spki()));
                     verify::verify_signer(info, content, key, self.provider, budget)
                         .map_err(|error| chain(&error))

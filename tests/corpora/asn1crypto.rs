@@ -24,7 +24,7 @@ fn every_content_type_is_told_in_der_and_pem() {
         (
             "cms-compressed",
             json!({"layers": "Z(C)", "tree": {
-                "kind": "compressed", "child": {"kind": "content", "octets": 50},
+                "kind": "compressed", "child": {"kind": "content", "octets": 49},
             }}),
         ),
         ("cms-digested", none("digestedData")),

@@ -17,8 +17,9 @@ fn inspect_answers_for_every_file() {
     let wrong = Mutex::new(Vec::new());
     let half = files.len() / 2;
     thread::scope(|scope| {
+        let wrong = &wrong;
         for files in [&files[..half], &files[half..]] {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 for file in files {
                     let run = domsec(["inspect".as_ref(), "--json".as_ref(), file.as_os_str()]);
                     let answered =

@@ -53,7 +53,7 @@ fn structures_are_as_the_makers_dumps_have_them() {
                     "subject": "~CN=TKS 13 A 04562", "signature_algorithm": "ecdsa-sha256",
                     "attributes": [
                         {"name": "contentType"}, {"name": "signingTime"},
-                        {"oid": "1.2.840.113549.1.9.52"}, {"name": "messageDigest"},
+                        {"name": "cmsAlgorithmProtection"}, {"name": "messageDigest"},
                         {"name": "signingCertificateV2"},
                     ],
                 }],
@@ -73,7 +73,7 @@ fn structures_are_as_the_makers_dumps_have_them() {
                     "emails": ["rk@recom-verlag.de"], "signature_algorithm": "rsa-pkcs1-sha1",
                     "attributes": [
                         {"name": "contentType"}, {"name": "signingTime"}, {"name": "messageDigest"},
-                        {"name": "SMIMECapabilities"}, {"name": "encrypKeyPref"},
+                        {"name": "SMIMECapabilities"}, {"name": "encryptionKeyPreference"},
                     ],
                 }],
             }}),
