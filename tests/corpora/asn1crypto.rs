@@ -98,14 +98,17 @@ fn signatures_are_judged() {
                 "signatures": [{"signature": "invalid", "path": "indeterminate"}],
             }),
         ),
-        // Detached: what was signed is not here.
+        // Detached: what was signed is not here. And both certificates are wrong for mail.
         (
             "mozilla-generated-by-openssl.pkcs7.der",
-            json!({"verdict": "invalid"}),
+            json!({
+                "verdict": "invalid", "reasons": ["~emailProtection", "~detached"],
+                "signatures": [{"signature": null, "path": "invalid"}],
+            }),
         ),
         (
             "smime-signature-generated-by-thunderbird.p7s",
-            json!({"verdict": "invalid"}),
+            json!({"verdict": "invalid", "signatures": [{"signature": null, "path": "invalid"}]}),
         ),
     ] {
         // The certificate is an authority's own, and has neither key usage nor a name for mail.

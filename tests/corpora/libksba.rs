@@ -103,7 +103,7 @@ fn what_brings_its_content_and_certificate_verifies_as_far_as_its_key() {
     rows.report(
         "detached-sig.cms",
         verify(&at, &folder.file("detached-sig.cms")),
-        &json!({"reasons": ["~certificate", "~certificate"], "signatures": [{"path": "indeterminate"}]}),
+        &json!({"verdict": "indeterminate", "reasons": ["~certificate"], "signatures": [{"signature": null, "path": "indeterminate"}]}),
     );
     rows.settle(&[]);
 }
