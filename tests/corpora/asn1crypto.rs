@@ -24,7 +24,7 @@ fn every_content_type_is_told_in_der_and_pem() {
         (
             "cms-compressed",
             json!({"layers": "Z(C)", "tree": {
-                "kind": "compressed", "child": {"kind": "content", "octets": 50},
+                "kind": "compressed", "child": {"kind": "content", "octets": 49},
             }}),
         ),
         ("cms-digested", none("digestedData")),
@@ -98,14 +98,17 @@ fn signatures_are_judged() {
                 "signatures": [{"signature": "invalid", "path": "indeterminate"}],
             }),
         ),
-        // Detached: what was signed is not here.
+        // Detached: what was signed is not here. And both certificates are wrong for mail.
         (
             "mozilla-generated-by-openssl.pkcs7.der",
-            json!({"verdict": "invalid"}),
+            json!({
+                "verdict": "invalid", "reasons": ["~emailProtection", "~detached"],
+                "signatures": [{"signature": null, "path": "invalid"}],
+            }),
         ),
         (
             "smime-signature-generated-by-thunderbird.p7s",
-            json!({"verdict": "invalid"}),
+            json!({"verdict": "invalid", "signatures": [{"signature": null, "path": "invalid"}]}),
         ),
     ] {
         // The certificate is an authority's own, and has neither key usage nor a name for mail.

@@ -1,4 +1,4 @@
-//! Every file of every folder, whatever it is: `inspect` answers, and what it prints is JSON.
+//! Every file of every folder, whatever it is: `inspect` and `verify` answer, and in JSON.
 
 use std::sync::Mutex;
 use std::thread;
@@ -6,26 +6,35 @@ use std::thread;
 use super::command::domsec;
 use super::folder::Folder;
 
-/// Done, or not what it should be. Never our own fault (70), and never a panic (101).
-const ANSWERS: &[i32] = &[0, 65];
+/// The command, and its answers: done, no, or not what it should be. Never our own fault (70), and
+/// never a panic (101).
+const ANSWERS: &[(&[&str], &[i32])] = &[
+    (&["inspect", "--json"], &[0, 65]),
+    (
+        &["verify", "--json", "--at", "2026-06-01T00:00:00Z"],
+        &[0, 1, 65],
+    ),
+];
 
 #[test]
-fn inspect_answers_for_every_file() {
+fn every_file_has_an_answer() {
     let Some(folder) = Folder::of("") else { return };
     let files = folder.all();
     assert!(files.len() > 1_800, "only {} files", files.len());
     let wrong = Mutex::new(Vec::new());
-    let half = files.len() / 2;
     thread::scope(|scope| {
-        for files in [&files[..half], &files[half..]] {
-            scope.spawn(|| {
+        let wrong = &wrong;
+        let files = &files;
+        for (command, codes) in ANSWERS {
+            scope.spawn(move || {
                 for file in files {
-                    let run = domsec(["inspect".as_ref(), "--json".as_ref(), file.as_os_str()]);
+                    let command = command.iter().map(AsRef::as_ref);
+                    let run = domsec(command.chain([file.as_os_str()]));
                     let answered =
-                        ANSWERS.contains(&run.code) && (run.code != 0 || run.json().is_ok());
+                        codes.contains(&run.code) && (run.code == 65 || run.json().is_ok());
                     if !answered {
-                        let line =
-                            format!("{}: {}: {}", file.display(), run.code, run.stderr.trim());
+                        let (file, error) = (file.display(), run.stderr.trim());
+                        let line = format!("{file}: {}: {error}", run.code);
                         wrong.lock().unwrap().push(line);
                     }
                 }
@@ -33,10 +42,10 @@ fn inspect_answers_for_every_file() {
         }
     });
     let wrong = wrong.into_inner().unwrap();
+    let count = wrong.len();
     assert!(
         wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
+        "{count} of {}:\n{}",
         files.len(),
         wrong.join("\n")
     );

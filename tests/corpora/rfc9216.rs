@@ -107,11 +107,8 @@ fn p12(folder: &Folder, scratch: &Scratch, person: &Person) -> [String; 2] {
 
 fn sign(scratch: &Scratch, keys: &[&str], options: &[&str], file: &str) -> Result<String, String> {
     let out = scratch.path("signed.eml");
-    let arguments = ["sign"]
-        .iter()
-        .chain(keys)
-        .chain(options)
-        .chain(&["-o", &*out, file]);
+    let tail = ["-o", &*out, file];
+    let arguments = ["sign"].iter().chain(keys).chain(options).chain(&tail);
     domsec(arguments).output().map(|_| out.clone())
 }
 
