@@ -206,7 +206,9 @@ impl Verified {
     }
 
     fn about(&self) -> String {
-        format!("{}: {:#}", self.file.display(), self.report)
+        let key = |name| format!("{name} {}", self.report[name]);
+        let keys = ["verdict", "layers", "originator", "covers", "reasons"].map(key);
+        format!("{}: {}", self.file.display(), keys.join(", "))
     }
 }
 

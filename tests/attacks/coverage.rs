@@ -9,7 +9,6 @@ use crate::cli::verify;
 use crate::cli::verify_with;
 use crate::mail::SIGNED;
 use crate::mail::attached;
-use crate::mail::base64;
 use crate::mail::from_alice;
 use crate::mail::letter;
 use crate::mail::message;
@@ -304,16 +303,6 @@ fn damaged_base64_is_never_valid() {
     let mut dirty = good.clone();
     dirty.splice(start + 40..start + 41, *b"\0");
     verify(&dirty).is_not_valid();
-}
-
-#[test]
-fn what_follows_the_signed_data_is_not_hidden_in_it() {
-    let der = Signed::by([Signer::of("alice")], &letter()).opaque();
-    let more = [der.clone(), b"Content-Type: text/plain\r\n\r\npay 9000".to_vec()].concat();
-    verify(&from_alice(&opaque(&more))).is_not_valid();
-    let mut twice = opaque(&der);
-    twice.extend(base64(&der));
-    verify(&from_alice(&twice)).is_not_valid();
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn a_domain_signature_over_bare_content_breaks_section_3_2() {
             _ => "attributes-a",
         };
         let message = from_alice(&around(&letter(), [Signer::of(name).typed(&[kind])]));
-        verify(&message).is("invalid").originator_is_not("match", kind);
+        verify(&message).is("invalid");
     }
 }
 
@@ -282,12 +282,5 @@ fn a_signature_type_that_cannot_be_read_is_not_passed_over() {
     ] {
         let signer = Signer::of("domain-a").attribute(attribute(SIGNATURE_TYPE, value));
         over_nobody([signer]).is("invalid");
-    }
-}
-
-impl Verified {
-    #[track_caller]
-    fn originator_is_not(&self, originator: &str, about: &str) {
-        assert_ne!(self.report["originator"], originator, "{about}: {:#}", self.report);
     }
 }
