@@ -5,12 +5,19 @@
 use subtle::ConstantTimeEq;
 
 use super::blocks::Blocks;
-use super::{CryptoError, Decryptor, Encryptor};
+use super::{CryptoError, Decryptor, Encryptor, Secret};
 
 /// Octets that are added to a message by exclusive or.
 pub(super) trait Keystream: Send {
-    /// Writes `input` under the next octets of the stream to `output`, which is as long.
-    fn apply(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CryptoError>;
+    /// Appends `input` under the next octets of the stream to `output`.
+    fn apply(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CryptoError>;
+
+    /// The next octets of the stream themselves.
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], CryptoError> {
+        let mut octets = Secret::new(Vec::with_capacity(2 * N));
+        self.apply(&[0; N], &mut octets)?;
+        <[u8; N]>::try_from(octets.as_slice()).map_err(|_| CryptoError::Failed)
+    }
 }
 
 /// The hash that becomes the tag.
@@ -82,10 +89,8 @@ impl<K: Keystream, A: Authenticator> Aead<K, A> {
             .filter(|octets| *octets <= self.most)
             .ok_or(CryptoError::Malformed)?;
         let start = output.len();
-        output.resize(start.saturating_add(input.len()), 0);
-        let appended = output.get_mut(start..).unwrap_or_default();
-        self.keystream.apply(input, appended)?;
-        Ok(appended)
+        self.keystream.apply(input, output)?;
+        Ok(output.get(start..).unwrap_or_default())
     }
 
     fn tag(mut self) -> Result<[u8; 16], CryptoError> {
@@ -150,5 +155,90 @@ pub(super) fn gcm_lengths(associated: u64, octets: u64) -> [u8; 16] {
 pub(super) fn add(to: &mut [u8; 16], other: &[u8; 16]) {
     for (octet, other) in to.iter_mut().zip(other) {
         *octet ^= other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{ContentEncryption, Provider, aws_lc, rust_crypto};
+
+    const KEY: [u8; 32] = [3; 32];
+    const ASSOCIATED: &[u8] = b"attributes";
+
+    fn encrypt(
+        provider: &Provider,
+        algorithm: ContentEncryption,
+        plaintext: &[u8],
+        window: usize,
+    ) -> (Vec<u8>, Vec<u8>) {
+        let mut encryptor = provider
+            .ciphers
+            .encryptor(algorithm, &KEY, &[1; 12], ASSOCIATED)
+            .unwrap();
+        let mut output = Vec::new();
+        for piece in plaintext.chunks(window) {
+            encryptor.update(piece, &mut output).unwrap();
+        }
+        let tag = encryptor.finish(&mut output).unwrap();
+        (output, tag)
+    }
+
+    fn decrypt(
+        provider: &Provider,
+        algorithm: ContentEncryption,
+        (ciphertext, tag): (&[u8], &[u8]),
+        window: usize,
+    ) -> Result<Vec<u8>, CryptoError> {
+        let mut decryptor = provider
+            .ciphers
+            .decryptor(algorithm, &KEY, &[1; 12], ASSOCIATED)
+            .unwrap();
+        let mut output = Vec::new();
+        for piece in ciphertext.chunks(window) {
+            decryptor.update(piece, &mut output).unwrap();
+        }
+        decryptor.finish(tag, &mut output)?;
+        Ok(output)
+    }
+
+    #[test]
+    fn both_providers_and_all_windows_give_the_same_gcm() {
+        let plaintext: Vec<u8> = (0..=255).cycle().take(200_001).collect();
+        let algorithm = ContentEncryption::Aes256Gcm;
+        let expected = encrypt(&rust_crypto::PROVIDER, algorithm, &plaintext, 200_001);
+        for window in [1_000, 16_384, 65_536, 65_537, 200_001] {
+            let made = encrypt(&aws_lc::PROVIDER, algorithm, &plaintext, window);
+            assert_eq!(made.1, expected.1, "windows of {window}");
+            assert_eq!(made.0, expected.0, "windows of {window}");
+            for provider in [&aws_lc::PROVIDER, &rust_crypto::PROVIDER] {
+                let made = (made.0.as_slice(), made.1.as_slice());
+                let back = decrypt(provider, algorithm, made, window).unwrap();
+                assert_eq!(back, plaintext, "windows of {window}");
+            }
+        }
+    }
+
+    #[test]
+    fn tags_of_12_to_16_octets_are_compared_whole() {
+        for (provider, algorithm) in [
+            (&aws_lc::PROVIDER, ContentEncryption::Aes256Gcm),
+            (&rust_crypto::PROVIDER, ContentEncryption::Aes256Gcm),
+            (&rust_crypto::PROVIDER, ContentEncryption::ChaCha20Poly1305),
+        ] {
+            let (ciphertext, tag) = encrypt(provider, algorithm, b"text", 4);
+            let check = |tag: &[u8]| decrypt(provider, algorithm, (&ciphertext, tag), 4);
+            for octets in 12..=16 {
+                let mut tag = tag[..octets].to_vec();
+                assert_eq!(check(&tag).as_deref(), Ok(&b"text"[..]));
+                tag[octets - 1] ^= 1;
+                assert_eq!(check(&tag), Err(CryptoError::Failed));
+            }
+            assert_eq!(check(&tag[..11]), Err(CryptoError::Malformed));
+            assert_eq!(
+                check(&[&tag[..], &[0]].concat()),
+                Err(CryptoError::Malformed)
+            );
+        }
     }
 }

@@ -40,8 +40,8 @@ impl ContentCiphers for AwsLc {
         if algorithm.is_authenticated() {
             return Ok(Box::new(gcm::start(algorithm, key, nonce, associated)?));
         }
-        let context = DecryptionContext::Iv128(initialisation_vector(nonce, associated)?);
         let key = cbc_key(algorithm, key)?;
+        let context = DecryptionContext::Iv128(initialisation_vector(nonce, associated)?);
         StreamingDecryptingKey::cbc_pkcs7(key, context)
             .map(|key| -> Box<dyn Decryptor> { Box::new(CbcDecryptor { key, taken: 0 }) })
             .map_err(super::malformed)
@@ -71,7 +71,7 @@ fn cbc_key(algorithm: ContentEncryption, key: &[u8]) -> Result<UnboundCipherKey,
 }
 
 /// Lets `write` fill what is appended to `output`, at most `room` octets, and keeps what it wrote.
-fn append(
+pub(super) fn append(
     output: &mut Vec<u8>,
     room: usize,
     write: impl FnOnce(&mut [u8]) -> Result<usize, CryptoError>,

@@ -11,6 +11,7 @@ use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
+use super::ciphers::append;
 use crate::crypto::aead::{
     Aead, Authenticator, GCM_MOST, Keystream, add, first_counter, gcm_lengths,
 };
@@ -37,11 +38,9 @@ pub(super) fn start(
     // The counter of another nonce may overflow its 32 bits, and aws-lc counts 128.
     let nonce = <&[u8; 12]>::try_from(nonce).map_err(|_| CryptoError::Unsupported)?;
     // The hash key: zeros under counter zero (SP 800-38D §7.1, step 1).
-    let mut h = [0; 16];
-    Counter::new(block, key, [0; 16])?.apply(&[0; 16], &mut h)?;
+    let h = Counter::new(block, key, [0; 16])?.take()?;
     let mut counter = Counter::new(block, key, first_counter(nonce))?;
-    let mut mask = [0; 16];
-    counter.apply(&[0; 16], &mut mask)?;
+    let mask = counter.take()?;
     let key = LessSafeKey::new(UnboundKey::new(gcm, key).map_err(super::malformed)?);
     Aead::new(counter, Hash::new(key, h, mask)?, associated, GCM_MOST)
 }
@@ -64,10 +63,13 @@ impl Counter {
 }
 
 impl Keystream for Counter {
-    fn apply(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
-        // aws-lc counts octets in an int.
-        for (from, to) in input.chunks(WINDOW).zip(output.chunks_mut(WINDOW)) {
-            self.0.less_safe_update(from, to).map_err(super::failed)?;
+    fn apply(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CryptoError> {
+        // aws-lc counts octets in an int, and wants room for a block more.
+        for window in input.chunks(WINDOW) {
+            append(output, window.len() + 15, |to| {
+                let update = self.0.update(window, to).map_err(super::failed)?;
+                Ok(update.written().len())
+            })?;
         }
         Ok(())
     }

@@ -22,11 +22,9 @@ pub(super) fn start(
     let cipher = ChaCha20::new_from_slices(key, nonce).map_err(|_| CryptoError::Malformed)?;
     let mut keystream = Counter(cipher);
     // RFC 8439 §2.6: half of block 0 is the one-time key, the rest is not used.
-    let mut block = [0; 64];
-    keystream.apply(&[0; 64], &mut block)?;
-    let one_time = block.first_chunk::<32>().copied().unwrap_or_default();
+    let (mut one_time, _): ([u8; 32], [u8; 32]) = (keystream.take()?, keystream.take()?);
     let hash = PolyHash(<Poly1305 as KeyInit>::new(&one_time.into()));
-    block.zeroize();
+    one_time.zeroize();
     Aead::new(keystream, hash, associated, MOST)
 }
 

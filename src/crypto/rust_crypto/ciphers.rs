@@ -2,8 +2,8 @@
 
 use aes::{Aes128, Aes192, Aes256};
 use cipher::{
-    Array, Block, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser, KeyInit,
-    KeyIvInit, StreamCipher, consts::U16,
+    Array, Block, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
+    InnerIvInit, KeyInit, KeyIvInit, StreamCipher, consts::U16,
 };
 use ctr::Ctr32BE;
 use des::TdesEde3;
@@ -211,11 +211,9 @@ where
     };
     let counter = Ctr32BE::<C>::new_from_slices(key, &start).map_err(|_| CryptoError::Malformed)?;
     let mut counter = Counter(counter);
-    let mut mask = [0; 16];
-    counter.apply(&[0; 16], &mut mask)?;
     let hash = GcmHash {
         hash: GHash::new(&h),
-        mask,
+        mask: counter.take()?,
     };
     Aead::new(counter, hash, associated, GCM_MOST)
 }
@@ -224,10 +222,11 @@ where
 pub(super) struct Counter<S>(pub(super) S);
 
 impl<S: StreamCipher + Send> Keystream for Counter<S> {
-    fn apply(&mut self, input: &[u8], output: &mut [u8]) -> Result<(), CryptoError> {
-        output.copy_from_slice(input);
+    fn apply(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CryptoError> {
+        let start = output.len();
+        output.extend_from_slice(input);
         self.0
-            .try_apply_keystream(output)
+            .try_apply_keystream(output.get_mut(start..).unwrap_or_default())
             .map_err(|_| CryptoError::Malformed)
     }
 }
@@ -249,4 +248,27 @@ impl Authenticator for GcmHash {
         add(&mut tag, &self.mask);
         Ok(tag)
     }
+}
+
+/// Decrypts RC2 in CBC mode, with as many effective bits as the key has: for old PKCS#12 files
+/// alone (RFC 7292 appendix C). `Failed` when the padding is not right.
+pub(in crate::crypto) fn rc2_cbc_decrypt(
+    key: &[u8],
+    iv: &[u8],
+    ciphertext: &[u8],
+) -> Result<Secret, CryptoError> {
+    let cipher = rc2::Rc2::new_with_eff_key_len(key, key.len().saturating_mul(8));
+    let mut mode =
+        cbc::Decryptor::inner_iv_slice_init(cipher, iv).map_err(|_| CryptoError::Malformed)?;
+    let mut plaintext = Secret::new(ciphertext.to_vec());
+    let (blocks, []) = plaintext.as_chunks_mut::<8>() else {
+        return Err(CryptoError::Failed);
+    };
+    mode.decrypt_blocks(Array::cast_slice_from_core_mut(blocks));
+    let (before, last) = plaintext
+        .split_last_chunk::<8>()
+        .ok_or(CryptoError::Failed)?;
+    let octets = before.len() + unpad(last)?.len();
+    plaintext.truncate(octets);
+    Ok(plaintext)
 }

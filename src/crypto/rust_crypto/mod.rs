@@ -2,6 +2,7 @@
 
 mod chacha20_poly1305;
 mod ciphers;
+mod des_wrap;
 mod digests;
 mod establishment;
 mod private_keys;
@@ -12,6 +13,8 @@ use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 
 use super::{CryptoError, Provider, Randomness, SystemRandomness};
+
+pub(super) use ciphers::rc2_cbc_decrypt;
 
 /// All that RustCrypto does for us.
 pub static PROVIDER: Provider = Provider {

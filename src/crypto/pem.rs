@@ -1,0 +1,117 @@
+//! Blocks of text between BEGIN and END (RFC 7468), leniently: lines of any length, text between.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// A block that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("PEM block {number} ({label}) is malformed")]
+pub struct PemError {
+    /// Counted from 1.
+    pub number: usize,
+    /// What its BEGIN line says.
+    pub label: String,
+}
+
+/// One block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What its BEGIN line says.
+    pub label: String,
+    /// Whether header lines stand before the base64, as in RFC 1421: a key in OpenSSL's old
+    /// encryption. `octets` is empty then.
+    pub has_headers: bool,
+    /// What the base64 says.
+    pub octets: zeroize::Zeroizing<Vec<u8>>,
+}
+
+static BEGIN: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("-----BEGIN "));
+
+/// Whether there is any block in `file`.
+#[must_use]
+pub fn is_pem(file: &[u8]) -> bool {
+    BEGIN.find(file).is_some()
+}
+
+/// All blocks of `file`, in order; what stands between them is passed over.
+pub fn blocks(file: &[u8]) -> Result<Vec<Block>, PemError> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut lines = file.split(|octet| *octet == b'\n').map(<[u8]>::trim_ascii);
+    while let Some(line) = lines.next() {
+        let Some(label) = label_of(line, b"-----BEGIN ") else {
+            continue;
+        };
+        let malformed = || PemError {
+            number: blocks.len() + 1,
+            label: label.clone(),
+        };
+        let mut base64 = zeroize::Zeroizing::new(Vec::new());
+        let mut has_headers = false;
+        loop {
+            let line = lines.next().ok_or_else(malformed)?;
+            match label_of(line, b"-----END ") {
+                Some(end) if end == label => break,
+                Some(_) => return Err(malformed()),
+                None => {}
+            }
+            has_headers |= line.contains(&b':');
+            base64.extend_from_slice(line);
+        }
+        let octets = if has_headers {
+            Vec::new()
+        } else {
+            base64.retain(|octet| !octet.is_ascii_whitespace());
+            base64_simd::STANDARD
+                .decode_to_vec(base64.as_slice())
+                .map_err(|_| malformed())?
+        };
+        blocks.push(Block {
+            label,
+            has_headers,
+            octets: octets.into(),
+        });
+    }
+    Ok(blocks)
+}
+
+fn label_of(line: &[u8], prefix: &[u8]) -> Option<String> {
+    let label = line.strip_prefix(prefix)?.strip_suffix(b"-----")?;
+    Some(String::from_utf8_lossy(label).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_among_other_text() {
+        let file = b"Bag Attributes\r\n-----BEGIN A B-----\r\nMA\r\nA=\r\n-----END A B-----\r\n\
+                     x\n-----BEGIN C-----\nProc-Type: 4,ENCRYPTED\n\n!!\n-----END C-----";
+        assert!(is_pem(file));
+        let found = blocks(file).unwrap();
+        let seen: Vec<_> = found
+            .iter()
+            .map(|block| {
+                (
+                    block.label.as_str(),
+                    block.has_headers,
+                    block.octets.as_slice(),
+                )
+            })
+            .collect();
+        assert_eq!(seen, [("A B", false, &[0x30, 0][..]), ("C", true, &[])]);
+    }
+
+    #[test]
+    fn a_block_without_its_end_is_refused_by_number_and_label() {
+        for file in [
+            &b"-----BEGIN A-----\nMAA="[..],
+            b"-----BEGIN A-----\nMAA=\n-----END B-----\n",
+            b"-----BEGIN A-----\nMA*=\n-----END A-----\n",
+        ] {
+            let error = blocks(file).unwrap_err().to_string();
+            assert_eq!(error, "PEM block 1 (A) is malformed");
+        }
+    }
+}
