@@ -438,6 +438,34 @@ fn a_crl_that_another_key_signed_is_not_believed() {
     ));
 }
 
+#[test]
+fn an_anchor_that_was_issued_again_is_valid_below_its_old_certificate() {
+    let pki = Pki::new();
+    let root = pki.root("root", CA);
+    let again = pki.sign("root", "-signkey root.key");
+    assert_ne!(root, again);
+    let outcome = judge(&anchored(&[&root]), &request(&again, &[]));
+    assert_eq!(outcome.verdict, Verdict::Valid, "{:?}", outcome.error);
+}
+
+#[test]
+fn an_explicit_policy_is_not_judged_yet() {
+    let pki = Pki::new();
+    let root = pki.root("root", CA);
+    let user = pki.issue("root", "user", USER);
+    let strict = format!("{CA}policyConstraints=critical,requireExplicitPolicy:0\n");
+    let strict = pki.issue("root", "strict", &strict);
+    let below = pki.issue("strict", "below", USER);
+    let paths = anchored(&[&root]);
+    let mut asked = request(&user, &[]);
+    asked.policies.explicit = true;
+    assert_eq!(fault(judge(&paths, &asked)), PathFault::PolicyRequired);
+    let bag = [strict];
+    let outcome = judge(&paths, &request(&below, &bag));
+    assert_eq!(outcome.verdict, Verdict::Indeterminate);
+    assert_eq!(fault(outcome), PathFault::PolicyRequired);
+}
+
 impl Pki {
     /// A CRL of `issuer`, current for a month, with lines of OpenSSL's `index.txt`.
     fn crl(&self, issuer: &str, index: &str) -> Crl {

@@ -127,7 +127,8 @@ fn read_ber(file: &[u8], password: &str, limits: &Limits) -> Result<Pkcs12, Pkcs
     let content = content.and_then(|content| content.octets(tag::OCTET_STRING).ok());
     let content = content.ok_or(Pkcs12Error::Malformed("outer structure"))?;
     // Without it the file is not protected, but not unreadable (RFC 7292 §4).
-    if let Some(mac_data) = pfx.optional(tag::SEQUENCE).map_err(malformed)? {
+    if !pfx.is_empty() {
+        let mac_data = pfx.expect(tag::SEQUENCE).map_err(malformed)?;
         verify_mac(mac_data, &content, password, &mut iterations)?;
     }
     let mut found = Pkcs12::default();

@@ -129,11 +129,13 @@ impl<'a> Search<'a> {
     fn run(mut self, budget: &mut Budget) -> PathOutcome {
         let target = self.request.target;
         if self.paths.is_anchor(target) {
-            return match self
+            let state = State::new(target, self.request);
+            let checked = self
                 .check_alone(target)
                 .and_then(|()| self.finish_alone(target))
-            {
-                Ok(()) => valid(&State::new(target, self.request)),
+                .and_then(|()| state.finish());
+            return match checked {
+                Ok(()) => valid(&state),
                 Err(fault) => failed(PathError::new(target, fault), vec![target.clone()]),
             };
         }
@@ -223,12 +225,12 @@ impl<'a> Search<'a> {
         let mut children = children.cloned().unwrap_or_default();
         children.sort_by_key(|child| key_mismatch(child, issuer.certificate));
         for child in children {
-            if state.contains(child) {
+            let is_target = std::ptr::eq(child, self.request.target);
+            if !is_target && state.contains(child) {
                 continue;
             }
             let length = state.links.len() + 1;
             LimitError::check("length of the path", length, self.paths.path_length)?;
-            let is_target = std::ptr::eq(child, self.request.target);
             match self.step(state, child, is_target, budget) {
                 Ok(next) if is_target => return Ok(Some(valid(&next))),
                 Ok(next) => {

@@ -23,8 +23,8 @@ impl ContentCiphers for AwsLc {
         if algorithm.is_authenticated() {
             return Ok(Box::new(gcm::start(algorithm, key, nonce, associated)?));
         }
-        let context = EncryptionContext::Iv128(initialisation_vector(nonce, associated)?);
         let key = cbc_key(algorithm, key)?;
+        let context = EncryptionContext::Iv128(initialisation_vector(nonce, associated)?);
         StreamingEncryptingKey::less_safe_cbc_pkcs7(key, context)
             .map(|key| -> Box<dyn Encryptor> { Box::new(CbcEncryptor(key)) })
             .map_err(super::malformed)
