@@ -27,6 +27,7 @@ use crate::x509::Certificate;
 use crate::x509::Identities;
 use crate::x509::Identity;
 use crate::x509::Time;
+use crate::x509::purpose::may_sign_mail;
 
 use super::args;
 use super::args::Decrypt;
@@ -203,7 +204,31 @@ fn signer_plans<'a>(
             attributes: &[],
         })
     };
-    identities.0.iter().map(plan).collect()
+    signing(identities, arguments.keys.keys.len())?
+        .into_iter()
+        .map(plan)
+        .collect()
+}
+
+/// Those that sign: the first `named`, which `--key` names, and of PKCS#12 files the keys whose
+/// certificates let them. Such a file often holds one for encryption beside it (RFC 9216 §4.5).
+fn signing(identities: &Identities, named: usize) -> Result<Vec<&Identity>, Failure> {
+    let mut refused = None;
+    let mut signing = Vec::new();
+    for (index, identity) in identities.0.iter().enumerate() {
+        match may_sign_mail(identity.certificate()) {
+            Err(error) if index >= named => {
+                refused = Some((identity.certificate().subject_name(), error));
+            }
+            Ok(()) | Err(_) => signing.push(identity),
+        }
+    }
+    match refused {
+        Some((name, error)) if signing.is_empty() => Err(Failure::data(format!(
+            "the key of {name} is not for signing: {error}"
+        ))),
+        Some(_) | None => Ok(signing),
+    }
 }
 
 /// The signers' certificates, their chains and `more`, each once.
