@@ -1,5 +1,13 @@
 //! The two providers against each other, and the table of `crypto/mod.rs` that says who does what.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::type_complexity,
+    reason = "tests state what must hold; a panic there is the report"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
