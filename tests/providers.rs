@@ -1,5 +1,11 @@
 //! The two providers against each other, and the table of `crypto/mod.rs` that says who does what.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests state what must hold; a panic there is the report"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -310,10 +316,10 @@ fn both_sides_of_an_agreement_have_the_same_secret() {
         for sender in PROVIDERS {
             for reader in PROVIDERS {
                 let key = reader.private_keys.read(&keys[name]).unwrap();
-                let public = match PublicKey::decode(key.spki()).unwrap() {
-                    PublicKey::Ec { point, .. } => point,
-                    PublicKey::X25519(public) => public,
-                    other => panic!("{other:?}"),
+                let (PublicKey::Ec { point: public, .. } | PublicKey::X25519(public)) =
+                    PublicKey::decode(key.spki()).unwrap()
+                else {
+                    panic!("{name} does not agree");
                 };
                 let agree = |peer| sender.establishment.agree_ephemeral(curve, peer);
                 let (ephemeral, secret) = agree(public).unwrap();
@@ -408,18 +414,22 @@ fn what_one_provider_encrypts_the_other_decrypts() {
     assert_eq!(opened, BTreeMap::from(expected));
 }
 
+/// Asks whether a provider has got some algorithm.
+type Probe = Box<dyn Fn(&Provider) -> bool>;
+type Probes = Vec<Probe>;
+
 /// One row of the table: what it says, and everything that it says it of.
-type Row = (&'static str, Vec<Box<dyn Fn(&Provider) -> bool>>);
+type Row = (&'static str, Probes);
 
 /// Whether an outcome, of whatever kind, says that the provider has got the algorithm.
 fn has<T>(outcome: Result<T, CryptoError>) -> bool {
     !matches!(outcome, Err(CryptoError::Unsupported))
 }
 
-fn digests(algorithms: &[DigestAlgorithm]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn digests(algorithms: &[DigestAlgorithm]) -> Probes {
     algorithms
         .iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let algorithm = *algorithm;
             Box::new(move |provider| has(provider.digests.start(algorithm)))
         })
@@ -429,10 +439,10 @@ fn digests(algorithms: &[DigestAlgorithm]) -> Vec<Box<dyn Fn(&Provider) -> bool>
 fn verifies(
     spki: &[u8],
     algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+) -> Probes {
     algorithms
         .into_iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let spki = spki.to_vec();
             Box::new(move |provider| {
                 let message = Message::Octets(b"text");
@@ -444,7 +454,7 @@ fn verifies(
 }
 
 /// What a provider's own key does; a key that it does not read does nothing.
-fn with_key<F>(pkcs8: &[u8], act: F) -> Box<dyn Fn(&Provider) -> bool>
+fn with_key<F>(pkcs8: &[u8], act: F) -> Probe
 where
     F: Fn(&dyn PrivateKey) -> bool + 'static,
 {
@@ -458,7 +468,7 @@ where
 fn signs(
     pkcs8: &[u8],
     algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+) -> Probes {
     let probe = |algorithm: SignatureAlgorithm| {
         with_key(pkcs8, move |key| {
             has(key.sign(&algorithm, Message::Octets(b"text")))
@@ -470,7 +480,7 @@ fn signs(
 fn transports(
     pkcs8: &[u8],
     schemes: impl IntoIterator<Item = RsaEncryption>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+) -> Probes {
     let probe = |scheme: RsaEncryption| with_key(pkcs8, move |key| has(key.decrypt(&scheme, &[0])));
     schemes.into_iter().map(probe).collect()
 }
@@ -479,10 +489,10 @@ fn ciphers(
     algorithms: &[ContentEncryption],
     nonce: Option<usize>,
     decrypts: bool,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+) -> Probes {
     algorithms
         .iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let algorithm = *algorithm;
             let key = vec![1; algorithm.key_octets()];
             let nonce = vec![2; nonce.unwrap_or(algorithm.nonce_octets())];
@@ -498,10 +508,10 @@ fn ciphers(
         .collect()
 }
 
-fn wraps(wraps: &[KeyWrap]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn wraps(wraps: &[KeyWrap]) -> Probes {
     wraps
         .iter()
-        .map(|wrap| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|wrap| -> Probe {
             let wrap = *wrap;
             let kek = vec![1; wrap.key_octets()];
             Box::new(move |provider| has(provider.establishment.wrap(wrap, &kek, &[2; 16])))
@@ -509,7 +519,7 @@ fn wraps(wraps: &[KeyWrap]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
         .collect()
 }
 
-fn agrees(curve: Curve) -> Box<dyn Fn(&Provider) -> bool> {
+fn agrees(curve: Curve) -> Probe {
     Box::new(move |provider| has(provider.establishment.agree_ephemeral(curve, &[])))
 }
 
