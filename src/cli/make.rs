@@ -187,7 +187,7 @@ fn signer_plans<'a>(
     let plan = |identity: &'a Identity| {
         let certificate = identity.certificate();
         let algorithm = SignerPlan::default_algorithm(certificate.spki()).map_err(|_| {
-            Failure::usage(format!(
+            Failure::data(format!(
                 "the key of {} cannot sign",
                 certificate.subject_name()
             ))
@@ -224,7 +224,7 @@ fn certificates(identities: &Identities, more: &[Certificate]) -> Vec<Certificat
 fn recipient(certificate: &Certificate, arguments: &Encrypt) -> Result<Recipient, Failure> {
     let unusable = |_| {
         let name = certificate.subject_name();
-        Failure::usage(format!("the key of {name} cannot be encrypted to"))
+        Failure::data(format!("the key of {name} cannot be encrypted to"))
     };
     let default = KeyEncryption::for_key(certificate.spki(), arguments.cipher).map_err(unusable)?;
     let oaep = || {

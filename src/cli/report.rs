@@ -17,6 +17,7 @@ use crate::domsec::verdict::Binding;
 use crate::domsec::verdict::Covers;
 use crate::domsec::verdict::Naming;
 use crate::domsec::verdict::PathFacts;
+use crate::domsec::verdict::SignatureFault;
 use crate::gateway::judge::JudgedLayer;
 use crate::gateway::judge::JudgedSigner;
 use crate::gateway::judge::Judgement;
@@ -137,7 +138,9 @@ pub(super) struct VerifyReport {
 #[derive(Debug, Serialize)]
 pub(super) struct SignatureReport {
     pub(super) layer: usize,
-    pub(super) signature: &'static str,
+    /// Absent where that is not known: certificate or content are not at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) signature: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) signature_error: Option<String>,
     pub(super) path: &'static str,
@@ -381,12 +384,16 @@ fn signature(
     };
     SignatureReport {
         layer: layer.layer,
-        signature: if judged.signature.is_ok() {
-            "valid"
-        } else {
-            "invalid"
+        signature: match &judged.signature {
+            Ok(_) => Some("valid"),
+            Err(SignatureFault::Unknown(_)) => None,
+            Err(SignatureFault::Wrong(_)) => Some("invalid"),
         },
-        signature_error: judged.signature.as_ref().err().cloned(),
+        signature_error: judged
+            .signature
+            .as_ref()
+            .err()
+            .map(|fault| fault.reason().to_owned()),
         path,
         path_error,
         types: judged

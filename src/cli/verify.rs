@@ -122,7 +122,7 @@ fn describe(signature: &SignatureReport, paint: Paint) -> String {
         "  layer {}: {}{types} · signature {} · path {}",
         signature.layer,
         printable(who.unwrap_or("unknown")),
-        word(signature.signature),
+        word(signature.signature.unwrap_or("not known")),
         word(signature.path),
     );
     if signature.naming != "not-applicable" {

@@ -7,7 +7,6 @@ use std::fmt;
 
 use crate::cms::ber::tag;
 use crate::cms::enveloped_data::EnvelopedData;
-use crate::cms::key_derivation::SharedInfo;
 use crate::cms::recipient_info::Originator;
 use crate::cms::recipient_info::RecipientEncryptedKey;
 use crate::cms::recipient_info::RecipientIdentifier;
@@ -22,11 +21,13 @@ use crate::crypto::PrivateKey;
 use crate::crypto::Provider;
 use crate::crypto::RsaEncryption;
 use crate::crypto::Secret;
+use crate::crypto::derivation;
 use crate::crypto::identifiers;
 use crate::crypto::identifiers::ContentParameters;
 use crate::crypto::identifiers::IdentifierError;
 use crate::crypto::oids;
 use crate::crypto::public_key::PublicKey;
+use crate::crypto::transport;
 use crate::limits::Budget;
 use crate::limits::LimitError;
 
@@ -238,7 +239,12 @@ impl Trial<'_> {
         let cipher = enveloped.cipher()?.algorithm;
         let octets = match self.way {
             Way::Transport { algorithm } => match identifiers::key_transport(algorithm)? {
-                RsaEncryption::Pkcs1 => self.pkcs1(key, cipher, provider)?,
+                RsaEncryption::Pkcs1 => transport::unwrap_pkcs1(
+                    key,
+                    self.encrypted_key,
+                    cipher.key_octets(),
+                    provider.randomness,
+                )?,
                 scheme @ RsaEncryption::Oaep(_) => key.decrypt(&scheme, self.encrypted_key)?,
             },
             Way::Agreement {
@@ -261,24 +267,6 @@ impl Trial<'_> {
         Ok(ContentKey { octets })
     }
 
-    /// RSA PKCS#1 v1.5: bad padding and a wrong length become a random key (RFC 3218 §2.3.2).
-    fn pkcs1(
-        &self,
-        key: &dyn PrivateKey,
-        cipher: ContentEncryption,
-        provider: &Provider,
-    ) -> Result<Secret, EnvelopeCause> {
-        // Drawn in any case, so that it costs the same.
-        let mut random = Secret::new(vec![0; cipher.key_octets()]);
-        provider.randomness.fill(&mut random)?;
-        match key.decrypt(&RsaEncryption::Pkcs1, self.encrypted_key) {
-            Ok(secret) if secret.len() == random.len() => Ok(secret),
-            Ok(_) | Err(CryptoError::Failed | CryptoError::Malformed) => Ok(random),
-            // These two are about the key, not about what the sender wrote.
-            Err(error @ (CryptoError::Unsupported | CryptoError::Unavailable)) => Err(error.into()),
-        }
-    }
-
     fn agreement(
         &self,
         originator: &Originator,
@@ -298,12 +286,7 @@ impl Trial<'_> {
         let curve = curve_of(key)?;
         let peer = originator_key(algorithm, curve, public_key).ok_or(EnvelopeCause::Originator)?;
         let secret = key.agree(peer)?;
-        let shared_info = SharedInfo {
-            wrap: &wrap,
-            ukm,
-            length: agreement.wrap.key_octets(),
-        };
-        let kek = shared_info.derive(agreement.derivation, &secret, provider.digests)?;
+        let kek = derivation::key_encryption_key(provider.digests, agreement, &secret, &wrap, ukm)?;
         Ok(provider
             .establishment
             .unwrap(agreement.wrap, &kek, self.encrypted_key)?)

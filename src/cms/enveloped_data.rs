@@ -69,7 +69,7 @@ impl EnvelopedData {
             octets: 0,
         };
         let version = version(&mut fields.cursor, what)?;
-        let (originator_certificates, originator_crls) = fields.originator_info()?;
+        let originator = fields.originator_info()?;
         let recipients = fields.recipients()?;
         let content = fields.encrypted_content_info()?;
         let mut authenticated_attributes = None;
@@ -85,8 +85,8 @@ impl EnvelopedData {
         Ok(Self {
             authenticated,
             version,
-            originator_certificates,
-            originator_crls,
+            originator_certificates: originator.certificates,
+            originator_crls: originator.crls,
             recipients,
             content_type: content.content_type,
             content_encryption: content.algorithm,
@@ -96,6 +96,13 @@ impl EnvelopedData {
             unprotected_attributes,
         })
     }
+}
+
+/// Empty where there is none.
+#[derive(Default)]
+struct OriginatorInfo {
+    certificates: Vec<Vec<u8>>,
+    crls: Vec<Vec<u8>>,
 }
 
 struct EncryptedContentInfo {
@@ -112,17 +119,16 @@ struct Fields<'c, 'l> {
 }
 
 impl<'c> Fields<'c, '_> {
-    /// certs and crls of an OriginatorInfo, if there is one.
-    fn originator_info(&mut self) -> Result<(Vec<Vec<u8>>, Vec<Vec<u8>>), CmsError> {
+    fn originator_info(&mut self) -> Result<OriginatorInfo, CmsError> {
         let field = "originatorInfo";
         let Some(element) = self.cursor.peek_tag(tag::context(0), field)? else {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(OriginatorInfo::default());
         };
         let mut info = self.cursor.enter(&element, field)?;
         let certificates = self.raw_set(&mut info, tag::context(0), "originatorInfo.certs")?;
         let crls = self.raw_set(&mut info, tag::context(1), "originatorInfo.crls")?;
         self.cursor.leave(&info, field)?;
-        Ok((certificates, crls))
+        Ok(OriginatorInfo { certificates, crls })
     }
 
     /// The elements of a SET under `tag`, as they came.

@@ -11,7 +11,6 @@ pub mod content_key;
 pub mod decrypt;
 pub mod enveloped_data;
 pub mod error;
-mod key_derivation;
 pub mod recipient_info;
 pub mod recipient_list;
 pub mod signed_data;

@@ -1,7 +1,6 @@
 //! A content-encryption key for one recipient (RFC 5652 §6.2, RFC 5753 §3.1, RFC 8418 §3).
 
 use crate::cms::ber::tag;
-use crate::cms::key_derivation::SharedInfo;
 use crate::cms::recipient_info::Originator;
 use crate::cms::recipient_info::RecipientEncryptedKey;
 use crate::cms::recipient_info::RecipientIdentifier;
@@ -17,6 +16,7 @@ use crate::crypto::OaepParameters;
 use crate::crypto::Provider;
 use crate::crypto::RsaEncryption;
 use crate::crypto::algorithms::KeyDerivation;
+use crate::crypto::derivation;
 use crate::crypto::identifiers;
 use crate::crypto::oids;
 use crate::crypto::public_key::PublicKey;
@@ -131,12 +131,9 @@ impl Recipient {
         let algorithm =
             identifiers::encode_key_agreement(agreement).ok_or(CryptoError::Unsupported)?;
         let (public_key, secret) = provider.establishment.agree_ephemeral(curve, peer)?;
-        let shared_info = SharedInfo {
-            wrap: &identifiers::encode_key_wrap(agreement.wrap),
-            ukm: None,
-            length: agreement.wrap.key_octets(),
-        };
-        let kek = shared_info.derive(agreement.derivation, &secret, provider.digests)?;
+        let wrap = identifiers::encode_key_wrap(agreement.wrap);
+        let kek =
+            derivation::key_encryption_key(provider.digests, agreement, &secret, &wrap, None)?;
         let encrypted_key = provider.establishment.wrap(agreement.wrap, &kek, key)?;
         // RFC 5753 §3.1.1: parameters should be absent; the curve is the recipient's.
         let oid = tlv::element(tag::OBJECT_IDENTIFIER, &[oid.as_bytes()]);

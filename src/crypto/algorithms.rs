@@ -84,7 +84,7 @@ pub enum Curve {
     X25519,
 }
 
-/// AES key wrap (RFC 3394).
+/// AES key wrap (RFC 3394), and what came before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyWrap {
     /// With a 128-bit key.
@@ -93,6 +93,8 @@ pub enum KeyWrap {
     Aes192,
     /// With a 256-bit key.
     Aes256,
+    /// Triple-DES key wrap (RFC 3217 §3): unwrapped, never written.
+    DesEde3,
 }
 
 /// A key-agreement scheme: the key derivation function, and the wrap that its key is for.
@@ -298,6 +300,7 @@ impl KeyWrap {
             Self::Aes128 => "aes128wrap",
             Self::Aes192 => "aes192wrap",
             Self::Aes256 => "aes256wrap",
+            Self::DesEde3 => "des-ede3-wrap",
         }
     }
 
@@ -306,7 +309,7 @@ impl KeyWrap {
     pub fn key_octets(self) -> usize {
         match self {
             Self::Aes128 => 16,
-            Self::Aes192 => 24,
+            Self::Aes192 | Self::DesEde3 => 24,
             Self::Aes256 => 32,
         }
     }

@@ -3,6 +3,8 @@
 //! A pure function of what was found; [`judge`] is all there is. "Wrong" and "not known" are kept
 //! apart to the end: only what is known to be wrong is invalid.
 
+use std::collections::HashSet;
+
 use crate::address::Mailbox;
 use crate::domsec::naming::Names;
 use crate::domsec::naming::NamingError;
@@ -44,13 +46,32 @@ pub struct LayerFacts {
 #[derive(Clone, Debug)]
 pub struct SignerFacts {
     /// Whether digest, attributes and signature are right; else why not.
-    pub signature: Result<(), String>,
+    pub signature: Result<(), SignatureFault>,
     /// Whether the certificate's path is valid.
     pub path: PathFacts,
     /// Signature types, as far as they could be read.
     pub types: Vec<SignatureType>,
     /// The names in the certificate; `None` when it was not found.
     pub names: Option<Names>,
+}
+
+/// Why a signature is not known to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignatureFault {
+    /// The signer's certificate or the content is not at hand.
+    Unknown(String),
+    /// It does not hold.
+    Wrong(String),
+}
+
+impl SignatureFault {
+    /// The reason, for people.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Unknown(reason) | Self::Wrong(reason) => reason,
+        }
+    }
 }
 
 /// What is known of a certificate's path.
@@ -195,7 +216,12 @@ pub fn judge(facts: &Facts) -> Verdict {
         _ if anything_signed => Answer::Valid,
         _ => Answer::Unsigned,
     };
-    verdict.reasons = reasons.wrong.into_iter().chain(reasons.unknown).collect();
+    // Signers that fail for one reason give it once.
+    let mut said = HashSet::new();
+    let reasons = reasons.wrong.into_iter().chain(reasons.unknown);
+    verdict.reasons = reasons
+        .filter(|reason| said.insert(reason.clone()))
+        .collect();
     verdict
 }
 
@@ -212,12 +238,18 @@ impl Reasons {
             self.wrong.push(format!("layer {at}: {error}"));
         }
         for signer in &layer.signers {
-            if let Err(reason) = &signer.signature {
-                self.wrong.push(format!("layer {at}: {reason}"));
+            match &signer.signature {
+                Err(SignatureFault::Unknown(reason)) => {
+                    self.unknown.push(format!("layer {at}: {reason}"));
+                }
+                Err(SignatureFault::Wrong(reason)) => {
+                    self.wrong.push(format!("layer {at}: {reason}"));
+                }
+                Ok(()) => {}
             }
             match &signer.path {
                 PathFacts::Indeterminate(reason) => {
-                    self.unknown.push(format!("layer {at}: {reason}"))
+                    self.unknown.push(format!("layer {at}: {reason}"));
                 }
                 PathFacts::Invalid(reason) => self.wrong.push(format!("layer {at}: {reason}")),
                 PathFacts::Valid => {}
@@ -476,13 +508,25 @@ mod tests {
     #[test]
     fn one_bad_signer_among_several_spoils_the_message() {
         let bad = SignerFacts {
-            signature: Err("changed".to_owned()),
+            signature: Err(SignatureFault::Wrong("changed".to_owned())),
             ..alice()
         };
         assert_eq!(
             judge(&signed_by(vec![alice(), bad])).answer,
             Answer::Invalid
         );
+    }
+
+    #[test]
+    fn what_cannot_be_verified_for_want_of_something_is_not_known() {
+        let missing = SignerFacts {
+            signature: Err(SignatureFault::Unknown("no certificate".to_owned())),
+            path: PathFacts::Indeterminate("no certificate".to_owned()),
+            ..alice()
+        };
+        let verdict = judge(&signed_by(vec![missing.clone(), missing]));
+        assert_eq!(verdict.answer, Answer::Indeterminate);
+        assert_eq!(verdict.reasons, ["layer 0: no certificate"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::domsec::verdict::From;
 use crate::domsec::verdict::LayerFacts;
 use crate::domsec::verdict::Naming;
 use crate::domsec::verdict::PathFacts;
+use crate::domsec::verdict::SignatureFault;
 use crate::domsec::verdict::SignerFacts;
 use crate::domsec::verdict::Verdict;
 use crate::gateway::open::Kind;
@@ -39,6 +40,7 @@ use crate::x509::path::InitialPolicies;
 use crate::x509::path::Purpose;
 use crate::x509::path::RevocationMode;
 use crate::x509::path::effective_spki;
+use crate::x509::path::lacks_parameters;
 use crate::x509::purpose::may_sign_mail;
 
 /// What judging needs.
@@ -94,7 +96,7 @@ pub struct JudgedSigner<'a> {
     /// The signer's certificate, if it was at hand.
     pub certificate: Option<Certificate>,
     /// The proof, or why there is none.
-    pub signature: Result<SignerVerified, String>,
+    pub signature: Result<SignerVerified, SignatureFault>,
     /// What is known of the path.
     pub path: PathFacts,
 }
@@ -219,20 +221,27 @@ impl Judge<'_> {
                         digests,
                     })
                 }
-                (_, Some(Err(error))) => Err(error.clone()),
-                _ => Err(OpenError::ContentElsewhere.to_string()),
+                (_, Some(Err(error))) => Err(SignatureFault::Unknown(error.clone())),
+                _ => Err(SignatureFault::Unknown(
+                    OpenError::ContentElsewhere.to_string(),
+                )),
             };
             let signature = match (&certificate, content) {
-                (None, _) => Err(no_certificate(info)),
+                (None, _) => Err(SignatureFault::Unknown(no_certificate(info))),
                 (_, Err(error)) => Err(error),
                 (Some(certificate), Ok(content)) => {
-                    let spki = outcome
-                        .as_ref()
-                        .map(|outcome| effective_spki(&outcome.chain));
-                    let spki = spki.filter(|spki| !spki.is_empty());
-                    let key = (certificate, spki.as_deref().unwrap_or(certificate.spki()));
-                    verify::verify_signer(info, content, key, self.provider, budget)
-                        .map_err(|error| chain(&error))
+                    // A path that failed on its way down may not have come to this certificate.
+                    let chain_of = outcome.as_ref().map(|outcome| &outcome.chain);
+                    let of_this = chain_of.filter(|chain| chain.first() == Some(certificate));
+                    let spki = of_this.map(|chain| effective_spki(chain));
+                    let spki = spki.as_deref().unwrap_or(certificate.spki());
+                    if lacks_parameters(spki) {
+                        Err(SignatureFault::Unknown(no_parameters(certificate)))
+                    } else {
+                        let key = (certificate, spki);
+                        verify::verify_signer(info, content, key, self.provider, budget)
+                            .map_err(|error| SignatureFault::Wrong(chain(&error)))
+                    }
                 }
             };
             let path = self.path_facts(info, certificate.as_ref(), outcome);
@@ -321,13 +330,18 @@ impl Judge<'_> {
         let differ = attributes::same_in_all(&types)
             .err()
             .map(|error| chain(&error));
+        // Each signer says that the content is not here; nothing is wrong with the layer.
+        let error = node
+            .error
+            .as_ref()
+            .filter(|error| !matches!(error, OpenError::ContentElsewhere));
         LayerFacts {
             layer: judged.layer,
             ml: judged
                 .signers
                 .iter()
                 .any(|signer| signer.info.has_ml_expansion_history()),
-            error: node.error.as_ref().map(|error| chain(error)).or(differ),
+            error: error.map(|error| chain(error)).or(differ),
             signers: signers.collect(),
         }
     }
@@ -364,6 +378,13 @@ fn no_certificate(info: &SignerInfo) -> String {
     format!(
         "the certificate of the signer ({}) is not in the message and was not given",
         info.sid
+    )
+}
+
+fn no_parameters(certificate: &Certificate) -> String {
+    format!(
+        "the key of {} has the parameters of its issuer's, which was not found",
+        certificate.subject_name()
     )
 }
 

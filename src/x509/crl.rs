@@ -279,18 +279,8 @@ fn read_tbs(
         Some(entries) => check_entries(&entries)?,
         None => None,
     };
-    let mut scope = Scope::default();
-    if let Some(wrapper) = fields
-        .optional(tag::constructed(0))
-        .map_err(malformed("crlExtensions"))?
-    {
-        let sequence = only(wrapper.content, tag::SEQUENCE).map_err(malformed("crlExtensions"))?;
-        for extension in extension_list(&sequence, "crlExtensions")? {
-            if !take(&mut scope, &extension, issuer.raw)? && extension.critical {
-                unknown_critical = Some(extension.oid.to_vec());
-            }
-        }
-    }
+    let (scope, unknown) = crl_extensions(&mut fields, issuer.raw)?;
+    unknown_critical = unknown.or(unknown_critical);
     fields.finish().map_err(malformed("tbsCertList"))?;
     Ok(Parsed {
         der: der.to_vec(),
@@ -307,6 +297,27 @@ fn read_tbs(
         scope,
         unknown_critical,
     })
+}
+
+/// The scope, and a critical extension that we do not know.
+fn crl_extensions(
+    fields: &mut Reader<'_>,
+    issuer: &[u8],
+) -> Result<(Scope, Option<Vec<u8>>), CrlError> {
+    let mut scope = Scope::default();
+    let mut unknown = None;
+    let wrapper = fields
+        .optional(tag::constructed(0))
+        .map_err(malformed("crlExtensions"))?;
+    if let Some(wrapper) = wrapper {
+        let sequence = only(wrapper.content, tag::SEQUENCE).map_err(malformed("crlExtensions"))?;
+        for extension in extension_list(&sequence, "crlExtensions")? {
+            if !take(&mut scope, &extension, issuer)? && extension.critical {
+                unknown = Some(extension.oid.to_vec());
+            }
+        }
+    }
+    Ok((scope, unknown))
 }
 
 fn next_update(fields: &mut Reader<'_>) -> Result<Option<Time>, Asn1Error> {

@@ -256,8 +256,11 @@ mod tests {
         der
     }
 
-    /// Attributes of one RDN each, or of the RDN before where `joined`.
-    fn name(rdns: &[&[(&[u8], u8, &[u8])]]) -> Vec<u8> {
+    /// Type, tag and value.
+    type Typed<'a> = (&'a [u8], u8, &'a [u8]);
+
+    /// RDNs of attributes.
+    fn name(rdns: &[&[Typed<'_>]]) -> Vec<u8> {
         let rdns = rdns.iter().map(|rdn| {
             let attributes = rdn.iter().map(|(oid, tag, value)| {
                 der(

@@ -293,6 +293,13 @@ pub fn effective_spki(chain: &[Certificate]) -> Vec<u8> {
     above.unwrap_or_default()
 }
 
+/// Whether `spki` is a DSA key whose parameters are those of its issuer's key (RFC 3279 §2.3.2): it
+/// verifies nothing without them.
+#[must_use]
+pub fn lacks_parameters(spki: &[u8]) -> bool {
+    dsa_parts(spki).is_some_and(|(_, parameters, _)| parameters.is_empty())
+}
+
 /// `spki` with the parameters of its `issuer`'s key, where both are DSA and it has none.
 pub(super) fn inherit(spki: &[u8], issuer: &[u8]) -> Vec<u8> {
     let inherited = || {

@@ -133,20 +133,30 @@ impl Revocations<'_> {
     ) -> RevocationStatus {
         let issuer = || certificate.issuer_name().to_owned();
         let mut unknown = None;
+        let mut delta = None;
+        let mut held = None;
         let mut reasons = 0;
         for crl in self.crls {
             if crl.folded_issuer() != certificate.folded_issuer() {
                 continue;
             }
             match self.consult(crl, certificate, signers, budget) {
+                Ok(Consulted::Listed(at, RevocationReason::CertificateHold)) => held = Some(at),
                 Ok(Consulted::Listed(at, reason)) => {
                     return RevocationStatus::Revoked { at, reason };
                 }
                 Ok(Consulted::NotListed(covered)) => reasons |= covered,
-                // A delta may revoke what its base does not.
-                Err(reason @ UnknownStatus::Delta(_)) => return RevocationStatus::Unknown(reason),
+                Err(reason @ UnknownStatus::Delta(_)) => delta = Some(reason),
                 Err(reason) => unknown = unknown.or(Some(reason)),
             }
+        }
+        // A delta may revoke what its base does not, and may end a hold.
+        if let Some(delta) = delta {
+            return RevocationStatus::Unknown(delta);
+        }
+        if let Some(at) = held {
+            let reason = RevocationReason::CertificateHold;
+            return RevocationStatus::Revoked { at, reason };
         }
         if reasons == ALL_REASONS {
             return RevocationStatus::Good;

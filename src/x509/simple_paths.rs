@@ -84,8 +84,8 @@ impl PathValidation for SimplePaths {
 /// Whose keys CRLs are tried with (RFC 5280 §6.3.3 f).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CrlIssuers {
-    /// The issuer in the path, which is so when the path is that of a CRL issuer: without this, two
-    /// of them could wait for each other.
+    /// Those in the path, which is so when the path is that of a CRL issuer: without this, two of
+    /// them could wait for each other.
     Path,
     /// Other certificates of the same name too.
     PathAndOthers,
@@ -129,11 +129,13 @@ impl<'a> Search<'a> {
     fn run(mut self, budget: &mut Budget) -> PathOutcome {
         let target = self.request.target;
         if self.paths.is_anchor(target) {
-            return match self
+            let state = State::new(target, self.request);
+            let checked = self
                 .check_alone(target)
                 .and_then(|()| self.finish_alone(target))
-            {
-                Ok(()) => valid(&State::new(target, self.request)),
+                .and_then(|()| state.finish());
+            return match checked {
+                Ok(()) => valid(&state),
                 Err(fault) => failed(PathError::new(target, fault), vec![target.clone()]),
             };
         }
@@ -223,12 +225,12 @@ impl<'a> Search<'a> {
         let mut children = children.cloned().unwrap_or_default();
         children.sort_by_key(|child| key_mismatch(child, issuer.certificate));
         for child in children {
-            if state.contains(child) {
+            let is_target = std::ptr::eq(child, self.request.target);
+            if !is_target && state.contains(child) {
                 continue;
             }
             let length = state.links.len() + 1;
             LimitError::check("length of the path", length, self.paths.path_length)?;
-            let is_target = std::ptr::eq(child, self.request.target);
             match self.step(state, child, is_target, budget) {
                 Ok(next) if is_target => return Ok(Some(valid(&next))),
                 Ok(next) => {
@@ -316,7 +318,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// With the issuer's own key; where that signed no CRL, with other keys of its name.
+    /// With the keys of the issuer's name in this path, whose own revocation is looked at too; where
+    /// none of them signed a CRL, with others of that name.
     fn revocation(
         &self,
         state: &State<'a>,
@@ -329,11 +332,15 @@ impl<'a> Search<'a> {
             at: self.request.at,
             verification: self.paths.verification,
         };
-        let own = CrlSigner {
-            certificate: issuer.certificate,
-            spki: &issuer.spki,
-        };
-        let status = revocations.status(certificate, &[own], budget);
+        let in_path = state.links.iter().filter(|link| {
+            !std::ptr::eq(*link, issuer)
+                && link.certificate.folded_subject() == issuer.certificate.folded_subject()
+                && names_crl_sign(link.certificate)
+        });
+        let signer = |link: &'_ Link<'a>| (link.certificate.clone(), link.spki.clone());
+        let mut signers: Vec<(Certificate, Vec<u8>)> =
+            std::iter::once(issuer).chain(in_path).map(signer).collect();
+        let status = revocations.status(certificate, &crl_signers(&signers), budget);
         let another_key = matches!(
             status,
             RevocationStatus::Unknown(UnknownStatus::CrlSign(_) | UnknownStatus::Signature { .. })
@@ -345,11 +352,8 @@ impl<'a> Search<'a> {
         if others.is_empty() {
             return status;
         }
-        let others = others
-            .iter()
-            .map(|(certificate, spki)| CrlSigner { certificate, spki });
-        let signers: Vec<CrlSigner<'_>> = std::iter::once(own).chain(others).collect();
-        revocations.status(certificate, &signers, budget)
+        signers.extend(others);
+        revocations.status(certificate, &crl_signers(&signers), budget)
     }
 
     /// Certificates of `issuer`'s name that may sign CRLs and have a valid path from this path's
@@ -364,7 +368,7 @@ impl<'a> Search<'a> {
         let candidates = self.request.intermediates.iter().filter(|candidate| {
             candidate.folded_subject() == issuer.folded_subject()
                 && *candidate != issuer
-                && candidate.key_usage().is_some_and(|usage| usage.crl_sign())
+                && names_crl_sign(candidate)
         });
         let mut found = Vec::new();
         for candidate in candidates {
@@ -436,6 +440,20 @@ impl<'a> Search<'a> {
             }
         }
     }
+}
+
+fn crl_signers(signers: &[(Certificate, Vec<u8>)]) -> Vec<CrlSigner<'_>> {
+    signers
+        .iter()
+        .map(|(certificate, spki)| CrlSigner { certificate, spki })
+        .collect()
+}
+
+/// Whether keyUsage is there and allows cRLSign.
+fn names_crl_sign(certificate: &Certificate) -> bool {
+    certificate
+        .key_usage()
+        .is_some_and(|usage| usage.crl_sign())
 }
 
 /// 0 when the child names its issuer's key, 1 when it names none, 2 when it names another: a hint

@@ -1,5 +1,13 @@
 //! Certificates with their private keys as a message finds them: the throw-away PKI and any other.
 
+#![allow(dead_code, reason = "each test that shares it uses a part")]
+#![allow(unreachable_pub, reason = "a module of several tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a panic there is the report"
+)]
+
 use std::fs;
 use std::path::Path;
 
@@ -11,9 +19,7 @@ use domsec::crypto::KeyName;
 use domsec::crypto::Keys;
 use domsec::crypto::PrivateKey;
 use domsec::crypto::Provider;
-use domsec::limits::Limits;
 use domsec::x509::certificate::Certificate;
-use domsec::x509::pem;
 
 /// One certificate with its key.
 #[derive(Debug)]
@@ -78,10 +84,8 @@ impl Identity {
 
 /// The first certificate of a file, PEM or DER.
 pub fn certificate_of(path: &Path) -> Certificate {
-    let file = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    pem::certificates(&file, &Limits::default())
+    Certificate::parse(&der_of(path, "CERTIFICATE"))
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        .remove(0)
 }
 
 /// DER of a file, or of its first PEM block whose label is `label`.

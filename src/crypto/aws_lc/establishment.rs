@@ -144,7 +144,7 @@ fn encrypting_key(key: &RsaPublicKey<'_>) -> Result<PublicEncryptingKey, CryptoE
 fn kek_of(wrap: KeyWrap, kek: &[u8]) -> Result<AesKek, CryptoError> {
     let algorithm = match wrap {
         KeyWrap::Aes128 => &AES_128,
-        KeyWrap::Aes192 => return Err(CryptoError::Unsupported),
+        KeyWrap::Aes192 | KeyWrap::DesEde3 => return Err(CryptoError::Unsupported),
         KeyWrap::Aes256 => &AES_256,
     };
     AesKek::new(algorithm, kek).map_err(super::malformed)

@@ -143,28 +143,31 @@ pub fn encode_key_agreement(agreement: KeyAgreement) -> Option<Vec<u8>> {
     Some(encode(*oid, AnyRef::from_der(&wrap).ok()))
 }
 
-/// Reads an AES key wrap (RFC 3565 §2.3.2); NULL parameters pass, too.
+/// Reads a key wrap; parameters are absent for AES (RFC 3565 §2.3.2) and NULL for 3DES (RFC 3370
+/// §4.3.1), and each passes with the other's.
 pub fn key_wrap(der: &[u8]) -> Result<KeyWrap, IdentifierError> {
     let algorithm = decode(der)?;
     let wrap = match algorithm.oid {
         oids::AES_128_WRAP => KeyWrap::Aes128,
         oids::AES_192_WRAP => KeyWrap::Aes192,
         oids::AES_256_WRAP => KeyWrap::Aes256,
+        oids::DES_EDE3_WRAP => KeyWrap::DesEde3,
         oid => return Err(IdentifierError::unsupported(oid)),
     };
     no_parameters(&algorithm)?;
     Ok(wrap)
 }
 
-/// Writes an AES key wrap, with absent parameters (RFC 3565 §2.3.2).
+/// Writes a key wrap: AES with absent parameters (RFC 3565 §2.3.2), 3DES with NULL (RFC 3370 §4.3.1).
 #[must_use]
 pub fn encode_key_wrap(wrap: KeyWrap) -> Vec<u8> {
-    let oid = match wrap {
-        KeyWrap::Aes128 => oids::AES_128_WRAP,
-        KeyWrap::Aes192 => oids::AES_192_WRAP,
-        KeyWrap::Aes256 => oids::AES_256_WRAP,
+    let (oid, parameters) = match wrap {
+        KeyWrap::Aes128 => (oids::AES_128_WRAP, None),
+        KeyWrap::Aes192 => (oids::AES_192_WRAP, None),
+        KeyWrap::Aes256 => (oids::AES_256_WRAP, None),
+        KeyWrap::DesEde3 => (oids::DES_EDE3_WRAP, Some(AnyRef::NULL)),
     };
-    encode(oid, None)
+    encode(oid, parameters)
 }
 
 /// Reads a contentEncryptionAlgorithm (RFC 3565 §4.1, RFC 5084 §3.2, RFC 8103 §3, RFC 3370 §5.1).
@@ -298,7 +301,12 @@ mod tests {
     #[test]
     fn every_key_agreement_is_read_again_with_its_wrap() {
         for (_, cofactor, derivation) in AGREEMENTS.iter().copied() {
-            for wrap in [KeyWrap::Aes128, KeyWrap::Aes192, KeyWrap::Aes256] {
+            for wrap in [
+                KeyWrap::Aes128,
+                KeyWrap::Aes192,
+                KeyWrap::Aes256,
+                KeyWrap::DesEde3,
+            ] {
                 let agreement = KeyAgreement {
                     derivation,
                     wrap,
@@ -316,9 +324,10 @@ mod tests {
         let der = encode(oids::STD_DH_SHA_256_KDF, AnyRef::from_der(&wrap).ok());
         let (agreement, raw) = key_agreement(&der).unwrap();
         assert_eq!((agreement.wrap, raw), (KeyWrap::Aes128, wrap));
-        let wrap = encode(oids::DES_EDE3_WRAP, Some(AnyRef::NULL));
+        let rc2_wrap = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.7");
+        let wrap = encode(rc2_wrap, Some(AnyRef::NULL));
         let der = encode(oids::STD_DH_SHA_1_KDF, AnyRef::from_der(&wrap).ok());
-        let refusal = IdentifierError::Unsupported("des-ede3-wrap".to_owned());
+        let refusal = IdentifierError::Unsupported("rc2-wrap".to_owned());
         assert_eq!(key_agreement(&der), Err(refusal));
     }
 

@@ -74,6 +74,8 @@ impl KeyEstablishment for RustCrypto {
             KeyWrap::Aes128 => wrap_by::<Aes128>(kek, secret),
             KeyWrap::Aes192 => wrap_by::<Aes192>(kek, secret),
             KeyWrap::Aes256 => wrap_by::<Aes256>(kek, secret),
+            // Read and never written, as the cipher (RFC 8551 §2.7).
+            KeyWrap::DesEde3 => Err(CryptoError::Unsupported),
         }
     }
 
@@ -82,6 +84,7 @@ impl KeyEstablishment for RustCrypto {
             KeyWrap::Aes128 => unwrap_by::<Aes128>(kek, wrapped),
             KeyWrap::Aes192 => unwrap_by::<Aes192>(kek, wrapped),
             KeyWrap::Aes256 => unwrap_by::<Aes256>(kek, wrapped),
+            KeyWrap::DesEde3 => super::des_wrap::unwrap(kek, wrapped),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod chacha20_poly1305;
 mod ciphers;
+mod des_wrap;
 mod digests;
 mod establishment;
 mod private_keys;

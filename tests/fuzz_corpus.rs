@@ -1,0 +1,253 @@
+//! The fuzz targets as plain tests: over every seed, and over mutations of it that never change.
+//!
+//! Seeds are the samples, and all mail and CMS of the corpora where they are at hand.
+
+#![expect(
+    clippy::expect_used,
+    reason = "the seeds are ours; a panic of a target is what is looked for"
+)]
+
+#[path = "fuzz/bodies.rs"]
+mod bodies;
+mod corpora_dir;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::panic;
+use std::path::Path;
+use std::path::PathBuf;
+
+use domsec::cms::content_info::Cms;
+use domsec::cms::content_info::ContentInfo;
+use domsec::limits::Limits;
+use domsec::mime::Walk;
+use domsec::octets::Memory;
+use domsec::octets::View;
+
+/// Longer seeds teach nothing that shorter ones do not.
+const LONGEST_SEED: usize = 64 * 1024;
+
+/// Mutations of each seed.
+const MUTATIONS: u64 = 400;
+
+/// Folders of the corpora that hold vectors of primitives, in JSON, and no mail.
+const NO_SEEDS: &[&str] = &["wycheproof", "x509-limbo"];
+
+/// The seeds of all targets.
+#[derive(Default)]
+struct Seeds {
+    entities: BTreeSet<Vec<u8>>,
+    cms: BTreeSet<Vec<u8>>,
+    attributes: BTreeSet<Vec<u8>>,
+    addresses: BTreeSet<Vec<u8>>,
+}
+
+impl Seeds {
+    fn gather() -> Self {
+        let mut seeds = Self::default();
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/samples");
+        let folders = [Some(samples), corpora_dir::corpora()];
+        for file in folders
+            .into_iter()
+            .flatten()
+            .flat_map(|folder| files(&folder))
+        {
+            let octets = fs::read(&file).expect("a readable seed");
+            if octets.len() <= LONGEST_SEED {
+                seeds.add(octets);
+            }
+        }
+        seeds
+    }
+
+    /// Takes a file for what it may be: DER, or a message and the CMS in its parts.
+    fn add(&mut self, octets: Vec<u8>) {
+        if octets.first() == Some(&0x30) {
+            self.add_cms(octets);
+            return;
+        }
+        let limits = Limits::default();
+        let view = View::owned(octets.clone());
+        for visit in Walk::new(&view, &limits).map_while(Result::ok) {
+            for name in ["From", "Sender", "To", "Cc", "Reply-To"] {
+                let fields = visit.entity.header.all(name);
+                self.addresses
+                    .extend(fields.map(|field| field.body().to_vec()));
+            }
+            let body = visit.entity.decoded(&Memory).ok();
+            let body = body.and_then(|body| body.to_vec(LONGEST_SEED).ok().flatten());
+            if let Some(der) = body.filter(|body| body.first() == Some(&0x30)) {
+                self.add_cms(der);
+            }
+        }
+        self.entities.insert(octets);
+    }
+
+    fn add_cms(&mut self, octets: Vec<u8>) {
+        let view = View::owned(octets.clone());
+        let info = ContentInfo::read(&view, &Limits::default());
+        if let Ok(Cms::Signed(data)) = info.map(|info| info.cms) {
+            for signer in data.signers {
+                let lists = [signer.signed_attributes, signer.unsigned_attributes];
+                for list in lists.iter().flatten() {
+                    let raw: Vec<&[u8]> = list.iter().map(|attribute| attribute.raw()).collect();
+                    self.attributes.insert(raw.concat());
+                    self.attributes.extend(raw.iter().map(|one| one.to_vec()));
+                }
+            }
+        }
+        self.cms.insert(octets);
+    }
+
+    fn of(&self, target: &str) -> &BTreeSet<Vec<u8>> {
+        match target {
+            "addresses" => &self.addresses,
+            "attributes" => &self.attributes,
+            "entity" => &self.entities,
+            _ => &self.cms,
+        }
+    }
+}
+
+/// Every file below `folder`, sorted.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("a readable entry").path();
+            let named = |name: &&str| path.file_name().is_some_and(|file| file == *name);
+            if !path.is_dir() {
+                files.push(path);
+            } else if !NO_SEEDS.iter().any(named) {
+                folders.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The `number`th mutation of `seed`: the same in every run.
+fn mutation(seed: &[u8], number: u64) -> Vec<u8> {
+    let mut state = number
+        .wrapping_add(1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(u64::try_from(seed.len()).unwrap_or(0));
+    let mut below = |bound: usize| {
+        // xorshift64; the quality of these numbers does not matter.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let bound = u64::try_from(bound.max(1)).unwrap_or(1);
+        usize::try_from(state % bound).unwrap_or(0)
+    };
+    let mut octets = seed.to_vec();
+    for _ in 0..=below(4) {
+        let at = below(octets.len());
+        let end = (at + 1 + below(32)).min(octets.len());
+        match below(7) {
+            0 => octets.truncate(at),
+            1 => drop(octets.drain(at..end)),
+            2 => {
+                let copy = octets.get(at..end).unwrap_or_default().to_vec();
+                let to = below(octets.len() + 1);
+                drop(octets.splice(to..to, copy));
+            }
+            3 => {
+                // What lengths, tags and line ends are made of.
+                let odd = [
+                    0x00, 0x01, 0x0a, 0x0d, 0x22, 0x2d, 0x30, 0x7f, 0x80, 0x84, 0xa0, 0xff,
+                ];
+                if let (Some(octet), Some(odd)) = (octets.get_mut(at), odd.get(below(odd.len()))) {
+                    *octet = *odd;
+                }
+            }
+            4 => octets.extend(seed.iter().take(end)),
+            _ => {
+                if let Some(octet) = octets.get_mut(at) {
+                    *octet ^= 1 << below(8);
+                }
+            }
+        }
+    }
+    octets
+}
+
+/// Runs `target` over its seeds and their mutations; names what it does not bear.
+fn hold(target: &str) {
+    let seeds = Seeds::gather();
+    let seeds = seeds.of(target);
+    assert!(!seeds.is_empty(), "no seed for {target}");
+    for seed in seeds {
+        let mutations = (0..MUTATIONS).map(|number| mutation(seed, number));
+        for octets in std::iter::once(seed.clone()).chain(mutations) {
+            let done = panic::catch_unwind(|| bodies::run(target, &octets));
+            if done.is_err() {
+                let name = format!("fuzz-{target}-{}", octets.len());
+                let kept = std::env::temp_dir().join(name);
+                fs::write(&kept, &octets).expect("a writable folder for findings");
+                panic!("{target} does not bear {}", kept.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn addresses_hold() {
+    hold("addresses");
+}
+
+#[test]
+fn attributes_hold() {
+    hold("attributes");
+}
+
+#[test]
+fn ber_holds() {
+    hold("ber");
+}
+
+#[test]
+fn entity_holds() {
+    hold("entity");
+}
+
+#[test]
+fn enveloped_data_holds() {
+    hold("enveloped_data");
+}
+
+#[test]
+fn signed_data_holds() {
+    hold("signed_data");
+}
+
+#[test]
+fn every_target_has_a_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/fuzz_targets");
+    let files: BTreeSet<String> = files(&folder)
+        .iter()
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    let targets: BTreeSet<String> = bodies::TARGETS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    assert_eq!(files, targets);
+}
+
+/// For `tests/fuzz/run`: one folder a target below `DOMSEC_SEEDS`.
+#[test]
+#[ignore = "writes files; tests/fuzz/run asks for it"]
+fn seeds_are_written_for_the_fuzzer() {
+    let folder = std::env::var_os("DOMSEC_SEEDS").expect("DOMSEC_SEEDS names a folder");
+    let seeds = Seeds::gather();
+    for (target, _) in bodies::TARGETS {
+        let folder = Path::new(&folder).join(target);
+        fs::create_dir_all(&folder).expect("a writable folder");
+        for (number, seed) in seeds.of(target).iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number:05}")), seed).expect("a writable folder");
+        }
+    }
+}
