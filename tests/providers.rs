@@ -436,10 +436,7 @@ fn digests(algorithms: &[DigestAlgorithm]) -> Probes {
         .collect()
 }
 
-fn verifies(
-    spki: &[u8],
-    algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Probes {
+fn verifies(spki: &[u8], algorithms: impl IntoIterator<Item = SignatureAlgorithm>) -> Probes {
     algorithms
         .into_iter()
         .map(|algorithm| -> Probe {
@@ -465,10 +462,7 @@ where
     })
 }
 
-fn signs(
-    pkcs8: &[u8],
-    algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Probes {
+fn signs(pkcs8: &[u8], algorithms: impl IntoIterator<Item = SignatureAlgorithm>) -> Probes {
     let probe = |algorithm: SignatureAlgorithm| {
         with_key(pkcs8, move |key| {
             has(key.sign(&algorithm, Message::Octets(b"text")))
@@ -477,19 +471,12 @@ fn signs(
     algorithms.into_iter().map(probe).collect()
 }
 
-fn transports(
-    pkcs8: &[u8],
-    schemes: impl IntoIterator<Item = RsaEncryption>,
-) -> Probes {
+fn transports(pkcs8: &[u8], schemes: impl IntoIterator<Item = RsaEncryption>) -> Probes {
     let probe = |scheme: RsaEncryption| with_key(pkcs8, move |key| has(key.decrypt(&scheme, &[0])));
     schemes.into_iter().map(probe).collect()
 }
 
-fn ciphers(
-    algorithms: &[ContentEncryption],
-    nonce: Option<usize>,
-    decrypts: bool,
-) -> Probes {
+fn ciphers(algorithms: &[ContentEncryption], nonce: Option<usize>, decrypts: bool) -> Probes {
     algorithms
         .iter()
         .map(|algorithm| -> Probe {
