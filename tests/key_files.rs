@@ -2,9 +2,9 @@
 //! (made by its `make`), and those of the corpora.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "tests state what must hold; a panic there is the report"
 )]
 

@@ -1,10 +1,8 @@
 //! The two providers against each other, and the table of `crypto/mod.rs` that says who does what.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::wildcard_enum_match_arm,
-    clippy::type_complexity,
+    clippy::unwrap_used,
     reason = "tests state what must hold; a panic there is the report"
 )]
 
@@ -318,10 +316,10 @@ fn both_sides_of_an_agreement_have_the_same_secret() {
         for sender in PROVIDERS {
             for reader in PROVIDERS {
                 let key = reader.private_keys.read(&keys[name]).unwrap();
-                let public = match PublicKey::decode(key.spki()).unwrap() {
-                    PublicKey::Ec { point, .. } => point,
-                    PublicKey::X25519(public) => public,
-                    other => panic!("{other:?}"),
+                let (PublicKey::Ec { point: public, .. } | PublicKey::X25519(public)) =
+                    PublicKey::decode(key.spki()).unwrap()
+                else {
+                    panic!("{name} does not agree");
                 };
                 let agree = |peer| sender.establishment.agree_ephemeral(curve, peer);
                 let (ephemeral, secret) = agree(public).unwrap();
@@ -416,31 +414,32 @@ fn what_one_provider_encrypts_the_other_decrypts() {
     assert_eq!(opened, BTreeMap::from(expected));
 }
 
+/// Asks whether a provider has got some algorithm.
+type Probe = Box<dyn Fn(&Provider) -> bool>;
+type Probes = Vec<Probe>;
+
 /// One row of the table: what it says, and everything that it says it of.
-type Row = (&'static str, Vec<Box<dyn Fn(&Provider) -> bool>>);
+type Row = (&'static str, Probes);
 
 /// Whether an outcome, of whatever kind, says that the provider has got the algorithm.
 fn has<T>(outcome: Result<T, CryptoError>) -> bool {
     !matches!(outcome, Err(CryptoError::Unsupported))
 }
 
-fn digests(algorithms: &[DigestAlgorithm]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn digests(algorithms: &[DigestAlgorithm]) -> Probes {
     algorithms
         .iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let algorithm = *algorithm;
             Box::new(move |provider| has(provider.digests.start(algorithm)))
         })
         .collect()
 }
 
-fn verifies(
-    spki: &[u8],
-    algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn verifies(spki: &[u8], algorithms: impl IntoIterator<Item = SignatureAlgorithm>) -> Probes {
     algorithms
         .into_iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let spki = spki.to_vec();
             Box::new(move |provider| {
                 let message = Message::Octets(b"text");
@@ -452,7 +451,7 @@ fn verifies(
 }
 
 /// What a provider's own key does; a key that it does not read does nothing.
-fn with_key<F>(pkcs8: &[u8], act: F) -> Box<dyn Fn(&Provider) -> bool>
+fn with_key<F>(pkcs8: &[u8], act: F) -> Probe
 where
     F: Fn(&dyn PrivateKey) -> bool + 'static,
 {
@@ -463,10 +462,7 @@ where
     })
 }
 
-fn signs(
-    pkcs8: &[u8],
-    algorithms: impl IntoIterator<Item = SignatureAlgorithm>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn signs(pkcs8: &[u8], algorithms: impl IntoIterator<Item = SignatureAlgorithm>) -> Probes {
     let probe = |algorithm: SignatureAlgorithm| {
         with_key(pkcs8, move |key| {
             has(key.sign(&algorithm, Message::Octets(b"text")))
@@ -475,22 +471,15 @@ fn signs(
     algorithms.into_iter().map(probe).collect()
 }
 
-fn transports(
-    pkcs8: &[u8],
-    schemes: impl IntoIterator<Item = RsaEncryption>,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn transports(pkcs8: &[u8], schemes: impl IntoIterator<Item = RsaEncryption>) -> Probes {
     let probe = |scheme: RsaEncryption| with_key(pkcs8, move |key| has(key.decrypt(&scheme, &[0])));
     schemes.into_iter().map(probe).collect()
 }
 
-fn ciphers(
-    algorithms: &[ContentEncryption],
-    nonce: Option<usize>,
-    decrypts: bool,
-) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn ciphers(algorithms: &[ContentEncryption], nonce: Option<usize>, decrypts: bool) -> Probes {
     algorithms
         .iter()
-        .map(|algorithm| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|algorithm| -> Probe {
             let algorithm = *algorithm;
             let key = vec![1; algorithm.key_octets()];
             let nonce = vec![2; nonce.unwrap_or(algorithm.nonce_octets())];
@@ -506,10 +495,10 @@ fn ciphers(
         .collect()
 }
 
-fn wraps(wraps: &[KeyWrap]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
+fn wraps(wraps: &[KeyWrap]) -> Probes {
     wraps
         .iter()
-        .map(|wrap| -> Box<dyn Fn(&Provider) -> bool> {
+        .map(|wrap| -> Probe {
             let wrap = *wrap;
             let kek = vec![1; wrap.key_octets()];
             Box::new(move |provider| has(provider.establishment.wrap(wrap, &kek, &[2; 16])))
@@ -517,7 +506,7 @@ fn wraps(wraps: &[KeyWrap]) -> Vec<Box<dyn Fn(&Provider) -> bool>> {
         .collect()
 }
 
-fn agrees(curve: Curve) -> Box<dyn Fn(&Provider) -> bool> {
+fn agrees(curve: Curve) -> Probe {
     Box::new(move |provider| has(provider.establishment.agree_ephemeral(curve, &[])))
 }
 

@@ -4,8 +4,8 @@
 //! come out as their `result` says, so that nothing is skipped in silence.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::unwrap_used,
     reason = "tests state what must hold; a panic there is the report"
 )]
 

@@ -277,3 +277,112 @@ fn dsa<'a>(
 fn malformed(_: der::Error) -> CryptoError {
     CryptoError::Malformed
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::AsDer;
+
+    use super::*;
+    use crate::crypto::DigestAlgorithm;
+    use crate::crypto::Message;
+    use crate::crypto::aws_lc;
+    use crate::crypto::provider;
+    use crate::crypto::rust_crypto;
+
+    const SHA_256: DigestAlgorithm = DigestAlgorithm::Sha256;
+
+    fn pss(digest: DigestAlgorithm, salt: u32) -> SignatureAlgorithm {
+        SignatureAlgorithm::RsaPss(PssParameters {
+            digest,
+            mask: digest,
+            salt,
+        })
+    }
+
+    #[test]
+    fn a_key_restricted_to_pss_verifies_nothing_else() {
+        let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let pkcs8 = pair.as_der().unwrap();
+        let key = provider().private_keys.read(pkcs8.as_ref()).unwrap();
+        let PublicKey::Rsa(public) = PublicKey::decode(key.spki()).unwrap() else {
+            panic!("no RSA key");
+        };
+        let identifier = identifiers::encode_signature(&pss(SHA_256, 32)).unwrap();
+        let identifier = AlgorithmIdentifierRef::from_der(&identifier).unwrap();
+        let restricted = encode(identifier, public.der).unwrap();
+        for (algorithm, permitted) in [
+            (SignatureAlgorithm::RsaPkcs1(SHA_256), false),
+            (pss(SHA_256, 32), true),
+            (pss(SHA_256, 40), true),
+            // RFC 4055 §3.3: another hash, and less salt.
+            (pss(DigestAlgorithm::Sha384, 48), false),
+            (pss(SHA_256, 31), false),
+        ] {
+            let message = Message::Octets(b"text");
+            let signature = key.sign(&algorithm, message).unwrap();
+            let expected = if permitted {
+                Ok(())
+            } else {
+                Err(CryptoError::Unsupported)
+            };
+            for provider in [&rust_crypto::PROVIDER, provider()] {
+                let verification = provider.verification;
+                let verdict = verification.verify(&restricted, &algorithm, message, &signature);
+                assert_eq!(verdict.map(|_valid| ()), expected, "{algorithm:?}");
+            }
+            if algorithm == pss(SHA_256, 32) {
+                let verification = aws_lc::PROVIDER.verification;
+                let _ = verification
+                    .verify(&restricted, &algorithm, message, &signature)
+                    .unwrap();
+            }
+        }
+        let encryption = RsaEncryption::Pkcs1;
+        let outcome = provider()
+            .establishment
+            .encrypt(&restricted, &encryption, b"secret");
+        assert_eq!(outcome, Err(CryptoError::Unsupported));
+    }
+
+    #[test]
+    fn curves_of_other_names_and_other_algorithms_are_unsupported() {
+        let secp256k1 = const_oid::ObjectIdentifier::new_unwrap("1.3.132.0.10");
+        let x448 = const_oid::ObjectIdentifier::new_unwrap("1.3.101.111");
+        for (oid, parameters) in [
+            (oids::EC_PUBLIC_KEY, Some(AnyRef::from(&secp256k1))),
+            // A SEQUENCE: explicit parameters.
+            (oids::EC_PUBLIC_KEY, AnyRef::from_der(&[0x30, 0]).ok()),
+            (x448, None),
+        ] {
+            let spki = encode(AlgorithmIdentifierRef { oid, parameters }, &[4; 65]).unwrap();
+            assert_eq!(PublicKey::decode(&spki), Err(CryptoError::Unsupported));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_der_is_malformed() {
+        let spki = encode_on(Curve::P256, &[4; 65]).unwrap();
+        let without_parameters = AlgorithmIdentifierRef {
+            oid: oids::EC_PUBLIC_KEY,
+            parameters: None,
+        };
+        let rsa = AlgorithmIdentifierRef {
+            oid: oids::RSA_ENCRYPTION,
+            parameters: Some(AnyRef::NULL),
+        };
+        for malformed in [
+            &[][..],
+            &spki[..spki.len() - 1],
+            &[&spki[..], &[0]].concat(),
+            &encode(without_parameters, &[4; 65]).unwrap(),
+            &encode(rsa, &[0x30, 0x80]).unwrap(),
+        ] {
+            assert_eq!(PublicKey::decode(malformed), Err(CryptoError::Malformed));
+        }
+    }
+
+    #[test]
+    fn bits_are_counted_from_the_first_that_is_set() {
+        assert_eq!((bits(&[]), bits(&[1]), bits(&[0x80, 0])), (0, 1, 16));
+    }
+}

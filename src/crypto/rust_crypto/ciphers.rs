@@ -4,7 +4,6 @@ use aes::Aes128;
 use aes::Aes192;
 use aes::Aes256;
 use cipher::Array;
-use cipher::Block;
 use cipher::BlockCipherEncrypt;
 use cipher::BlockModeDecrypt;
 use cipher::BlockModeEncrypt;
@@ -13,11 +12,13 @@ use cipher::InnerIvInit;
 use cipher::KeyInit;
 use cipher::KeyIvInit;
 use cipher::StreamCipher;
+use cipher::array::ArraySize;
 use cipher::consts::U16;
 use ctr::Ctr32BE;
 use des::TdesEde3;
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
+use zeroize::Zeroizing;
 
 use super::RustCrypto;
 use super::chacha20_poly1305;
@@ -75,13 +76,13 @@ impl ContentCiphers for RustCrypto {
     ) -> Result<Box<dyn Decryptor>, CryptoError> {
         match algorithm {
             ContentEncryption::Aes128Cbc => {
-                decrypt::<cbc::Decryptor<Aes128>, 16>(key, nonce, associated)
+                decrypt::<cbc::Decryptor<Aes128>, _, 16>(key, nonce, associated)
             }
             ContentEncryption::Aes192Cbc => {
-                decrypt::<cbc::Decryptor<Aes192>, 16>(key, nonce, associated)
+                decrypt::<cbc::Decryptor<Aes192>, _, 16>(key, nonce, associated)
             }
             ContentEncryption::Aes256Cbc => {
-                decrypt::<cbc::Decryptor<Aes256>, 16>(key, nonce, associated)
+                decrypt::<cbc::Decryptor<Aes256>, _, 16>(key, nonce, associated)
             }
             ContentEncryption::Aes128Gcm => Ok(Box::new(gcm::<Aes128>(key, nonce, associated)?)),
             ContentEncryption::Aes192Gcm => Ok(Box::new(gcm::<Aes192>(key, nonce, associated)?)),
@@ -90,7 +91,7 @@ impl ContentCiphers for RustCrypto {
                 Ok(Box::new(chacha20_poly1305::start(key, nonce, associated)?))
             }
             ContentEncryption::DesEde3Cbc => {
-                decrypt::<cbc::Decryptor<TdesEde3>, 8>(key, nonce, associated)
+                decrypt::<cbc::Decryptor<TdesEde3>, _, 8>(key, nonce, associated)
             }
         }
     }
@@ -114,16 +115,14 @@ where
     }))
 }
 
-fn decrypt<M, const N: usize>(
+fn decrypt<M, U, const N: usize>(
     key: &[u8],
     iv: &[u8],
     associated: &[u8],
 ) -> Result<Box<dyn Decryptor>, CryptoError>
 where
-    M: KeyIvInit + BlockModeDecrypt + Send + 'static,
-    [u8; N]: Into<Block<M>>,
-    Block<M>: Into<[u8; N]>,
-    Block<M>: Copy,
+    M: KeyIvInit + BlockModeDecrypt + BlockSizeUser<BlockSize = U> + Send + 'static,
+    U: ArraySize<ArrayType<u8> = [u8; N]>,
 {
     Ok(Box::new(CbcDecryptor::<M, N> {
         mode: mode(key, iv, associated)?,
@@ -169,23 +168,24 @@ struct CbcDecryptor<M, const N: usize> {
     last: Option<[u8; N]>,
 }
 
-impl<M, const N: usize> Decryptor for CbcDecryptor<M, N>
+impl<M, U, const N: usize> Decryptor for CbcDecryptor<M, N>
 where
-    M: BlockModeDecrypt + Send,
-    [u8; N]: Into<Block<M>>,
-    Block<M>: Into<[u8; N]>,
+    M: BlockModeDecrypt + BlockSizeUser<BlockSize = U> + Send,
+    U: ArraySize<ArrayType<u8> = [u8; N]>,
 {
     fn update(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(), CryptoError> {
         self.blocks.push(input, |blocks| {
             let Some((last, before)) = blocks.split_last() else {
                 return;
             };
-            let ready = self.last.replace(*last);
-            for block in ready.iter().chain(before) {
-                let mut block: Block<M> = (*block).into();
-                self.mode.decrypt_block(&mut block);
-                output.extend_from_slice(&block);
+            let start = output.len();
+            if let Some(ready) = self.last.replace(*last) {
+                output.extend_from_slice(&ready);
             }
+            output.extend_from_slice(before.as_flattened());
+            let (appended, _) = output.get_mut(start..).unwrap_or_default().as_chunks_mut();
+            self.mode
+                .decrypt_blocks(Array::cast_slice_from_core_mut(appended));
         });
         Ok(())
     }
@@ -194,13 +194,15 @@ where
         if !tag.is_empty() {
             return Err(CryptoError::Malformed);
         }
-        let (Some(last), 0) = (self.last, self.blocks.filled()) else {
+        let (Some(mut last), 0) = (self.last, self.blocks.filled()) else {
             return Err(CryptoError::Failed);
         };
-        let mut last: Block<M> = last.into();
-        self.mode.decrypt_block(&mut last);
-        let last = Secret::new(last.to_vec());
-        output.extend_from_slice(unpad(&last)?);
+        self.mode
+            .decrypt_blocks(Array::cast_slice_from_core_mut(std::slice::from_mut(
+                &mut last,
+            )));
+        let last = Zeroizing::new(last);
+        output.extend_from_slice(unpad(&*last)?);
         Ok(())
     }
 }
