@@ -154,14 +154,14 @@ fn what_one_provider_writes_every_provider_opens_for_every_recipient() {
                 Err(error) => panic!("{cipher} by {}: {}", writer.name, chain(&error)),
             }
             for reader in [provider(), &rust_crypto::PROVIDER] {
-                for index in 0..PEOPLE.len() {
+                for (index, person) in PEOPLE.iter().enumerate() {
                     let keys = only(ring(reader), index);
                     let opened = open(&der, &keys, reader);
                     assert!(
                         opened.as_deref() == Ok(CONTENT),
                         "{cipher} by {} for {} by {}: {opened:?}",
                         writer.name,
-                        PEOPLE[index],
+                        person,
                         reader.name,
                     );
                 }
@@ -697,7 +697,7 @@ impl Dice {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(bound).unwrap()).unwrap()
+        usize::try_from(self.0 >> 33).unwrap_or(0) % bound
     }
 }
 

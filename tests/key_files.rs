@@ -4,12 +4,18 @@
 mod corpora_dir;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 
+use domsec::crypto::CryptoError;
+use domsec::crypto::PrivateKey;
 use domsec::crypto::password::PasswordError;
-use domsec::crypto::pkcs12::{self, Pkcs12, Pkcs12Error};
-use domsec::crypto::private_key_file::{self, PrivateKeyFileError};
-use domsec::crypto::{CryptoError, PrivateKey, provider};
+use domsec::crypto::pkcs12;
+use domsec::crypto::pkcs12::Pkcs12;
+use domsec::crypto::pkcs12::Pkcs12Error;
+use domsec::crypto::private_key_file;
+use domsec::crypto::private_key_file::PrivateKeyFileError;
+use domsec::crypto::provider;
 use domsec::limits::Limits;
 
 const PASSWORD: &str = "wonderland";

@@ -6,18 +6,34 @@
 mod corpora_dir;
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 
+use der::Decode;
 use serde::Deserialize;
 use serde_json::Value;
+use spki::AlgorithmIdentifierRef;
 
+use domsec::crypto::ContentEncryption;
+use domsec::crypto::CryptoError;
+use domsec::crypto::DigestAlgorithm;
+use domsec::crypto::KeyWrap;
+use domsec::crypto::Message;
+use domsec::crypto::OaepParameters;
+use domsec::crypto::PrivateKey;
+use domsec::crypto::Provider;
+use domsec::crypto::PssParameters;
+use domsec::crypto::RsaEncryption;
+use domsec::crypto::SignatureAlgorithm;
+use domsec::crypto::aws_lc;
+use domsec::crypto::derivation;
+use domsec::crypto::password;
+use domsec::crypto::password::Iterations;
+use domsec::crypto::provider;
 use domsec::crypto::public_key::PublicKey;
-use domsec::crypto::{
-    ContentEncryption, CryptoError, DigestAlgorithm, KeyWrap, Message, OaepParameters, PrivateKey,
-    Provider, PssParameters, RsaEncryption, SignatureAlgorithm, aws_lc, derivation, provider,
-    rust_crypto,
-};
+use domsec::crypto::rust_crypto;
+use domsec::limits::Limits;
 
 /// A file, and the vectors that are `Unsupported` by aws-lc, by RustCrypto, and by both together.
 struct File {
@@ -63,8 +79,7 @@ const FILES: &[File] = &[
     File { name: "mldsa_65_verify_test",                      run: None,            unsupported: [0, 0, 0] },
     File { name: "mlkem_768_test",                            run: None,            unsupported: [0, 0, 0] },
     File { name: "x448_test",                                 run: None,            unsupported: [0, 0, 0] },
-    // Read by the unit tests of private key files.
-    File { name: "pbes2_hmacsha256_aes_256_test",             run: None,            unsupported: [0, 0, 0] },
+    File { name: "pbes2_hmacsha256_aes_256_test",             run: Some(pbes2),     unsupported: [0, 0, 0] },
 ];
 
 /// Flags whose "acceptable" vectors may be accepted or refused, with the reason.
@@ -386,6 +401,41 @@ fn hkdf(provider: &Provider, _: &Group, vector: &Vector) -> Answer {
         usize::try_from(vector.fields["size"].as_u64().unwrap()).unwrap(),
     );
     okm.map(|okm| *okm == vector.hex("okm")).into()
+}
+
+/// Password-based decryption has one implementation, over the two providers together.
+fn pbes2(_: &Provider, _: &Group, vector: &Vector) -> Answer {
+    let count = u16::try_from(vector.fields["iterationCount"].as_u64().unwrap()).unwrap();
+    let count = count.to_be_bytes();
+    assert!((1..0x80).contains(&count[0]), "two octets of DER");
+    let hmac_sha256 = tlv(0x30, &[&from_hex("06082a864886f70d02090500")]);
+    let derivation = [
+        &tlv(4, &[&vector.hex("salt")]),
+        &tlv(2, &[&count]),
+        &hmac_sha256[..],
+    ];
+    let derivation = [
+        &from_hex("06092a864886f70d01050c")[..],
+        &tlv(0x30, &derivation),
+    ];
+    let encryption = [
+        &from_hex("060960864801650304012a")[..],
+        &tlv(4, &[&vector.hex("iv")]),
+    ];
+    let scheme = [tlv(0x30, &derivation), tlv(0x30, &encryption)].concat();
+    let identifier = tlv(
+        0x30,
+        &[&from_hex("06092a864886f70d01050d"), &tlv(0x30, &[&scheme])],
+    );
+    let plaintext = password::decrypt(
+        &AlgorithmIdentifierRef::from_der(&identifier).unwrap(),
+        &vector.hex("password"),
+        &vector.hex("ct"),
+        &mut Iterations::new(&Limits::default()),
+    );
+    Answer::from(Ok(
+        plaintext.is_ok_and(|plaintext| *plaintext == vector.hex("msg"))
+    ))
 }
 
 fn oaep(provider: &Provider, group: &Group, vector: &Vector) -> Answer {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
@@ -40,19 +41,23 @@ pub(super) fn message(
         write(&mut out)?;
         return out.flush().map_err(|error| Failure::io(name, &error));
     };
+    let failed = |error: io::Error| Failure::io(path, &error);
+    if path.exists() && !path.is_file() {
+        // A terminal, a pipe, /dev/null: nothing can be put in its place.
+        let mut out = BufWriter::new(OpenOptions::new().write(true).open(path).map_err(failed)?);
+        write(&mut out)?;
+        return out.flush().map_err(failed);
+    }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
-    let failed = |error: io::Error| Failure::io(path, &error);
     let mut out = BufWriter::new(File::create(partial).map_err(failed)?);
     let written = write(&mut out).and_then(|()| out.flush().map_err(failed));
     drop(out);
-    match written {
-        Ok(()) => fs::rename(partial, path).map_err(failed),
-        Err(failure) => {
-            // The failure itself is what the caller must hear of.
-            let _removed = fs::remove_file(partial);
-            Err(failure)
-        }
+    let done = written.and_then(|()| fs::rename(partial, path).map_err(failed));
+    if done.is_err() {
+        // The failure itself is what the caller must hear of.
+        let _removed = fs::remove_file(partial);
     }
+    done
 }

@@ -4,8 +4,11 @@
 
 use subtle::ConstantTimeEq;
 
+use super::CryptoError;
+use super::Decryptor;
+use super::Encryptor;
+use super::Secret;
 use super::blocks::Blocks;
-use super::{CryptoError, Decryptor, Encryptor, Secret};
 
 /// Octets that are added to a message by exclusive or.
 pub(super) trait Keystream: Send {
@@ -161,7 +164,10 @@ pub(super) fn add(to: &mut [u8; 16], other: &[u8; 16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{ContentEncryption, Provider, aws_lc, rust_crypto};
+    use crate::crypto::ContentEncryption;
+    use crate::crypto::Provider;
+    use crate::crypto::aws_lc;
+    use crate::crypto::rust_crypto;
 
     const KEY: [u8; 32] = [3; 32];
     const ASSOCIATED: &[u8] = b"attributes";

@@ -1,6 +1,9 @@
 //! Streams cut into whole blocks, and the padding of the last one (RFC 5652 §6.3).
 
-use subtle::{ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater, ConstantTimeLess};
+use subtle::ConditionallySelectable;
+use subtle::ConstantTimeEq;
+use subtle::ConstantTimeGreater;
+use subtle::ConstantTimeLess;
 use zeroize::Zeroize;
 
 use super::CryptoError;

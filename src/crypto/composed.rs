@@ -3,12 +3,29 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::{
-    ContentCiphers, ContentEncryption, CryptoError, Curve, Decryptor, DigestAlgorithm, Digester,
-    Digests, Encryptor, KeyEstablishment, KeyWrap, Message, PrivateKey, PrivateKeyReader, Provider,
-    RsaEncryption, Secret, SignatureAlgorithm, SignatureValid, SignatureVerification,
-    SystemRandomness, aws_lc, rust_crypto,
-};
+use super::ContentCiphers;
+use super::ContentEncryption;
+use super::CryptoError;
+use super::Curve;
+use super::Decryptor;
+use super::DigestAlgorithm;
+use super::Digester;
+use super::Digests;
+use super::Encryptor;
+use super::KeyEstablishment;
+use super::KeyWrap;
+use super::Message;
+use super::PrivateKey;
+use super::PrivateKeyReader;
+use super::Provider;
+use super::RsaEncryption;
+use super::Secret;
+use super::SignatureAlgorithm;
+use super::SignatureValid;
+use super::SignatureVerification;
+use super::SystemRandomness;
+use super::aws_lc;
+use super::rust_crypto;
 
 /// aws-lc-rs first, RustCrypto second.
 pub(super) static PROVIDER: Provider = Provider {

@@ -2,11 +2,19 @@
 //!
 //! Composed from any provider's [`Digests`].
 
+use der::AnyRef;
+use der::Decode;
+use der::Encode;
+use der::Sequence;
 use der::asn1::OctetStringRef;
-use der::{AnyRef, Decode, Encode, Sequence};
 
-use super::algorithms::{DigestAlgorithm, KeyAgreement, KeyDerivation, KeyWrap};
-use super::{CryptoError, Digests, Secret};
+use super::CryptoError;
+use super::Digests;
+use super::Secret;
+use super::algorithms::DigestAlgorithm;
+use super::algorithms::KeyAgreement;
+use super::algorithms::KeyDerivation;
+use super::algorithms::KeyWrap;
 
 /// ECC-CMS-SharedInfo (RFC 5753 §7.2).
 #[derive(Sequence)]
@@ -153,7 +161,9 @@ fn malformed(_: der::Error) -> CryptoError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{aws_lc, identifiers, provider};
+    use crate::crypto::aws_lc;
+    use crate::crypto::identifiers;
+    use crate::crypto::provider;
 
     fn from_hex(hex: &str) -> Vec<u8> {
         hex.as_bytes()

@@ -2,7 +2,40 @@
 //!
 //! A [`Provider`] is a struct of traits; [`aws_lc`] and [`rust_crypto`] are two, and [`provider`]
 //! gives what the gateway uses: aws-lc-rs wherever it can, RustCrypto for the rest. Nothing here
-//! reads CMS; algorithm identifiers are decoded in [`algorithms`].
+//! reads CMS. Who does what, as `tests/providers.rs` finds it (RSA keys have 2048 bits or more):
+//!
+//! | | aws-lc | RustCrypto |
+//! |---|---|---|
+//! | digests SHA-1, SHA-224, SHA-256, SHA-384, SHA-512, SHA-512/256 | yes | yes |
+//! | digest SHA-512/224 | no | yes |
+//! | verify RSA PKCS#1 v1.5 with SHA-1, SHA-256, SHA-384, SHA-512 | yes | yes |
+//! | verify the same with a key of 1024 bits, but for SHA-384 | yes | yes |
+//! | verify RSA PKCS#1 v1.5 with other digests | no | yes |
+//! | verify RSA PSS, one hash of SHA-256, SHA-384, SHA-512, salt of its length | yes | yes |
+//! | verify RSA PSS with other or unequal hashes, other salts, keys below 2048 bits | no | yes |
+//! | verify ECDSA P-256 with SHA-1 and SHA-2, P-384 with SHA-2, both but for SHA-224; P-521 with all | yes | yes |
+//! | verify ECDSA with other digests | no | yes |
+//! | verify Ed25519 | yes | yes |
+//! | verify DSA | no | yes |
+//! | sign RSA PKCS#1 v1.5 with SHA-256, SHA-384, SHA-512 | yes | yes |
+//! | sign RSA PSS, one hash of these, salt of its length | yes | yes |
+//! | sign RSA with other digests, hashes, salts, or a key below 2048 bits | no | yes |
+//! | sign ECDSA P-256 with SHA-256, P-384 with SHA-384, P-521 with SHA-2 | yes | yes |
+//! | sign ECDSA with other digests | no | yes |
+//! | sign Ed25519 | yes | yes |
+//! | sign with SHA-1, or by DSA | no | no |
+//! | RSA PKCS#1 v1.5 transport | yes | yes |
+//! | RSA OAEP, one hash of SHA-1, SHA-256, SHA-384, SHA-512, any label | yes | yes |
+//! | RSA OAEP with other or unequal hashes; transport with a key below 2048 bits | no | yes |
+//! | ECDH P-256, P-384, P-521, X25519 | yes | yes |
+//! | AES key wrap, 128 and 256 bits | yes | yes |
+//! | AES key wrap, 192 bits | no | yes |
+//! | AES-CBC | yes | yes |
+//! | AES-GCM, nonce of 96 bits | yes | yes |
+//! | AES-GCM, other nonces | no | yes |
+//! | ChaCha20-Poly1305 | no | yes |
+//! | decrypt 3DES | no | yes |
+//! | encrypt 3DES | no | no |
 
 mod aead;
 pub mod algorithms;
@@ -25,10 +58,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-pub use algorithms::{
-    ContentEncryption, Curve, DigestAlgorithm, KeyAgreement, KeyWrap, OaepParameters,
-    PssParameters, RsaEncryption, SignatureAlgorithm,
-};
+pub use algorithms::ContentEncryption;
+pub use algorithms::Curve;
+pub use algorithms::DigestAlgorithm;
+pub use algorithms::KeyAgreement;
+pub use algorithms::KeyWrap;
+pub use algorithms::OaepParameters;
+pub use algorithms::PssParameters;
+pub use algorithms::RsaEncryption;
+pub use algorithms::SignatureAlgorithm;
 
 /// An operation that could not be done. Says nothing about key bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

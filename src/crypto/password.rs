@@ -6,14 +6,24 @@ use std::num::NonZeroU32;
 
 use aws_lc_rs::pbkdf2;
 use const_oid::ObjectIdentifier;
+use der::AnyRef;
+use der::Encode;
+use der::Sequence;
 use der::asn1::OctetStringRef;
-use der::{AnyRef, Encode, Sequence};
 use spki::AlgorithmIdentifierRef;
+use zeroize::Zeroizing;
 
-use super::algorithms::{ContentEncryption, DigestAlgorithm};
-use super::identifiers::{self, ContentParameters, IdentifierError};
-use super::{CryptoError, Secret, provider, rust_crypto};
-use crate::limits::{LimitError, Limits};
+use super::CryptoError;
+use super::Secret;
+use super::algorithms::ContentEncryption;
+use super::algorithms::DigestAlgorithm;
+use super::identifiers;
+use super::identifiers::ContentParameters;
+use super::identifiers::IdentifierError;
+use super::provider;
+use super::rust_crypto;
+use crate::limits::LimitError;
+use crate::limits::Limits;
 
 /// Why a password opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,9 +123,11 @@ impl Iterations {
 }
 
 /// Decrypts what a password protects by `algorithm`, which is PBES2 or a PBES1 of PKCS#12.
+///
+/// The password is UTF-8, as RFC 8018 §3 recommends; PBES2 takes any other octets as they are.
 pub fn decrypt(
     algorithm: &AlgorithmIdentifierRef<'_>,
-    password: &str,
+    password: &[u8],
     ciphertext: &[u8],
     iterations: &mut Iterations,
 ) -> Result<Secret, PasswordError> {
@@ -133,11 +145,9 @@ pub fn decrypt(
 }
 
 /// Derives a key of `octets` by PBKDF2 or scrypt (RFC 8018 §5.2, RFC 7914).
-///
-/// The password's octets are UTF-8, as RFC 8018 §3 recommends.
 pub(super) fn derive(
     algorithm: &AlgorithmIdentifierRef<'_>,
-    password: &str,
+    password: &[u8],
     octets: usize,
     iterations: &mut Iterations,
 ) -> Result<Secret, PasswordError> {
@@ -178,7 +188,7 @@ pub(super) fn key_octets(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<usize
 
 fn pbkdf2_into(
     parameters: &Pbkdf2Params<'_>,
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
     key: &mut [u8],
 ) -> Result<(), PasswordError> {
@@ -204,13 +214,13 @@ fn pbkdf2_into(
     let blocks = u64::try_from(key.len().div_ceil(20)).unwrap_or(u64::MAX);
     iterations.spend(u64::from(parameters.iterations).saturating_mul(blocks))?;
     let salt = parameters.salt.as_bytes();
-    pbkdf2::derive(function, count, salt, password.as_bytes(), key);
+    pbkdf2::derive(function, count, salt, password, key);
     Ok(())
 }
 
 fn scrypt_into(
     parameters: &ScryptParams<'_>,
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
     key: &mut [u8],
 ) -> Result<(), PasswordError> {
@@ -227,7 +237,7 @@ fn scrypt_into(
     let scheme =
         scrypt::Params::new(log_cost, parameters.block, parameters.parallel).map_err(malformed)?;
     scrypt::scrypt(
-        password.as_bytes(),
+        password,
         parameters.salt.as_bytes(),
         &scheme,
         key,
@@ -251,7 +261,7 @@ pub(super) fn hmac_digest(oid: ObjectIdentifier) -> Result<DigestAlgorithm, Pass
 fn pbes1(
     oid: ObjectIdentifier,
     algorithm: &AlgorithmIdentifierRef<'_>,
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
     ciphertext: &[u8],
 ) -> Result<Secret, PasswordError> {
@@ -392,8 +402,11 @@ fn add_one_and(number: &mut [u8], addend: &[u8]) {
 }
 
 /// A password as PKCS#12 wants it: UTF-16, big endian, with a zero at the end (RFC 7292 appendix B.1).
-pub(super) fn bmp(password: &str) -> Secret {
-    let units = password.encode_utf16().chain(std::iter::once(0));
+///
+/// Octets that are not UTF-8 become U+FFFD.
+pub(super) fn bmp(password: &[u8]) -> Secret {
+    let text = Zeroizing::new(String::from_utf8_lossy(password).into_owned());
+    let units = text.encode_utf16().chain(std::iter::once(0));
     Secret::new(units.flat_map(u16::to_be_bytes).collect())
 }
 

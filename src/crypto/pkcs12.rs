@@ -4,15 +4,29 @@
 //! passed over.
 
 use const_oid::ObjectIdentifier;
-use der::{Decode, Encode, Sequence};
+use der::Decode;
+use der::Encode;
+use der::Sequence;
 use spki::AlgorithmIdentifierRef;
 use subtle::ConstantTimeEq;
 
-use super::password::{self, Iterations, PasswordError, Pkcs12Derivation, Purpose};
-use super::pem::{self, PemError};
-use super::tlv::{self, Element, Elements, tag};
-use super::{Secret, derivation, identifiers, provider};
-use crate::limits::{LimitError, Limits};
+use super::Secret;
+use super::derivation;
+use super::identifiers;
+use super::password;
+use super::password::Iterations;
+use super::password::PasswordError;
+use super::password::Pkcs12Derivation;
+use super::password::Purpose;
+use super::pem;
+use super::pem::PemError;
+use super::provider;
+use super::tlv;
+use super::tlv::Element;
+use super::tlv::Elements;
+use super::tlv::tag;
+use crate::limits::LimitError;
+use crate::limits::Limits;
 
 /// Why a PKCS#12 file gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +112,7 @@ oids! {
 
 /// Reads a PKCS#12 file, PEM or BER, with one password for integrity and privacy.
 pub fn read(file: &[u8], password: &str, limits: &Limits) -> Result<Pkcs12, Pkcs12Error> {
+    let password = password.as_bytes();
     LimitError::check("length of the file", file.len(), limits.structure_octets)?;
     if !pem::is_pem(file) {
         return read_ber(file, password, limits);
@@ -111,7 +126,7 @@ pub fn read(file: &[u8], password: &str, limits: &Limits) -> Result<Pkcs12, Pkcs
     )
 }
 
-fn read_ber(file: &[u8], password: &str, limits: &Limits) -> Result<Pkcs12, Pkcs12Error> {
+fn read_ber(file: &[u8], password: &[u8], limits: &Limits) -> Result<Pkcs12, Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("outer structure");
     let mut iterations = Iterations::new(limits);
     let mut pfx = Elements(file)
@@ -173,7 +188,7 @@ fn unsupported(kind: ObjectIdentifier) -> Pkcs12Error {
 /// The SafeContents within one ContentInfo of the AuthenticatedSafe (RFC 7292 §4.1).
 fn open_safe(
     safe: Element<'_>,
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
 ) -> Result<Secret, Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("safe");
@@ -203,7 +218,7 @@ fn decrypt(
     what: &'static str,
     algorithm: Element<'_>,
     ciphertext: &[u8],
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
 ) -> Result<Secret, Pkcs12Error> {
     let algorithm = identifier(algorithm, what)?;
@@ -221,7 +236,7 @@ fn identifier<'a>(
 /// Adds the keys and certificates of a SafeContents (RFC 7292 §4.2) to `found`.
 fn read_bags(
     bags: &[u8],
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
     found: &mut Pkcs12,
 ) -> Result<(), Pkcs12Error> {
@@ -322,7 +337,7 @@ fn or_replaced(unit: Result<char, std::char::DecodeUtf16Error>) -> char {
 fn verify_mac(
     mac_data: Element<'_>,
     content: &[u8],
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
 ) -> Result<(), Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("MAC");
@@ -379,7 +394,7 @@ fn compare(computed: &[u8], expected: &[u8]) -> Result<(), Pkcs12Error> {
 fn pbmac1(
     algorithm: &AlgorithmIdentifierRef<'_>,
     content: &[u8],
-    password: &str,
+    password: &[u8],
     iterations: &mut Iterations,
 ) -> Result<Secret, PasswordError> {
     let parameters: Pbmac1Params<'_> = algorithm

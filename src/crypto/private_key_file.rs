@@ -4,15 +4,25 @@
 //! in the PEM, is refused.
 
 use const_oid::ObjectIdentifier;
+use der::AnyRef;
+use der::Decode;
+use der::Encode;
+use der::Sequence;
+use der::Tag;
+use der::Tagged;
 use der::asn1::OctetStringRef;
-use der::{AnyRef, Decode, Encode, Sequence, Tag, Tagged};
 use pkcs8::PrivateKeyInfoRef;
 use spki::AlgorithmIdentifierRef;
 
-use super::password::{self, Iterations, PasswordError};
-use super::pem::{self, PemError};
-use super::{Secret, oids};
-use crate::limits::{LimitError, Limits};
+use super::Secret;
+use super::oids;
+use super::password;
+use super::password::Iterations;
+use super::password::PasswordError;
+use super::pem;
+use super::pem::PemError;
+use crate::limits::LimitError;
+use crate::limits::Limits;
 
 /// Why a file gives no private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -136,7 +146,7 @@ fn read_der(
             let encrypted = EncryptedPrivateKeyInfo::from_der(der).map_err(malformed)?;
             let password = password.ok_or(PrivateKeyFileError::NoPassword)?;
             let octets = encrypted.octets.as_bytes();
-            let key = password::decrypt(&encrypted.algorithm, password, octets, iterations)
+            let key = password::decrypt(&encrypted.algorithm, password.as_bytes(), octets, iterations)
                 .map_err(PrivateKeyFileError::Password)?;
             // CBC has no tag: a wrong password may pass for a padding, and shows here.
             match PrivateKeyInfoRef::from_der(&key) {

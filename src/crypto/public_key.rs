@@ -2,12 +2,23 @@
 //!
 //! Both providers read keys through this module, so that they agree on which key may do what.
 
-use der::asn1::{BitStringRef, OctetStringRef, UintRef};
-use der::{AnyRef, Decode, Encode, Sequence};
-use spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
+use der::AnyRef;
+use der::Decode;
+use der::Encode;
+use der::Sequence;
+use der::asn1::BitStringRef;
+use der::asn1::OctetStringRef;
+use der::asn1::UintRef;
+use spki::AlgorithmIdentifierRef;
+use spki::SubjectPublicKeyInfoRef;
 
-use super::algorithms::{Curve, PssParameters, RsaEncryption, SignatureAlgorithm};
-use super::{CryptoError, identifiers, oids};
+use super::CryptoError;
+use super::algorithms::Curve;
+use super::algorithms::PssParameters;
+use super::algorithms::RsaEncryption;
+use super::algorithms::SignatureAlgorithm;
+use super::identifiers;
+use super::oids;
 
 /// A public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,14 @@
 //! RSA PKCS#1 v1.5 key transport that does not tell (RFC 3218).
 
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::Choice;
+use subtle::ConditionallySelectable;
+use subtle::ConstantTimeEq;
 
-use super::{CryptoError, PrivateKey, Randomness, RsaEncryption, Secret};
+use super::CryptoError;
+use super::PrivateKey;
+use super::Randomness;
+use super::RsaEncryption;
+use super::Secret;
 
 /// Returns the content-encryption key of `octets` that `ciphertext` holds, or a random one.
 ///

@@ -34,14 +34,20 @@ pub(crate) fn run(arguments: &[&str]) -> Ran {
 /// `domsec` with these arguments, to be run by [`run_on`].
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_domsec"));
-    command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }
 
 /// Runs `command`, and insists on an exit code of CONTRACT.
 #[track_caller]
 pub(crate) fn run_on(file: &Path, command: &mut Command) -> Ran {
-    let Output { status, stdout, stderr } = command.output().expect("domsec runs");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("domsec runs");
     let stderr = String::from_utf8_lossy(&stderr).into_owned();
     let exit = status.code().unwrap_or_else(|| {
         panic!("{status} for {command:?} on {}: {stderr}", file.display());
@@ -52,12 +58,22 @@ pub(crate) fn run_on(file: &Path, command: &mut Command) -> Ran {
         file.display()
     );
     assert!(!stderr.contains("panicked"), "{}: {stderr}", file.display());
-    Ran { file: file.to_owned(), exit, stdout, stderr }
+    Ran {
+        file: file.to_owned(),
+        exit,
+        stdout,
+        stderr,
+    }
 }
 
 /// The arguments that name bob's key.
 pub(crate) fn bob() -> [String; 4] {
-    ["--key".to_owned(), path("bob.key"), "--cert".to_owned(), path("bob.pem")]
+    [
+        "--key".to_owned(),
+        path("bob.key"),
+        "--cert".to_owned(),
+        path("bob.pem"),
+    ]
 }
 
 /// `domsec decrypt` with bob's key, to standard output.
@@ -77,7 +93,10 @@ pub(crate) fn inspect(message: &[u8]) -> Inspected {
     arguments.extend(bob.iter().map(String::as_str));
     let ran = run_on(&file, command(&arguments).arg(&file));
     assert_eq!(ran.exit, 0, "{}: {}", file.display(), ran.stderr);
-    Inspected { report: json(&ran), file }
+    Inspected {
+        report: json(&ran),
+        file,
+    }
 }
 
 /// What `inspect` said.
@@ -126,7 +145,11 @@ pub(crate) fn verify_with(message: &[u8], more: &[&str]) -> Verified {
     let ran = run_on(&file, command(&arguments).arg(&file));
     let report = json(&ran);
     let verdict = report["verdict"].as_str().expect("a verdict").to_owned();
-    let verified = Verified { file, report, verdict };
+    let verified = Verified {
+        file,
+        report,
+        verdict,
+    };
     verified.check_form(ran.exit);
     verified
 }
@@ -146,7 +169,11 @@ impl Verified {
         let about = self.about();
         let words = ["valid", "invalid", "indeterminate", "unsigned"];
         assert!(words.contains(&self.verdict.as_str()), "{about}");
-        assert_eq!(exit == 0, self.verdict == "valid", "exit code {exit} for {about}");
+        assert_eq!(
+            exit == 0,
+            self.verdict == "valid",
+            "exit code {exit} for {about}"
+        );
         assert!(exit <= 1, "exit code {exit} for {about}");
         let reasons = self.report["reasons"].as_array().expect("reasons");
         match self.verdict.as_str() {
@@ -154,8 +181,16 @@ impl Verified {
             "unsigned" => {}
             _ => assert!(!reasons.is_empty(), "no reason is given: {about}"),
         }
-        assert!(["match", "mismatch", "absent"].map(Value::from).contains(&self.report["originator"]));
-        assert!(["whole", "part", "none"].map(Value::from).contains(&self.report["covers"]));
+        assert!(
+            ["match", "mismatch", "absent"]
+                .map(Value::from)
+                .contains(&self.report["originator"])
+        );
+        assert!(
+            ["whole", "part", "none"]
+                .map(Value::from)
+                .contains(&self.report["covers"])
+        );
     }
 
     #[track_caller]
@@ -193,7 +228,12 @@ impl Verified {
     #[track_caller]
     pub(crate) fn signature(&self, index: usize, key: &str, value: impl Into<Value>) -> &Self {
         let found = &self.report["signatures"][index][key];
-        assert_eq!(*found, value.into(), "{key} of signature {index}: {}", self.about());
+        assert_eq!(
+            *found,
+            value.into(),
+            "{key} of signature {index}: {}",
+            self.about()
+        );
         self
     }
 
@@ -201,12 +241,18 @@ impl Verified {
     #[track_caller]
     pub(crate) fn because(&self, word: &str) -> &Self {
         let reasons = self.report["reasons"].to_string().to_lowercase();
-        assert!(reasons.contains(&word.to_lowercase()), "no reason names {word:?}: {}", self.about());
+        assert!(
+            reasons.contains(&word.to_lowercase()),
+            "no reason names {word:?}: {}",
+            self.about()
+        );
         self
     }
 
     fn about(&self) -> String {
-        format!("{}: {:#}", self.file.display(), self.report)
+        let key = |name| format!("{name} {}", self.report[name]);
+        let keys = ["verdict", "layers", "originator", "covers", "reasons"].map(key);
+        format!("{}: {}", self.file.display(), keys.join(", "))
     }
 }
 

@@ -85,11 +85,17 @@ impl Signer {
     /// The SET OF signed attributes, as it is signed; `None` when there are none.
     pub(crate) fn attributes(&self, content: &[u8]) -> Option<Vec<u8>> {
         let further = self.signed.clone()?;
-        let digest = self.message_digest.clone().unwrap_or_else(|| sha256(content));
+        let digest = self
+            .message_digest
+            .clone()
+            .unwrap_or_else(|| sha256(content));
         let usual = [
             attribute("1.2.840.113549.1.9.3", oid(DATA)),
             attribute("1.2.840.113549.1.9.4", octet_string(&digest)),
-            attribute("1.2.840.113549.1.9.5", tlv(der::UTC_TIME, self.signing_time.as_bytes())),
+            attribute(
+                "1.2.840.113549.1.9.5",
+                tlv(der::UTC_TIME, self.signing_time.as_bytes()),
+            ),
         ];
         Some(set_of(usual.into_iter().chain(further)))
     }
@@ -104,11 +110,18 @@ impl Signer {
         let signed = self.attributes(content);
         let covered = signed.as_deref().unwrap_or(content);
         let mut fields = vec![integer(version), sid, sha256_identifier()];
-        fields.extend(signed.as_ref().map(|set| tlv(context(0), der::content(set))));
+        fields.extend(
+            signed
+                .as_ref()
+                .map(|set| tlv(context(0), der::content(set))),
+        );
         fields.push(self.signature_algorithm());
         fields.push(octet_string(&pki::sign(self.identity.key, covered)));
         if !self.unsigned.is_empty() {
-            fields.push(tlv(context(1), der::content(&set_of(self.unsigned.clone()))));
+            fields.push(tlv(
+                context(1),
+                der::content(&set_of(self.unsigned.clone())),
+            ));
         }
         sequence(fields)
     }
@@ -126,7 +139,10 @@ impl Signer {
 }
 
 pub(crate) fn issuer_and_serial(certificate: &[u8]) -> Vec<u8> {
-    sequence([pki::issuer(certificate).to_vec(), pki::serial(certificate).to_vec()])
+    sequence([
+        pki::issuer(certificate).to_vec(),
+        pki::serial(certificate).to_vec(),
+    ])
 }
 
 /// A SignedData to be.
@@ -142,9 +158,16 @@ impl<'a> Signed<'a> {
     /// With the signers' certificates and the intermediate CA's.
     pub(crate) fn by(signers: impl IntoIterator<Item = Signer>, content: &'a [u8]) -> Self {
         let signers: Vec<Signer> = signers.into_iter().collect();
-        let own = signers.iter().map(|signer| signer.identity.certificate.clone());
+        let own = signers
+            .iter()
+            .map(|signer| signer.identity.certificate.clone());
         let certificates = own.chain([certificate("intermediate")]).collect();
-        Self { content, certificates, crls: Vec::new(), signers }
+        Self {
+            content,
+            certificates,
+            crls: Vec::new(),
+            signers,
+        }
     }
 
     /// With the content inside.
@@ -167,7 +190,11 @@ impl<'a> Signed<'a> {
     pub(crate) fn with_infos(&self, inside: Option<&[u8]>, infos: Vec<Vec<u8>>) -> Vec<u8> {
         let mut encapsulated = vec![oid(DATA)];
         encapsulated.extend(inside.map(|inside| tlv(context(0), &octet_string(inside))));
-        let digests = if infos.is_empty() { Vec::new() } else { vec![sha256_identifier()] };
+        let digests = if infos.is_empty() {
+            Vec::new()
+        } else {
+            vec![sha256_identifier()]
+        };
         let mut fields = vec![integer(1), set_of(digests), sequence(encapsulated)];
         if !self.certificates.is_empty() {
             // In this order: no DER, but nothing may depend on it.
@@ -184,7 +211,13 @@ impl<'a> Signed<'a> {
 
 /// The draft's empty signature.
 pub(crate) fn empty_signature(content: &[u8]) -> Vec<u8> {
-    Signed { content, certificates: Vec::new(), crls: Vec::new(), signers: Vec::new() }.opaque()
+    Signed {
+        content,
+        certificates: Vec::new(),
+        crls: Vec::new(),
+        signers: Vec::new(),
+    }
+    .opaque()
 }
 
 fn content_info(content_type: &str, structure: Vec<u8>) -> Vec<u8> {
@@ -210,13 +243,18 @@ pub(crate) fn signature_types(types: &[&str]) -> Vec<u8> {
         "delegated" => 5,
         other => panic!("{other} is no signature type"),
     };
-    let oids = types.iter().map(|name| oid(&format!("1.2.840.113549.1.9.16.9.{}", arc(name))));
+    let oids = types
+        .iter()
+        .map(|name| oid(&format!("1.2.840.113549.1.9.16.9.{}", arc(name))));
     sequence(oids)
 }
 
 /// An mlExpansionHistory of one list.
 pub(crate) fn ml_expansion_history() -> Vec<u8> {
-    let list = sequence([octet_string(b"list"), tlv(der::GENERALIZED_TIME, b"20260601120000Z")]);
+    let list = sequence([
+        octet_string(b"list"),
+        tlv(der::GENERALIZED_TIME, b"20260601120000Z"),
+    ]);
     attribute("1.2.840.113549.1.9.16.2.3", sequence([list]))
 }
 
@@ -254,7 +292,10 @@ pub(crate) fn edit_signer(
 
 /// `content` encrypted by openssl to certificates of `certs/`, with a cipher by openssl's name.
 pub(crate) fn encrypted(content: &[u8], cipher: &str, to: &[&str]) -> Vec<u8> {
-    let to: Vec<String> = to.iter().map(|name| pki::path(&format!("{name}.pem"))).collect();
+    let to: Vec<String> = to
+        .iter()
+        .map(|name| pki::path(&format!("{name}.pem")))
+        .collect();
     let mut arguments = vec!["cms", "-encrypt", "-binary", "-outform", "DER", cipher];
     arguments.extend(to.iter().map(String::as_str));
     openssl(&arguments, content)
@@ -262,7 +303,16 @@ pub(crate) fn encrypted(content: &[u8], cipher: &str, to: &[&str]) -> Vec<u8> {
 
 /// `key` encrypted to bob with PKCS#1 v1.5.
 pub(crate) fn key_to_bob(key: &[u8]) -> Vec<u8> {
-    openssl(&["pkeyutl", "-encrypt", "-certin", "-inkey", &pki::path("bob.pem")], key)
+    openssl(
+        &[
+            "pkeyutl",
+            "-encrypt",
+            "-certin",
+            "-inkey",
+            &pki::path("bob.pem"),
+        ],
+        key,
+    )
 }
 
 /// CompressedData of `content`.
@@ -274,7 +324,23 @@ pub(crate) fn compressed(content: &[u8]) -> Vec<u8> {
 
 /// CompressedData around octets that are said to be zlib's.
 pub(crate) fn compressed_octets(zlib: &[u8]) -> Vec<u8> {
-    let encapsulated = sequence([oid(DATA), tlv(context(0), &octet_string(zlib))]);
+    [&compressed_head(zlib.len()), zlib].concat()
+}
+
+/// What stands before `length` octets of zlib in CompressedData: they are its end.
+pub(crate) fn compressed_head(length: usize) -> Vec<u8> {
+    let before = |head: Vec<u8>, tag: u8, fields: &[Vec<u8>]| {
+        let head = [fields.concat(), head].concat();
+        [der::header(tag, head.len() + length), head].concat()
+    };
+    let octets = der::header(der::OCTET_STRING, length);
+    let content = before(octets, context(0), &[]);
+    let encapsulated = before(content, der::SEQUENCE, &[oid(DATA)]);
     let algorithm = sequence([oid("1.2.840.113549.1.9.16.3.8")]);
-    content_info(COMPRESSED_DATA, sequence([integer(0), algorithm, encapsulated]))
+    let compressed = before(encapsulated, der::SEQUENCE, &[integer(0), algorithm]);
+    before(
+        before(compressed, context(0), &[]),
+        der::SEQUENCE,
+        &[oid(COMPRESSED_DATA)],
+    )
 }

@@ -1,5 +1,12 @@
 //! Decryption gives the whole entity or nothing, and tells nobody why (RFC 3218, EFAIL).
 
+use crate::cli::Ran;
+use crate::cli::bob;
+use crate::cli::command;
+use crate::cli::decrypt;
+use crate::cli::inspect;
+use crate::cli::run_on;
+use crate::cli::verify;
 use crate::cms::CIPHERTEXT;
 use crate::cms::ENCRYPTED_KEY;
 use crate::cms::MAC;
@@ -8,13 +15,6 @@ use crate::cms::Signer;
 use crate::cms::encrypted;
 use crate::cms::key_to_bob;
 use crate::der;
-use crate::cli::Ran;
-use crate::cli::bob;
-use crate::cli::command;
-use crate::cli::decrypt;
-use crate::cli::inspect;
-use crate::cli::run_on;
-use crate::cli::verify;
 use crate::mail::attached;
 use crate::mail::from_alice;
 use crate::mail::letter;
@@ -60,7 +60,11 @@ fn refused(message: &[u8]) -> String {
 fn nothing_came_out(ran: &Ran) {
     let file = ran.file.display();
     assert_eq!(ran.exit, 65, "{file}: {}", ran.stderr);
-    assert!(ran.stdout.is_empty(), "{file}: {:?}", String::from_utf8_lossy(&ran.stdout));
+    assert!(
+        ran.stdout.is_empty(),
+        "{file}: {:?}",
+        String::from_utf8_lossy(&ran.stdout)
+    );
     assert!(!ran.stderr.is_empty(), "{file}: no word why");
 }
 
@@ -74,7 +78,10 @@ fn usual_words() -> String {
 fn opens(message: &[u8], content: &[u8]) {
     let ran = decrypt(message);
     assert_eq!(ran.exit, 0, "{}: {}", ran.file.display(), ran.stderr);
-    let body = &content[content.windows(4).position(|end| end == b"\r\n\r\n").unwrap()..];
+    let body = &content[content
+        .windows(4)
+        .position(|end| end == b"\r\n\r\n")
+        .unwrap()..];
     assert!(ran.stdout.ends_with(body), "{}", ran.file.display());
 }
 
@@ -83,7 +90,10 @@ fn what_is_whole_opens() {
     for cipher in [CBC, "-aes-128-cbc", GCM, "-aes-128-gcm"] {
         let content = padded_by_eight();
         opens(&enveloped(&encrypted(&content, cipher, &["bob"])), &content);
-        opens(&enveloped(&encrypted(&content, cipher, &["alice", "bob"])), &content);
+        opens(
+            &enveloped(&encrypted(&content, cipher, &["alice", "bob"])),
+            &content,
+        );
     }
 }
 
@@ -110,11 +120,21 @@ fn wrong_padding_and_lengths_of_cbc_are_one_refusal() {
         assert_eq!(refused(&flipped), usual, "octet {place} of the padding");
     }
     for cut in [1, 15, BLOCK, BLOCK + 1, 4 * BLOCK] {
-        let cut_off = changed(&der, CIPHERTEXT, |octets| octets.truncate(octets.len() - cut));
+        let cut_off = changed(&der, CIPHERTEXT, |octets| {
+            octets.truncate(octets.len() - cut)
+        });
         assert_eq!(refused(&cut_off), usual, "{cut} octets less");
     }
-    assert_eq!(refused(&changed(&der, CIPHERTEXT, Vec::clear)), usual, "no ciphertext");
-    assert_eq!(refused(&changed(&der, CIPHERTEXT, |octets| octets.push(0))), usual, "one octet more");
+    assert_eq!(
+        refused(&changed(&der, CIPHERTEXT, Vec::clear)),
+        usual,
+        "no ciphertext"
+    );
+    assert_eq!(
+        refused(&changed(&der, CIPHERTEXT, |octets| octets.push(0))),
+        usual,
+        "one octet more"
+    );
 }
 
 #[test]
@@ -124,15 +144,29 @@ fn every_change_of_gcm_is_one_refusal() {
     opens(&enveloped(&der), &content);
     let usual = usual_words();
     for at in [0, 1, 17, 100] {
-        assert_eq!(refused(&changed(&der, CIPHERTEXT, |octets| octets[at] ^= 1)), usual, "octet {at}");
+        assert_eq!(
+            refused(&changed(&der, CIPHERTEXT, |octets| octets[at] ^= 1)),
+            usual,
+            "octet {at}"
+        );
     }
     for at in 0..16 {
-        assert_eq!(refused(&changed(&der, MAC, |mac| mac[at] ^= 0x80)), usual, "octet {at} of the tag");
+        assert_eq!(
+            refused(&changed(&der, MAC, |mac| mac[at] ^= 0x80)),
+            usual,
+            "octet {at} of the tag"
+        );
     }
-    assert_eq!(refused(&changed(&der, CIPHERTEXT, |octets| octets.truncate(20))), usual);
+    assert_eq!(
+        refused(&changed(&der, CIPHERTEXT, |octets| octets.truncate(20))),
+        usual
+    );
     assert_eq!(refused(&changed(&der, CIPHERTEXT, Vec::clear)), usual);
     // The nonce.
-    assert_eq!(refused(&changed(&der, &[1, 0, 2, 1, 1, 0], |nonce| nonce[0] ^= 1)), usual);
+    assert_eq!(
+        refused(&changed(&der, &[1, 0, 2, 1, 1, 0], |nonce| nonce[0] ^= 1)),
+        usual
+    );
 }
 
 #[test]
@@ -157,10 +191,18 @@ fn a_wrong_key_and_a_wrong_padding_of_it_are_one_refusal() {
     let der = encrypted(&letter(), GCM, &["bob"]);
     opens(&enveloped(&der), &letter());
     let usual = usual_words();
-    let with = |key: Vec<u8>| refused(&changed(&der, ENCRYPTED_KEY, |octets| octets.clone_from(&key)));
+    let with = |key: Vec<u8>| {
+        refused(&changed(&der, ENCRYPTED_KEY, |octets| {
+            octets.clone_from(&key)
+        }))
+    };
     // Well padded: another key, too short, too long, none.
     for length in [32, 16, 31, 33, 64, 1] {
-        assert_eq!(with(key_to_bob(&vec![7; length])), usual, "key of {length} octets");
+        assert_eq!(
+            with(key_to_bob(&vec![7; length])),
+            usual,
+            "key of {length} octets"
+        );
     }
     // Not padded at all.
     for octet in [0, 1, 2, 0x7f] {
@@ -181,13 +223,18 @@ fn a_wrong_key_in_cbc_is_the_same_refusal() {
         // One wrong key of 256 leaves a padding that looks right; two in a row are one of 65,536.
         let attempts = [(); 2].map(|()| {
             let der = encrypted(&letter(), CBC, &["bob"]);
-            decrypt(&changed(&der, ENCRYPTED_KEY, |octets| octets.clone_from(&key)))
+            decrypt(&changed(&der, ENCRYPTED_KEY, |octets| {
+                octets.clone_from(&key)
+            }))
         });
         let failed: Vec<&Ran> = attempts.iter().filter(|ran| ran.exit != 0).collect();
         assert!(!failed.is_empty(), "{}", attempts[0].file.display());
         for ran in failed {
             nothing_came_out(ran);
-            assert_eq!(ran.stderr.replace(&ran.file.display().to_string(), "FILE"), usual);
+            assert_eq!(
+                ran.stderr.replace(&ran.file.display().to_string(), "FILE"),
+                usual
+            );
         }
     }
 }
@@ -198,13 +245,20 @@ fn inspection_says_no_more_than_decryption() {
     let gcm = encrypted(&padded_by_eight(), GCM, &["bob"]);
     let messages = [
         changed(&cbc, CIPHERTEXT, |octets| octets.truncate(octets.len() - 1)),
-        changed(&cbc, CIPHERTEXT, |octets| octets.truncate(octets.len() - BLOCK)),
+        changed(&cbc, CIPHERTEXT, |octets| {
+            octets.truncate(octets.len() - BLOCK)
+        }),
         changed(&gcm, CIPHERTEXT, |octets| octets[3] ^= 1),
         changed(&gcm, MAC, |mac| mac[3] ^= 1),
         changed(&gcm, ENCRYPTED_KEY, |octets| octets[3] ^= 1),
-        changed(&gcm, ENCRYPTED_KEY, |octets| octets.clone_from(&key_to_bob(&[7; 32]))),
+        changed(&gcm, ENCRYPTED_KEY, |octets| {
+            octets.clone_from(&key_to_bob(&[7; 32]))
+        }),
     ];
-    let errors: Vec<_> = messages.iter().map(|message| inspect(message).all("error")).collect();
+    let errors: Vec<_> = messages
+        .iter()
+        .map(|message| inspect(message).all("error"))
+        .collect();
     assert!(!errors[0].is_empty());
     for error in &errors {
         assert_eq!(error, &errors[0]);
@@ -216,7 +270,9 @@ fn nothing_is_decrypted_that_is_not_for_us() {
     let others = enveloped(&encrypted(&letter(), CBC, &["alice"]));
     refused(&others);
     refused(&from_alice(&letter()));
-    refused(&from_alice(&opaque(&Signed::by([Signer::of("alice")], &letter()).opaque())));
+    refused(&from_alice(&opaque(
+        &Signed::by([Signer::of("alice")], &letter()).opaque(),
+    )));
     refused(b"");
     refused(b"no message at all");
 }
@@ -230,14 +286,21 @@ fn an_encrypted_part_beside_others_is_never_decrypted() {
     let after = html("\">");
     opens(&from_alice(&sealed), &letter());
     for entity in [
-        multipart("multipart/mixed", &[before.clone(), sealed.clone(), after.clone()]),
+        multipart(
+            "multipart/mixed",
+            &[before.clone(), sealed.clone(), after.clone()],
+        ),
         multipart("multipart/alternative", &[before.clone(), sealed.clone()]),
         multipart("multipart/related", &[sealed.clone(), after.clone()]),
         multipart("multipart/mixed", &[sealed.clone()]),
         multipart("multipart/mixed", &[sealed.clone(), sealed.clone()]),
         multipart(
             "multipart/mixed",
-            &[before, multipart("multipart/mixed", &[sealed.clone()]), after],
+            &[
+                before,
+                multipart("multipart/mixed", &[sealed.clone()]),
+                after,
+            ],
         ),
         attached(&from_alice(&sealed)),
         multipart("multipart/digest", &[attached(&from_alice(&sealed))]),
@@ -247,7 +310,11 @@ fn an_encrypted_part_beside_others_is_never_decrypted() {
         let inspected = inspect(&message);
         inspected.layers("C");
         let kinds = inspected.all("kind");
-        assert!(kinds.contains(&"enveloped".into()), "{}: {kinds:?}", inspected.file.display());
+        assert!(
+            kinds.contains(&"enveloped".into()),
+            "{}: {kinds:?}",
+            inspected.file.display()
+        );
         verify(&message).is_not_valid();
         // Nor does somebody's signature around it make it a layer.
         let signature = Signed::by([Signer::of("mallory")], &entity).detached();
@@ -257,7 +324,8 @@ fn an_encrypted_part_beside_others_is_never_decrypted() {
 
 #[test]
 fn only_what_describes_the_content_comes_from_inside() {
-    let inner = b"From: ceo@a.example\r\nSubject: Pay\r\nAuthentication-Results: a.example; smime=pass\r\n";
+    let inner =
+        b"From: ceo@a.example\r\nSubject: Pay\r\nAuthentication-Results: a.example; smime=pass\r\n";
     let content = [&inner[..], &text("hello")].concat();
     let sealed = pkcs7_mime("enveloped-data", &encrypted(&content, CBC, &["bob"]));
     let fields = "From: alice@a.example\r\nX-Kept: yes\r\n";
@@ -279,7 +347,12 @@ fn only_what_describes_the_content_comes_from_inside() {
         ("Subject:", 1),
         ("Authentication-Results", 0),
     ] {
-        assert_eq!(header.matches(field).count(), count, "{field} in {}: {header}", ran.file.display());
+        assert_eq!(
+            header.matches(field).count(),
+            count,
+            "{field} in {}: {header}",
+            ran.file.display()
+        );
     }
 }
 
@@ -299,8 +372,16 @@ fn a_file_is_written_when_all_of_it_is_there() {
     let name = out.file_name().unwrap().to_str().unwrap();
     let beside = std::fs::read_dir(out.parent().unwrap()).unwrap();
     let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(names.filter(|found| found.starts_with(name)).count(), 1, "something is left over");
+    assert_eq!(
+        names.filter(|found| found.starts_with(name)).count(),
+        1,
+        "something is left over"
+    );
     let ran = run(&enveloped(&der));
     assert_eq!((ran.exit, ran.stdout.len()), (0, 0), "{}", ran.stderr);
-    assert!(std::fs::read(&out).unwrap().ends_with(b"pay 100 to Alice.\r\n"));
+    assert!(
+        std::fs::read(&out)
+            .unwrap()
+            .ends_with(b"pay 100 to Alice.\r\n")
+    );
 }

@@ -20,8 +20,13 @@ pub(crate) const fn primitive(number: u8) -> u8 {
 }
 
 pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&header(tag, content.len()), content].concat()
+}
+
+/// The tag, and the length of content that is to follow.
+pub(crate) fn header(tag: u8, length: usize) -> Vec<u8> {
     let mut out = vec![tag];
-    match content.len() {
+    match length {
         short @ 0..=0x7f => out.push(u8::try_from(short).unwrap()),
         long => {
             let octets = long.to_be_bytes();
@@ -30,7 +35,6 @@ pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
             out.extend(digits);
         }
     }
-    out.extend(content);
     out
 }
 
@@ -121,11 +125,7 @@ pub(crate) fn edit(der: &[u8], path: &[usize], change: impl Fn(&[u8]) -> Vec<u8>
 }
 
 /// As [`edit`], with the content alone changed and the tag kept.
-pub(crate) fn edit_content(
-    der: &[u8],
-    path: &[usize],
-    change: impl Fn(&mut Vec<u8>),
-) -> Vec<u8> {
+pub(crate) fn edit_content(der: &[u8], path: &[usize], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     edit(der, path, |element| {
         let mut octets = content(element).to_vec();
         change(&mut octets);
@@ -143,9 +143,9 @@ fn header_len(der: &[u8]) -> usize {
 
 fn value_len(der: &[u8]) -> usize {
     match der[1] {
-        long if long > 0x80 => {
-            der[2..header_len(der)].iter().fold(0, |len, octet| len << 8 | usize::from(*octet))
-        }
+        long if long > 0x80 => der[2..header_len(der)]
+            .iter()
+            .fold(0, |len, octet| len << 8 | usize::from(*octet)),
         short => usize::from(short),
     }
 }

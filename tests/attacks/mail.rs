@@ -2,7 +2,8 @@
 
 /// A text part.
 pub(crate) fn text(body: &str) -> Vec<u8> {
-    let header = "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n";
+    let header =
+        "Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n";
     format!("{header}\r\n{body}\r\n").into_bytes()
 }
 
@@ -77,7 +78,8 @@ pub(crate) fn multipart(media_type: &str, parts: &[Vec<u8>]) -> Vec<u8> {
     let kind = media_type.split(';').next().unwrap().replace('/', "-");
     let length: usize = parts.iter().map(Vec::len).sum();
     let boundary = format!("{kind}={length}");
-    let mut out = format!("Content-Type: {media_type}; boundary=\"{boundary}\"\r\n\r\n").into_bytes();
+    let mut out =
+        format!("Content-Type: {media_type}; boundary=\"{boundary}\"\r\n\r\n").into_bytes();
     for part in parts {
         out.extend(format!("--{boundary}\r\n").into_bytes());
         out.extend(part);
@@ -102,6 +104,9 @@ pub(crate) fn base64(octets: &[u8]) -> Vec<u8> {
 /// `octets` with every `from` replaced by `to`, of which there must be one at least.
 pub(crate) fn replaced(octets: &[u8], from: &str, to: &str) -> Vec<u8> {
     let text = String::from_utf8(octets.to_vec()).unwrap();
-    assert!(text.contains(from), "the message has no {from:?} to replace");
+    assert!(
+        text.contains(from),
+        "the message has no {from:?} to replace"
+    );
     text.replace(from, to).into_bytes()
 }

@@ -13,11 +13,11 @@
 
 mod bounds;
 mod certificates;
+mod cli;
 mod cms;
 mod coverage;
 mod decryption;
 mod der;
-mod cli;
 mod exit_codes;
 mod layers;
 mod mail;

@@ -54,17 +54,29 @@ impl Reader {
     fn new() -> Self {
         let limits = Limits::default();
         let pem = std::fs::read_to_string(path("bob.key")).unwrap();
-        let key = crypto::provider().private_keys.read(&from_pem(&pem)).unwrap();
+        let key = crypto::provider()
+            .private_keys
+            .read(&from_pem(&pem))
+            .unwrap();
         let bob = Certificate::parse(&certificate("bob")).unwrap();
         let bob = Identity::new(bob, Vec::new(), Arc::from(key)).unwrap();
         let root = Certificate::parse(&certificate("root")).unwrap();
         let paths = SimplePaths::new(vec![root], crypto::provider().verification, &limits);
-        Self { keys: Identities(vec![bob]), paths, limits }
+        Self {
+            keys: Identities(vec![bob]),
+            paths,
+            limits,
+        }
     }
 
     fn read(&self, message: &[u8]) -> Found {
         let provider = crypto::provider();
-        let opener = Opener { keys: &self.keys, provider, limits: &self.limits, spool: &Memory };
+        let opener = Opener {
+            keys: &self.keys,
+            provider,
+            limits: &self.limits,
+            spool: &Memory,
+        };
         let mut budget = Budget::new(&self.limits);
         let opened = opener.open(&View::owned(message.to_vec()), &mut budget);
         let judge = Judge {
@@ -91,7 +103,9 @@ fn covered(opened: &Opened) -> Vec<Vec<u8>> {
         Kind::Signed(signed) => signed.covered.as_ref(),
         _ => None,
     });
-    signed.map(|view| view.to_vec(1 << 20).unwrap().unwrap()).collect()
+    signed
+        .map(|view| view.to_vec(1 << 20).unwrap().unwrap())
+        .collect()
 }
 
 /// Holds one changed message against what the whole one is.
@@ -100,8 +114,18 @@ fn hold(reader: &Reader, whole: &Found, changed: &[u8], what: &str) {
     let shown = || pki::file(".eml", changed).display().to_string();
     let found = found.unwrap_or_else(|_| panic!("{what}: a panic on {}", shown()));
     if found.answer == Answer::Valid {
-        assert_eq!(found.covered, whole.covered, "{what}: other octets are valid in {}", shown());
-        assert_eq!(found.layers, whole.layers, "{what}: other layers are valid in {}", shown());
+        assert_eq!(
+            found.covered,
+            whole.covered,
+            "{what}: other octets are valid in {}",
+            shown()
+        );
+        assert_eq!(
+            found.layers,
+            whole.layers,
+            "{what}: other layers are valid in {}",
+            shown()
+        );
     }
 }
 
@@ -125,7 +149,12 @@ fn mutate(name: &str, answer: Answer) {
         bit = (bit + bits / FLIPS + 1_237) % bits;
         let mut flipped = message.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
-        hold(&reader, &whole, &flipped, &format!("{name} with bit {bit} flipped"));
+        hold(
+            &reader,
+            &whole,
+            &flipped,
+            &format!("{name} with bit {bit} flipped"),
+        );
         if number % BINARY == 0 {
             run_all(&flipped);
         }
@@ -135,7 +164,11 @@ fn mutate(name: &str, answer: Answer) {
 /// Runs every command on `message`; [`run_on`] knows which exit codes there are.
 fn run_all(message: &[u8]) {
     let file = pki::file(".eml", message);
-    for arguments in [["inspect", "--json"], ["verify", "--anchor=certs/root.pem"], ["decrypt", "--color=never"]] {
+    for arguments in [
+        ["inspect", "--json"],
+        ["verify", "--anchor=certs/root.pem"],
+        ["decrypt", "--color=never"],
+    ] {
         run_on(&file, command(&arguments).args(bob()).arg(&file));
     }
 }

@@ -28,7 +28,10 @@ pub(crate) struct Identity {
 
 /// The identity of that name in `certs/`.
 pub(crate) fn identity(name: &'static str) -> Identity {
-    Identity { certificate: certificate(name), key: name }
+    Identity {
+        certificate: certificate(name),
+        key: name,
+    }
 }
 
 /// The path of a file in `certs/`, as the commands take it.
@@ -42,8 +45,13 @@ pub(crate) fn certificate(name: &str) -> Vec<u8> {
 }
 
 pub(crate) fn from_pem(text: &str) -> Vec<u8> {
-    let lines = text.lines().skip_while(|line| !line.starts_with("-----BEGIN")).skip(1);
-    let body: String = lines.take_while(|line| !line.starts_with("-----END")).collect();
+    let lines = text
+        .lines()
+        .skip_while(|line| !line.starts_with("-----BEGIN"))
+        .skip(1);
+    let body: String = lines
+        .take_while(|line| !line.starts_with("-----END"))
+        .collect();
     base64_simd::STANDARD.decode_to_vec(body).unwrap()
 }
 
@@ -53,7 +61,10 @@ pub(crate) fn sha256(octets: &[u8]) -> Vec<u8> {
 
 /// `octets` signed with SHA-256 by that key of `certs/`.
 pub(crate) fn sign(key: &str, octets: &[u8]) -> Vec<u8> {
-    openssl(&["dgst", "-sha256", "-sign", &path(&format!("{key}.key"))], octets)
+    openssl(
+        &["dgst", "-sha256", "-sign", &path(&format!("{key}.key"))],
+        octets,
+    )
 }
 
 /// What the `openssl` command makes of `input`.
@@ -100,7 +111,9 @@ pub(crate) fn serial(certificate: &[u8]) -> &[u8] {
 pub(crate) fn key_identifier(certificate: &[u8]) -> Vec<u8> {
     let extensions = der::at(certificate, &[0, 7, 0]);
     let wanted = oid("2.5.29.14");
-    let found = der::children(extensions).into_iter().find(|one| der::children(one)[0] == wanted);
+    let found = der::children(extensions)
+        .into_iter()
+        .find(|one| der::children(one)[0] == wanted);
     let value = *der::children(found.unwrap()).last().unwrap();
     der::content(der::content(value)).to_vec()
 }
@@ -145,7 +158,10 @@ impl Default for Issue {
 
 impl Issue {
     pub(crate) fn identity(&self) -> Identity {
-        Identity { certificate: self.der(), key: self.key }
+        Identity {
+            certificate: self.der(),
+            key: self.key,
+        }
     }
 
     pub(crate) fn der(&self) -> Vec<u8> {
@@ -171,15 +187,29 @@ impl Issue {
     fn extensions(&self, key: &[u8]) -> Vec<Vec<u8>> {
         let extension = |id: &str, value: Vec<u8>| sequence([oid(id), octet_string(&value)]);
         let names = |tag: u8, names: &[&str]| {
-            names.iter().map(|name| tlv(der::primitive(tag), name.as_bytes())).collect::<Vec<_>>()
+            names
+                .iter()
+                .map(|name| tlv(der::primitive(tag), name.as_bytes()))
+                .collect::<Vec<_>>()
         };
-        let alternative = [names(1, &self.emails), names(2, &self.dns), names(6, &self.uris)].concat();
-        let identifier = self.key_identifier.clone().unwrap_or_else(|| key_identifier(key));
+        let alternative = [
+            names(1, &self.emails),
+            names(2, &self.dns),
+            names(6, &self.uris),
+        ]
+        .concat();
+        let identifier = self
+            .key_identifier
+            .clone()
+            .unwrap_or_else(|| key_identifier(key));
         let unused = u8::try_from(self.key_usage.trailing_zeros()).unwrap();
         vec![
             extension("2.5.29.17", sequence(alternative)),
             extension("2.5.29.15", tlv(der::BIT_STRING, &[unused, self.key_usage])),
-            extension("2.5.29.37", sequence([oid(&format!("1.3.6.1.5.5.7.3.{}", self.purpose))])),
+            extension(
+                "2.5.29.37",
+                sequence([oid(&format!("1.3.6.1.5.5.7.3.{}", self.purpose))]),
+            ),
             extension("2.5.29.14", octet_string(&identifier)),
         ]
     }

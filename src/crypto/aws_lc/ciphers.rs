@@ -1,15 +1,22 @@
 //! Content encryption: AES in CBC and GCM. ChaCha20-Poly1305 is there for whole buffers alone.
 
-use aws_lc_rs::cipher::{
-    self, DecryptionContext, EncryptionContext, StreamingDecryptingKey, StreamingEncryptingKey,
-    UnboundCipherKey,
-};
+use aws_lc_rs::cipher;
+use aws_lc_rs::cipher::DecryptionContext;
+use aws_lc_rs::cipher::EncryptionContext;
+use aws_lc_rs::cipher::StreamingDecryptingKey;
+use aws_lc_rs::cipher::StreamingEncryptingKey;
+use aws_lc_rs::cipher::UnboundCipherKey;
 use aws_lc_rs::iv::FixedLength;
 
 use super::AwsLc;
 use super::gcm;
+use crate::crypto::ContentCiphers;
+use crate::crypto::ContentEncryption;
+use crate::crypto::CryptoError;
+use crate::crypto::Decryptor;
+use crate::crypto::Encryptor;
+use crate::crypto::Secret;
 use crate::crypto::blocks::unpad;
-use crate::crypto::{ContentCiphers, ContentEncryption, CryptoError, Decryptor, Encryptor, Secret};
 use crate::octets::WINDOW;
 
 impl ContentCiphers for AwsLc {

@@ -3,7 +3,11 @@
 use aws_lc_rs::digest;
 
 use super::AwsLc;
-use crate::crypto::{CryptoError, DigestAlgorithm, Digester, Digests, Message};
+use crate::crypto::CryptoError;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Digester;
+use crate::crypto::Digests;
+use crate::crypto::Message;
 
 impl Digests for AwsLc {
     fn start(&self, algorithm: DigestAlgorithm) -> Result<Box<dyn Digester>, CryptoError> {

@@ -1,17 +1,28 @@
 //! Key transport, agreement and wrap: all but unequal hashes in OAEP and the 192-bit wrap.
 
-use aws_lc_rs::agreement::{self, UnparsedPublicKey};
-use aws_lc_rs::key_wrap::{AES_128, AES_256, AesKek, KeyWrap as _};
-use aws_lc_rs::rsa::{
-    self, OaepAlgorithm, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey, PublicEncryptingKey,
-    PublicKeyComponents,
-};
+use aws_lc_rs::agreement;
+use aws_lc_rs::agreement::UnparsedPublicKey;
+use aws_lc_rs::key_wrap::AES_128;
+use aws_lc_rs::key_wrap::AES_256;
+use aws_lc_rs::key_wrap::AesKek;
+use aws_lc_rs::key_wrap::KeyWrap as _;
+use aws_lc_rs::rsa;
+use aws_lc_rs::rsa::OaepAlgorithm;
+use aws_lc_rs::rsa::OaepPublicEncryptingKey;
+use aws_lc_rs::rsa::Pkcs1PublicEncryptingKey;
+use aws_lc_rs::rsa::PublicEncryptingKey;
+use aws_lc_rs::rsa::PublicKeyComponents;
 
 use super::AwsLc;
-use crate::crypto::public_key::{PublicKey, RsaPublicKey};
-use crate::crypto::{
-    CryptoError, Curve, DigestAlgorithm, KeyEstablishment, KeyWrap, RsaEncryption, Secret,
-};
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::KeyEstablishment;
+use crate::crypto::KeyWrap;
+use crate::crypto::RsaEncryption;
+use crate::crypto::Secret;
+use crate::crypto::public_key::PublicKey;
+use crate::crypto::public_key::RsaPublicKey;
 
 impl KeyEstablishment for AwsLc {
     fn encrypt(

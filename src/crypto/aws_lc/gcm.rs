@@ -4,18 +4,30 @@
 //! of it all the same, since a tag over nothing but associated data is that hash under a mask: some
 //! ten times as fast as the `ghash` crate, which only joins the windows here.
 
-use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::cipher::{self, EncryptionContext, StreamingEncryptingKey, UnboundCipherKey};
+use aws_lc_rs::aead;
+use aws_lc_rs::aead::Aad;
+use aws_lc_rs::aead::LessSafeKey;
+use aws_lc_rs::aead::Nonce;
+use aws_lc_rs::aead::UnboundKey;
+use aws_lc_rs::cipher;
+use aws_lc_rs::cipher::EncryptionContext;
+use aws_lc_rs::cipher::StreamingEncryptingKey;
+use aws_lc_rs::cipher::UnboundCipherKey;
 use aws_lc_rs::iv::FixedLength;
 use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
 use super::ciphers::append;
-use crate::crypto::aead::{
-    Aead, Authenticator, GCM_MOST, Keystream, add, first_counter, gcm_lengths,
-};
-use crate::crypto::{ContentEncryption, CryptoError};
+use crate::crypto::ContentEncryption;
+use crate::crypto::CryptoError;
+use crate::crypto::aead::Aead;
+use crate::crypto::aead::Authenticator;
+use crate::crypto::aead::GCM_MOST;
+use crate::crypto::aead::Keystream;
+use crate::crypto::aead::add;
+use crate::crypto::aead::first_counter;
+use crate::crypto::aead::gcm_lengths;
 use crate::octets::WINDOW;
 
 /// Starts an encryption or a decryption.

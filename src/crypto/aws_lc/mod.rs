@@ -7,7 +7,9 @@ mod gcm;
 mod private_keys;
 mod verification;
 
-use super::{CryptoError, Provider, SystemRandomness};
+use super::CryptoError;
+use super::Provider;
+use super::SystemRandomness;
 
 /// All that aws-lc-rs does for us.
 pub static PROVIDER: Provider = Provider {

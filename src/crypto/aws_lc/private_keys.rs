@@ -5,23 +5,40 @@
 use std::fmt;
 
 use aws_lc_rs::agreement;
-use aws_lc_rs::rsa::{
-    self, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey, PrivateDecryptingKey,
-};
-use aws_lc_rs::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RsaEncoding,
-};
+use aws_lc_rs::rsa;
+use aws_lc_rs::rsa::OaepPrivateDecryptingKey;
+use aws_lc_rs::rsa::Pkcs1PrivateDecryptingKey;
+use aws_lc_rs::rsa::PrivateDecryptingKey;
+use aws_lc_rs::signature;
+use aws_lc_rs::signature::EcdsaKeyPair;
+use aws_lc_rs::signature::EcdsaSigningAlgorithm;
+use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::signature::KeyPair;
+use aws_lc_rs::signature::RsaEncoding;
+use der::AnyRef;
+use der::Decode;
 use der::asn1::UintRef;
-use der::{AnyRef, Decode};
 use pkcs8::PrivateKeyInfoRef;
 use spki::AlgorithmIdentifierRef;
 
-use super::{AwsLc, digests, establishment, verification};
-use crate::crypto::public_key::{self, RsaScheme};
-use crate::crypto::{
-    CryptoError, Curve, DigestAlgorithm, Message, OaepParameters, PrivateKey, PrivateKeyReader,
-    PssParameters, RsaEncryption, Secret, SignatureAlgorithm, oids,
-};
+use super::AwsLc;
+use super::digests;
+use super::establishment;
+use super::verification;
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Message;
+use crate::crypto::OaepParameters;
+use crate::crypto::PrivateKey;
+use crate::crypto::PrivateKeyReader;
+use crate::crypto::PssParameters;
+use crate::crypto::RsaEncryption;
+use crate::crypto::Secret;
+use crate::crypto::SignatureAlgorithm;
+use crate::crypto::oids;
+use crate::crypto::public_key;
+use crate::crypto::public_key::RsaScheme;
 
 impl PrivateKeyReader for AwsLc {
     fn read(&self, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>, CryptoError> {

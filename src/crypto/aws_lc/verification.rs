@@ -1,13 +1,21 @@
 //! Signature verification: RSA of 1024 to 8192 bits, ECDSA, Ed25519.
 
-use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, RsaParameters, UnparsedPublicKey};
+use aws_lc_rs::signature;
+use aws_lc_rs::signature::EcdsaVerificationAlgorithm;
+use aws_lc_rs::signature::RsaParameters;
+use aws_lc_rs::signature::UnparsedPublicKey;
 
-use super::{AwsLc, digests};
+use super::AwsLc;
+use super::digests;
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Message;
+use crate::crypto::PssParameters;
+use crate::crypto::SignatureAlgorithm;
+use crate::crypto::SignatureValid;
+use crate::crypto::SignatureVerification;
 use crate::crypto::public_key::PublicKey;
-use crate::crypto::{
-    CryptoError, Curve, DigestAlgorithm, Message, PssParameters, SignatureAlgorithm,
-    SignatureValid, SignatureVerification,
-};
 
 impl SignatureVerification for AwsLc {
     fn verify(

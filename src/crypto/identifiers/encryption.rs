@@ -1,18 +1,31 @@
 //! Key transport, key agreement, key wrap and content encryption.
 
 use const_oid::ObjectIdentifier;
-use der::asn1::{OctetStringRef, UintRef};
-use der::{AnyRef, Decode, Encode, Sequence};
+use der::AnyRef;
+use der::Decode;
+use der::Encode;
+use der::Sequence;
+use der::asn1::OctetStringRef;
+use der::asn1::UintRef;
 use spki::AlgorithmIdentifierRef;
 
-use super::{
-    IdentifierError, decode, der_of, encode, hash_of, mask_identifier, mask_of, mask_within,
-    no_parameters, within,
-};
-use crate::crypto::algorithms::{
-    ContentEncryption, DigestAlgorithm, KeyAgreement, KeyDerivation, KeyWrap, OaepParameters,
-    RsaEncryption,
-};
+use super::IdentifierError;
+use super::decode;
+use super::der_of;
+use super::encode;
+use super::hash_of;
+use super::mask_identifier;
+use super::mask_of;
+use super::mask_within;
+use super::no_parameters;
+use super::within;
+use crate::crypto::algorithms::ContentEncryption;
+use crate::crypto::algorithms::DigestAlgorithm;
+use crate::crypto::algorithms::KeyAgreement;
+use crate::crypto::algorithms::KeyDerivation;
+use crate::crypto::algorithms::KeyWrap;
+use crate::crypto::algorithms::OaepParameters;
+use crate::crypto::algorithms::RsaEncryption;
 use crate::crypto::oids;
 
 /// A contentEncryptionAlgorithm with what its parameters say.

@@ -8,19 +8,29 @@ mod names;
 mod signatures;
 
 use const_oid::ObjectIdentifier;
-use der::{AnyRef, Decode, Encode};
+use der::AnyRef;
+use der::Decode;
+use der::Encode;
 use spki::AlgorithmIdentifierRef;
 
 use super::algorithms::DigestAlgorithm;
 use super::oids;
 
-pub use encryption::{
-    ContentParameters, content_encryption, encode_content_encryption, encode_key_agreement,
-    encode_key_transport, encode_key_wrap, key_agreement, key_transport, key_wrap,
-};
+pub use encryption::ContentParameters;
+pub use encryption::content_encryption;
+pub use encryption::encode_content_encryption;
+pub use encryption::encode_key_agreement;
+pub use encryption::encode_key_transport;
+pub use encryption::encode_key_wrap;
+pub use encryption::key_agreement;
+pub use encryption::key_transport;
+pub use encryption::key_wrap;
 pub use names::name_of;
+pub use signatures::encode_signature;
+pub use signatures::encode_signer_signature;
 pub(super) use signatures::pss_parameters;
-pub use signatures::{encode_signature, encode_signer_signature, signature, signer_signature};
+pub use signatures::signature;
+pub use signatures::signer_signature;
 
 /// An AlgorithmIdentifier that we do not go by. Algorithms are named, or dotted OIDs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

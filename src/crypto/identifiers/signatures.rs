@@ -1,14 +1,24 @@
 //! Signature algorithms, as SignerInfo has them and as certificates and CRLs have them.
 
 use const_oid::ObjectIdentifier;
-use der::{AnyRef, Decode, Sequence};
+use der::AnyRef;
+use der::Decode;
+use der::Sequence;
 use spki::AlgorithmIdentifierRef;
 
-use super::{
-    IdentifierError, decode, der_of, encode, hash_of, mask_identifier, mask_of, mask_within,
-    no_parameters, within,
-};
-use crate::crypto::algorithms::{DigestAlgorithm, PssParameters, SignatureAlgorithm};
+use super::IdentifierError;
+use super::decode;
+use super::der_of;
+use super::encode;
+use super::hash_of;
+use super::mask_identifier;
+use super::mask_of;
+use super::mask_within;
+use super::no_parameters;
+use super::within;
+use crate::crypto::algorithms::DigestAlgorithm;
+use crate::crypto::algorithms::PssParameters;
+use crate::crypto::algorithms::SignatureAlgorithm;
 use crate::crypto::oids;
 
 /// Identifiers that name a signature algorithm together with its digest.

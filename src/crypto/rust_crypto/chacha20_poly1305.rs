@@ -1,14 +1,18 @@
 //! ChaCha20-Poly1305 by windows (RFC 8439 §2.8, RFC 8103).
 
 use chacha20::ChaCha20;
-use cipher::{Array, KeyIvInit};
+use cipher::Array;
+use cipher::KeyIvInit;
 use poly1305::Poly1305;
-use poly1305::universal_hash::{KeyInit, UniversalHash};
+use poly1305::universal_hash::KeyInit;
+use poly1305::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
 use super::ciphers::Counter;
 use crate::crypto::CryptoError;
-use crate::crypto::aead::{Aead, Authenticator, Keystream};
+use crate::crypto::aead::Aead;
+use crate::crypto::aead::Authenticator;
+use crate::crypto::aead::Keystream;
 
 /// The most octets of one message: the block counter has 32 bits, and block 0 is the hash's.
 const MOST: u64 = ((1 << 32) - 1) * 64;

@@ -1,10 +1,19 @@
 //! Content encryption: all of it.
 
-use aes::{Aes128, Aes192, Aes256};
-use cipher::{
-    Array, Block, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
-    InnerIvInit, KeyInit, KeyIvInit, StreamCipher, consts::U16,
-};
+use aes::Aes128;
+use aes::Aes192;
+use aes::Aes256;
+use cipher::Array;
+use cipher::Block;
+use cipher::BlockCipherEncrypt;
+use cipher::BlockModeDecrypt;
+use cipher::BlockModeEncrypt;
+use cipher::BlockSizeUser;
+use cipher::InnerIvInit;
+use cipher::KeyInit;
+use cipher::KeyIvInit;
+use cipher::StreamCipher;
+use cipher::consts::U16;
 use ctr::Ctr32BE;
 use des::TdesEde3;
 use ghash::GHash;
@@ -12,11 +21,21 @@ use ghash::universal_hash::UniversalHash;
 
 use super::RustCrypto;
 use super::chacha20_poly1305;
-use crate::crypto::aead::{
-    Aead, Authenticator, GCM_MOST, Keystream, add, first_counter, gcm_lengths,
-};
-use crate::crypto::blocks::{Blocks, unpad};
-use crate::crypto::{ContentCiphers, ContentEncryption, CryptoError, Decryptor, Encryptor, Secret};
+use crate::crypto::ContentCiphers;
+use crate::crypto::ContentEncryption;
+use crate::crypto::CryptoError;
+use crate::crypto::Decryptor;
+use crate::crypto::Encryptor;
+use crate::crypto::Secret;
+use crate::crypto::aead::Aead;
+use crate::crypto::aead::Authenticator;
+use crate::crypto::aead::GCM_MOST;
+use crate::crypto::aead::Keystream;
+use crate::crypto::aead::add;
+use crate::crypto::aead::first_counter;
+use crate::crypto::aead::gcm_lengths;
+use crate::crypto::blocks::Blocks;
+use crate::crypto::blocks::unpad;
 
 impl ContentCiphers for RustCrypto {
     fn encryptor(

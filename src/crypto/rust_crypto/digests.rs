@@ -2,10 +2,19 @@
 
 use digest::Digest;
 use sha1::Sha1;
-use sha2::{Sha224, Sha256, Sha384, Sha512, Sha512_224, Sha512_256};
+use sha2::Sha224;
+use sha2::Sha256;
+use sha2::Sha384;
+use sha2::Sha512;
+use sha2::Sha512_224;
+use sha2::Sha512_256;
 
 use super::RustCrypto;
-use crate::crypto::{CryptoError, DigestAlgorithm, Digester, Digests, Message};
+use crate::crypto::CryptoError;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Digester;
+use crate::crypto::Digests;
+use crate::crypto::Message;
 
 impl Digests for RustCrypto {
     fn start(&self, algorithm: DigestAlgorithm) -> Result<Box<dyn Digester>, CryptoError> {

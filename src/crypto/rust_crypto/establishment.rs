@@ -1,18 +1,34 @@
 //! Key transport, agreement and wrap: all of it.
 
-use aes::{Aes128, Aes192, Aes256};
+use aes::Aes128;
+use aes::Aes192;
+use aes::Aes256;
 use aes_kw::AesKw;
+use cipher::BlockCipherDecrypt;
+use cipher::BlockCipherEncrypt;
+use cipher::KeyInit;
 use cipher::common::Generate;
 use cipher::consts::U16;
-use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
-use rsa::{Oaep, Pkcs1v15Encrypt, RsaPrivateKey, RsaPublicKey};
+use rsa::Oaep;
+use rsa::Pkcs1v15Encrypt;
+use rsa::RsaPrivateKey;
+use rsa::RsaPublicKey;
 
-use super::verification::{failed, malformed, rsa_key};
-use super::{RustCrypto, rng, with_curve, with_digest};
+use super::RustCrypto;
+use super::rng;
+use super::verification::failed;
+use super::verification::malformed;
+use super::verification::rsa_key;
+use super::with_curve;
+use super::with_digest;
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::KeyEstablishment;
+use crate::crypto::KeyWrap;
+use crate::crypto::OaepParameters;
+use crate::crypto::RsaEncryption;
+use crate::crypto::Secret;
 use crate::crypto::public_key::PublicKey;
-use crate::crypto::{
-    CryptoError, Curve, KeyEstablishment, KeyWrap, OaepParameters, RsaEncryption, Secret,
-};
 
 impl KeyEstablishment for RustCrypto {
     fn encrypt(

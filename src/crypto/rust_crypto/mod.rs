@@ -12,7 +12,10 @@ mod verification;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::SeedableRng;
 
-use super::{CryptoError, Provider, Randomness, SystemRandomness};
+use super::CryptoError;
+use super::Provider;
+use super::Randomness;
+use super::SystemRandomness;
 
 pub(super) use ciphers::rc2_cbc_decrypt;
 

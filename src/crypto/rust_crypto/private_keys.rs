@@ -3,23 +3,46 @@
 
 use std::fmt;
 
-use der::{AnyRef, Decode};
+use der::AnyRef;
+use der::Decode;
 use ed25519_dalek::Signer;
-use pkcs1::{DecodeRsaPrivateKey, EncodeRsaPublicKey};
+use pkcs1::DecodeRsaPrivateKey;
+use pkcs1::EncodeRsaPublicKey;
 use pkcs8::PrivateKeyInfoRef;
+use rsa::BoxedUint;
+use rsa::Pkcs1v15Encrypt;
+use rsa::Pkcs1v15Sign;
+use rsa::RsaPrivateKey;
 use rsa::hazmat::rsa_decrypt_and_check;
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, Pkcs1v15Encrypt, Pkcs1v15Sign, RsaPrivateKey};
 use signature::hazmat::PrehashSigner;
 use spki::AlgorithmIdentifierRef;
 
-use super::verification::{failed, malformed, octets, widen};
-use super::{RustCrypto, digests, establishment, pss, rng, with_digest};
-use crate::crypto::public_key::{self, RsaScheme};
-use crate::crypto::{
-    CryptoError, Curve, DigestAlgorithm, Message, PrivateKey, PrivateKeyReader, PssParameters,
-    Randomness, RsaEncryption, Secret, SignatureAlgorithm, SystemRandomness, oids,
-};
+use super::RustCrypto;
+use super::digests;
+use super::establishment;
+use super::pss;
+use super::rng;
+use super::verification::failed;
+use super::verification::malformed;
+use super::verification::octets;
+use super::verification::widen;
+use super::with_digest;
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Message;
+use crate::crypto::PrivateKey;
+use crate::crypto::PrivateKeyReader;
+use crate::crypto::PssParameters;
+use crate::crypto::Randomness;
+use crate::crypto::RsaEncryption;
+use crate::crypto::Secret;
+use crate::crypto::SignatureAlgorithm;
+use crate::crypto::SystemRandomness;
+use crate::crypto::oids;
+use crate::crypto::public_key;
+use crate::crypto::public_key::RsaScheme;
 
 impl PrivateKeyReader for RustCrypto {
     fn read(&self, pkcs8: &[u8]) -> Result<Box<dyn PrivateKey>, CryptoError> {

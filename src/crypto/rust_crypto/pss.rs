@@ -3,7 +3,10 @@
 use subtle::ConstantTimeEq;
 
 use super::RustCrypto;
-use crate::crypto::{CryptoError, DigestAlgorithm, Digests, PssParameters};
+use crate::crypto::CryptoError;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Digests;
+use crate::crypto::PssParameters;
 
 /// Encodes the digest of a message for a modulus of `bits`, with a salt of the length that
 /// `parameters` say. `Unsupported` when the modulus is too short for both.

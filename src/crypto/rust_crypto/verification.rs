@@ -1,17 +1,29 @@
 //! Signature verification: RSA of 1024 to 8192 bits, ECDSA, Ed25519, DSA.
 
 use ed25519_dalek::Verifier;
+use rsa::BoxedUint;
+use rsa::Pkcs1v15Sign;
+use rsa::RsaPublicKey;
 use rsa::hazmat::rsa_encrypt;
 use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, Pkcs1v15Sign, RsaPublicKey};
 use signature::hazmat::PrehashVerifier;
 
-use super::{RustCrypto, digests, pss, with_curve, with_digest};
-use crate::crypto::public_key::{self, DsaPublicKey, PublicKey};
-use crate::crypto::{
-    CryptoError, Curve, DigestAlgorithm, Message, PssParameters, SignatureAlgorithm,
-    SignatureValid, SignatureVerification,
-};
+use super::RustCrypto;
+use super::digests;
+use super::pss;
+use super::with_curve;
+use super::with_digest;
+use crate::crypto::CryptoError;
+use crate::crypto::Curve;
+use crate::crypto::DigestAlgorithm;
+use crate::crypto::Message;
+use crate::crypto::PssParameters;
+use crate::crypto::SignatureAlgorithm;
+use crate::crypto::SignatureValid;
+use crate::crypto::SignatureVerification;
+use crate::crypto::public_key;
+use crate::crypto::public_key::DsaPublicKey;
+use crate::crypto::public_key::PublicKey;
 
 impl SignatureVerification for RustCrypto {
     fn verify(
