@@ -264,11 +264,13 @@ fn all_read_what_is_encrypted_to_all() {
                     folder.file(person.encryption_cert),
                 );
                 let [p12, password] = p12(&folder, &scratch, person);
+                let pem = folder.file(person.p12);
                 for keys in [
                     ["--key", &*key, "--cert", &*cert],
                     ["--p12", &*p12, "--password-file", &*password],
+                    ["--p12", &*pem, "--password-file", &*password],
                 ] {
-                    let name = format!("{name}, {} {}", person.name, keys[0]);
+                    let name = format!("{name}, {} {}", keys[0], keys[1]);
                     let read = decrypt(&keys, &out).output().and_then(|found| {
                         let text = String::from_utf8_lossy(&found).into_owned();
                         let good = text.ends_with(BODY)
