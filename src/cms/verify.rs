@@ -277,6 +277,7 @@ fn check_attributes(
             &signer.signature_algorithm,
         )?;
     }
+    signed.signing_time()?;
     signer.signature_types()?;
     Ok(())
 }

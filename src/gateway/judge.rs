@@ -207,57 +207,90 @@ impl Judge<'_> {
             ContentDigests::for_signers(covered, &node.data.signers, self.provider)
                 .map_err(|error| format!("octets of the content could not be read: {error}"))
         });
-        let mut judge_one = |info: &'o SignerInfo| {
-            let certificate = find(info, &certificates);
-            let outcome = certificate.as_ref().map(|target| {
-                let request = self.request(target, &certificates, &crls);
-                self.paths.validate(&request, budget)
-            });
-            let content = match (&node.covered, &digests) {
-                (Some(octets), Some(Ok(digests))) => {
-                    let content_type = node.data.content_type;
-                    Ok(SignedContent {
-                        content_type,
-                        octets,
-                        digests,
-                    })
-                }
-                (_, Some(Err(error))) => Err(SignatureFault::Unknown(error.clone())),
-                _ => Err(SignatureFault::Unknown(
-                    OpenError::ContentElsewhere.to_string(),
-                )),
-            };
-            let signature = match (&certificate, content) {
-                (None, _) => Err(SignatureFault::Unknown(no_certificate(info))),
-                (_, Err(error)) => Err(error),
-                (Some(certificate), Ok(content)) => {
-                    // A path that failed on its way down may not have come to this certificate.
-                    let chain_of = outcome.as_ref().map(|outcome| &outcome.chain);
-                    let of_this = chain_of.filter(|chain| chain.first() == Some(certificate));
-                    let spki = of_this.map(|chain| effective_spki(chain));
-                    let spki = spki.as_deref().unwrap_or(certificate.spki());
-                    if lacks_parameters(spki) {
-                        Err(SignatureFault::Unknown(no_parameters(certificate)))
-                    } else {
-                        let key = (certificate, spki);
-                        verify::verify_signer(info, content, key, self.provider, budget)
-                            .map_err(|error| SignatureFault::Wrong(chain(&error)))
-                    }
-                }
-            };
-            let path = self.path_facts(info, certificate.as_ref(), outcome);
-            JudgedSigner {
-                info,
-                certificate,
-                signature,
-                path,
-            }
+        let content = match (&node.covered, &digests) {
+            (Some(octets), Some(Ok(digests))) => Ok(SignedContent {
+                content_type: node.data.content_type,
+                octets,
+                digests,
+            }),
+            (_, Some(Err(error))) => Err(error.clone()),
+            (_, None) | (None, _) => Err(OpenError::ContentElsewhere.to_string()),
         };
-        let signers = node.data.signers.iter().map(&mut judge_one).collect();
+        let material = Material {
+            content,
+            certificates: &certificates,
+            crls: &crls,
+        };
+        let judge_one = |info| self.judge_signer(info, &material, budget);
+        let signers = node.data.signers.iter().map(judge_one).collect();
         JudgedLayer {
             layer,
             node,
             signers,
+        }
+    }
+
+    /// Judges one signer with each certificate that its identifier names, until one is right.
+    ///
+    /// Anybody may send a certificate with the identifier of another along: only the key can tell
+    /// which is meant (RFC 5035 §1).
+    fn judge_signer<'o>(
+        &self,
+        info: &'o SignerInfo,
+        material: &Material<'_>,
+        budget: &mut Budget,
+    ) -> JudgedSigner<'o> {
+        let mut best: Option<JudgedSigner<'o>> = None;
+        for certificate in material.certificates {
+            if !certificate.is_named(info.sid.key_name()) {
+                continue;
+            }
+            let judged = self.judge_with(info, certificate, material, budget);
+            let known = best.as_ref().map(JudgedSigner::rank);
+            if known.is_none_or(|known| judged.rank() > known) {
+                best = Some(judged);
+            }
+            if best.as_ref().is_some_and(|best| best.rank() == RIGHT) {
+                break;
+            }
+        }
+        best.unwrap_or_else(|| JudgedSigner {
+            info,
+            certificate: None,
+            signature: Err(SignatureFault::Unknown(no_certificate(info))),
+            path: PathFacts::Indeterminate(no_certificate(info)),
+        })
+    }
+
+    fn judge_with<'o>(
+        &self,
+        info: &'o SignerInfo,
+        certificate: &Certificate,
+        material: &Material<'_>,
+        budget: &mut Budget,
+    ) -> JudgedSigner<'o> {
+        let request = self.request(certificate, material.certificates, material.crls);
+        let outcome = self.paths.validate(&request, budget);
+        // A path that failed on its way down may not have come to this certificate.
+        let of_this = Some(&outcome.chain).filter(|chain| chain.first() == Some(certificate));
+        let spki = of_this.map(|chain| effective_spki(chain));
+        let spki = spki.as_deref().unwrap_or(certificate.spki());
+        let signature = match &material.content {
+            Err(error) => Err(SignatureFault::Unknown(error.clone())),
+            Ok(_) if lacks_parameters(spki) => {
+                Err(SignatureFault::Unknown(no_parameters(certificate)))
+            }
+            Ok(content) => {
+                let key = (certificate, spki);
+                verify::verify_signer(info, *content, key, self.provider, budget)
+                    .map_err(|error| SignatureFault::Wrong(chain(&error)))
+            }
+        };
+        JudgedSigner {
+            info,
+            path: self.path_facts(info, certificate, outcome),
+            certificate: Some(certificate.clone()),
+            signature,
         }
     }
 
@@ -281,12 +314,9 @@ impl Judge<'_> {
     fn path_facts(
         &self,
         info: &SignerInfo,
-        certificate: Option<&Certificate>,
-        outcome: Option<PathOutcome>,
+        certificate: &Certificate,
+        outcome: PathOutcome,
     ) -> PathFacts {
-        let (Some(certificate), Some(outcome)) = (certificate, outcome) else {
-            return PathFacts::Indeterminate(no_certificate(info));
-        };
         let reason = || match &outcome.error {
             Some(error) => chain(error),
             None => "no reason was given".to_owned(),
@@ -329,11 +359,12 @@ impl Judge<'_> {
         let differ = attributes::same_in_all(&types)
             .err()
             .map(|error| chain(&error));
-        // Each signer says that the content is not here; nothing is wrong with the layer.
-        let error = node
-            .error
-            .as_ref()
-            .filter(|error| !matches!(error, OpenError::ContentElsewhere));
+        // A bare signature may have its content elsewhere, and each signer says so. In a message,
+        // what it covers is what the reader is shown: nothing.
+        let elsewhere = |error: &&OpenError| {
+            node.header.is_none() && matches!(error, OpenError::ContentElsewhere)
+        };
+        let error = node.error.as_ref().filter(|error| !elsewhere(error));
         LayerFacts {
             layer: judged.layer,
             ml: judged
@@ -366,11 +397,33 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         .join(": ")
 }
 
-fn find(info: &SignerInfo, certificates: &[Certificate]) -> Option<Certificate> {
-    certificates
-        .iter()
-        .find(|certificate| certificate.is_named(info.sid.key_name()))
-        .cloned()
+/// What the signers of one layer are held against.
+struct Material<'a> {
+    /// What they sign, or why it is not at hand.
+    content: Result<SignedContent<'a>, String>,
+    /// Those in the message first.
+    certificates: &'a [Certificate],
+    crls: &'a [Crl],
+}
+
+/// The rank of a signer about whom nothing is wrong and all is known.
+const RIGHT: (u8, u8) = (2, 2);
+
+impl JudgedSigner<'_> {
+    /// How right it is: the signature first, then the path.
+    fn rank(&self) -> (u8, u8) {
+        let signature = match &self.signature {
+            Ok(_) => 2,
+            Err(SignatureFault::Unknown(_)) => 1,
+            Err(SignatureFault::Wrong(_)) => 0,
+        };
+        let path = match &self.path {
+            PathFacts::Valid => 2,
+            PathFacts::Indeterminate(_) => 1,
+            PathFacts::Invalid(_) => 0,
+        };
+        (signature, path)
+    }
 }
 
 fn no_certificate(info: &SignerInfo) -> String {

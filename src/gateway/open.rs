@@ -128,7 +128,7 @@ pub enum OpenError {
     #[error("octets of the message could not be read")]
     Read(#[from] io::Error),
     /// The CMS is not what the media type says.
-    #[error("media type says {said}, but the structure is {found}")]
+    #[error("media type says {said}, but there is {found}")]
     Type {
         /// From the media type.
         said: &'static str,
@@ -231,11 +231,17 @@ impl Opener<'_> {
             return Err(OpenError::Parts { found });
         };
         let signature = Entity::parse(signature, self.limits)?;
+        if SmimeType::of(&signature)? != Some(SmimeType::Pkcs7Signature) {
+            return Err(OpenError::Type {
+                said: "multipart/signed with an S/MIME protocol",
+                found: "a second part that is no application/pkcs7-signature",
+            });
+        }
         let signature = signature.decoded(self.spool)?;
         let Cms::Signed(data) = ContentInfo::read(&signature, self.limits)?.cms else {
             return Err(OpenError::Type {
-                said: "signed",
-                found: "not signedData",
+                said: "application/pkcs7-signature",
+                found: "no SignedData",
             });
         };
         let error = data.content.is_some().then_some(OpenError::ContentTwice);
