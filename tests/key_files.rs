@@ -1,6 +1,13 @@
 //! Private keys and certificates out of the files that people have: our own, in `tests/key_files`
 //! (made by its `make`), and those of the corpora.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "tests state what must hold; a panic there is the report"
+)]
+
 mod corpora_dir;
 
 use std::error::Error;

@@ -3,6 +3,12 @@
 //! [`FILES`] says how many vectors of a file a provider answers with `Unsupported`: all others must
 //! come out as their `result` says, so that nothing is skipped in silence.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests state what must hold; a panic there is the report"
+)]
+
 mod corpora_dir;
 
 use std::cell::RefCell;

@@ -166,7 +166,21 @@ pub(super) struct Encrypt {
     #[arg(short = 'o', value_name = "OUT")]
     pub(super) output: Option<PathBuf>,
     /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
-    pub(super) file: PathBuf,
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Encrypt {
+    /// The certificates and the message: the last word after `--to` is the message, where nothing
+    /// else stands for it.
+    pub(super) fn certificates_and_file(&self) -> Option<(&[PathBuf], &PathBuf)> {
+        match (&self.file, self.to.split_last()) {
+            (Some(file), _) => Some((&self.to, file)),
+            (None, Some((file, certificates))) if !certificates.is_empty() => {
+                Some((certificates, file))
+            }
+            (None, _) => None,
+        }
+    }
 }
 
 /// How a content-encryption key is encrypted to an RSA key.

@@ -156,7 +156,10 @@ fn pair(
 ) -> Result<Identity, Failure> {
     let mut certificates = certificates(&[certificate_path.to_owned()], limits)?;
     if certificates.is_empty() {
-        return Err(Failure::data(format!("{}: no certificate", certificate_path.display())));
+        return Err(Failure::data(format!(
+            "{}: no certificate",
+            certificate_path.display()
+        )));
     }
     // The rest of the file is its chain.
     let certificate = certificates.remove(0);
@@ -181,31 +184,45 @@ fn pair(
 /// The identities of a PKCS#12 file: each key with its own certificate; the rest go along as chain.
 fn pkcs12(path: &Path, password: &str, limits: &Limits) -> Result<Vec<Identity>, Failure> {
     let octets = Zeroizing::new(read(path)?);
-    let store = pkcs12::read(&octets, password, limits)
-        .map_err(|error| Failure::file(path, &error))?;
-    let parse = |bag: &Bag| {
-        Certificate::parse(&bag.der).map_err(|error| Failure::file(path, &error))
-    };
-    let all = store.certificates.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let store =
+        pkcs12::read(&octets, password, limits).map_err(|error| Failure::file(path, &error))?;
+    let parse =
+        |bag: &Bag| Certificate::parse(&bag.der).map_err(|error| Failure::file(path, &error));
+    let all = store
+        .certificates
+        .iter()
+        .map(parse)
+        .collect::<Result<Vec<_>, _>>()?;
     let mut identities = Vec::new();
     for bag in &store.keys {
         let key = private_key(path, &bag.der)?;
         let before = identities.len();
         for own in &all {
             // Other people's certificates do not go out with ours; those of CAs do.
-            let authorities = all.iter().filter(|other| is_authority(other) && other.der() != own.der());
-            let identity = Identity::new(own.clone(), authorities.cloned().collect(), Arc::clone(&key));
+            let authorities = all
+                .iter()
+                .filter(|other| is_authority(other) && other.der() != own.der());
+            let identity = Identity::new(
+                own.clone(),
+                authorities.cloned().collect(),
+                Arc::clone(&key),
+            );
             identities.extend(identity.ok());
         }
         if identities.len() == before {
-            return Err(Failure::data(format!("{}: a key has no certificate", path.display())));
+            return Err(Failure::data(format!(
+                "{}: a key has no certificate",
+                path.display()
+            )));
         }
     }
     Ok(identities)
 }
 
 fn is_authority(certificate: &Certificate) -> bool {
-    certificate.basic_constraints().is_some_and(|constraints| constraints.ca)
+    certificate
+        .basic_constraints()
+        .is_some_and(|constraints| constraints.ca)
 }
 
 fn private_key(path: &Path, pkcs8: &[u8]) -> Result<Arc<dyn PrivateKey>, Failure> {
@@ -217,7 +234,10 @@ fn private_key(path: &Path, pkcs8: &[u8]) -> Result<Arc<dyn PrivateKey>, Failure
 /// The first line of the file, without its end.
 fn password(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let octets = Zeroizing::new(read(path)?);
-    let line = octets.split(|octet| *octet == b'\n').next().unwrap_or_default();
+    let line = octets
+        .split(|octet| *octet == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line));
     let line = line.map_err(|_| Failure::data(format!("{}: not UTF-8", path.display())))?;
     Ok(Zeroizing::new(line.to_owned()))

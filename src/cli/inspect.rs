@@ -209,7 +209,11 @@ fn describe_signer(signer: &SignerReport, paint: Paint, lines: &mut Vec<String>)
 fn describe_attribute(attribute: &AttributeReport) -> String {
     let value = match &attribute.value {
         Json::String(text) => printable(text),
-        other => printable(&other.to_string()),
+        other @ (Json::Array(_)
+        | Json::Bool(_)
+        | Json::Null
+        | Json::Number(_)
+        | Json::Object(_)) => printable(&other.to_string()),
     };
     format!(
         "{} {}",

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use crate::cms::attributes::Capability;
+use crate::cms::attributes::Oid;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::cms::write_enveloped::Envelope;
 use crate::cms::write_recipient::KeyEncryption;
@@ -13,6 +15,7 @@ use crate::crypto;
 use crate::crypto::DigestAlgorithm;
 use crate::crypto::OaepParameters;
 use crate::crypto::RsaEncryption;
+use crate::crypto::oids;
 use crate::gateway::judge::chain;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
@@ -27,6 +30,7 @@ use crate::x509::Certificate;
 use crate::x509::Identities;
 use crate::x509::Identity;
 use crate::x509::Time;
+use crate::x509::purpose::may_sign_mail;
 
 use super::args;
 use super::args::Decrypt;
@@ -39,13 +43,11 @@ use super::output;
 
 /// Signs a message: a layer for each call, not for each type.
 pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
-    if let Some(kind) = arguments.types.iter().find(|kind| kind.must_encapsulate()) {
-        if arguments.detached {
-            let kind = kind.as_str();
-            return Err(Failure::usage(format!(
-                "--detached with --type {kind}: such a signature must encapsulate other signatures"
-            )));
-        }
+    let mut types = arguments.types.iter();
+    if let Some(kind) = types.find(|kind| arguments.detached && kind.must_encapsulate()) {
+        return Err(Failure::usage(format!(
+            "--detached with --type {kind}: such a signature must encapsulate other signatures"
+        )));
     }
     let limits = Limits::default();
     let identities = input::keys(&arguments.keys)?;
@@ -72,7 +74,8 @@ pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
         })?;
     }
     let now = input::now()?;
-    let signers = signer_plans(&identities, arguments, now)?;
+    let capabilities = capabilities();
+    let signers = signer_plans(&identities, arguments, &capabilities, now)?;
     let certificates = certificates(&identities, &more);
     let certificates: Vec<&[u8]> = certificates
         .iter()
@@ -92,18 +95,23 @@ pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
 
 /// Encrypts a message.
 pub(super) fn encrypt(arguments: &Encrypt) -> Result<Exit, Failure> {
+    let Some((to, path)) = arguments.certificates_and_file() else {
+        return Err(Failure::usage(
+            "no message to encrypt: give FILE, or - for standard input",
+        ));
+    };
     let limits = Limits::default();
-    let certificates = input::certificates(&arguments.to, &limits)?;
+    let certificates = input::certificates(to, &limits)?;
     let recipients = certificates
         .iter()
         .map(|certificate| recipient(certificate, arguments));
     let envelope = Envelope::new(arguments.cipher, recipients.collect::<Result<_, _>>()?);
     let sealer = sealer(&limits);
-    let message = input::message(&arguments.file)?;
-    let payload = payload(&sealer, &message, &arguments.file)?;
+    let message = input::message(path)?;
+    let payload = payload(&sealer, &message, path)?;
     write(arguments.output.as_deref(), &payload.outside, |sink| {
         let sealed = sealer.encrypt(&payload.inside, &envelope, sink);
-        sealed.map_err(|error| failed(&arguments.file, &error))
+        sealed.map_err(|error| failed(path, &error))
     })
 }
 
@@ -182,6 +190,7 @@ fn is_signed(message: &View) -> bool {
 fn signer_plans<'a>(
     identities: &'a Identities,
     arguments: &'a Sign,
+    capabilities: &'a [Capability<'a>],
     now: Time,
 ) -> Result<Vec<SignerPlan<'a>>, Failure> {
     let plan = |identity: &'a Identity| {
@@ -199,11 +208,53 @@ fn signer_plans<'a>(
             types: &arguments.types,
             type_oid: SignatureTypeOid::Registered,
             signing_time: Some(now),
-            capabilities: &[],
+            capabilities,
             attributes: &[],
         })
     };
-    identities.0.iter().map(plan).collect()
+    signing(identities, arguments.keys.keys.len())?
+        .into_iter()
+        .map(plan)
+        .collect()
+}
+
+/// Those that sign: the first `named`, which `--key` names, and of PKCS#12 files the keys whose
+/// certificates let them. Such a file often holds one for encryption beside it (RFC 9216 §4.5).
+fn signing(identities: &Identities, named: usize) -> Result<Vec<&Identity>, Failure> {
+    let mut refused = None;
+    let mut signing = Vec::new();
+    for (index, identity) in identities.0.iter().enumerate() {
+        match may_sign_mail(identity.certificate()) {
+            Err(error) if index >= named => {
+                refused = Some((identity.certificate().subject_name(), error));
+            }
+            Ok(()) | Err(_) => signing.push(identity),
+        }
+    }
+    match refused {
+        Some((name, error)) if signing.is_empty() => Err(Failure::data(format!(
+            "the key of {name} is not for signing: {error}"
+        ))),
+        Some(_) | None => Ok(signing),
+    }
+}
+
+/// What can be read here, CBC first: what every reader of our mail can write (RFC 8551 §2.5.2).
+fn capabilities() -> Vec<Capability<'static>> {
+    let ciphers = [
+        oids::AES_256_CBC,
+        oids::AES_192_CBC,
+        oids::AES_128_CBC,
+        oids::AES_256_GCM,
+        oids::AES_128_GCM,
+    ];
+    ciphers
+        .into_iter()
+        .map(|oid| Capability {
+            oid: Oid::from(oid),
+            parameters: None,
+        })
+        .collect()
 }
 
 /// The signers' certificates, their chains and `more`, each once.

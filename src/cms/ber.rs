@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use crate::cms::error::CmsError;
-use crate::cms::tlv::write_header;
+use crate::cms::to_der::Strings;
+use crate::cms::to_der::has_indefinite;
+use crate::cms::to_der::to_der;
 use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::Octets;
@@ -299,248 +301,10 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Which context-specific constructed tags of a structure are strings in pieces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strings {
-    /// None: only universal strings are joined.
-    Universal,
-    /// Tag [0] holding OCTET STRINGs, directly in the outermost SEQUENCE: the subjectKeyIdentifier
-    /// of a SignerInfo or a KeyTransRecipientInfo (RFC 5652 §5.3, §6.2.1).
-    KeyIdentifiers,
-}
-
 const END_OF_CONTENTS: u64 = 2;
 const CONSTRUCTED_OCTET_STRING: u8 = tag::OCTET_STRING | tag::CONSTRUCTED;
 /// Identifier, length of length and eight octets of length.
-const LONGEST_HEADER: usize = 10;
-
-/// Turns the BER of one small element into DER: definite, minimal lengths, strings in one piece.
-///
-/// The values of primitive elements stay as they are; SET OF is not sorted here, since what must be
-/// sorted for a signature is sorted where it is digested (RFC 5652 §5.4).
-pub fn to_der(
-    octets: Vec<u8>,
-    strings: Strings,
-    limits: &Limits,
-    field: &'static str,
-) -> Result<Vec<u8>, CmsError> {
-    let nodes = nodes_of(&octets, strings, limits, field)?;
-    let mut der = Vec::with_capacity(octets.len());
-    for node in &nodes {
-        match node.role {
-            Role::Constructed | Role::String => write_header(&mut der, node.tag, node.length),
-            Role::Primitive => {
-                write_header(&mut der, node.tag, node.length);
-                der.extend_from_slice(octets.get(node.content.clone()).unwrap_or_default());
-            }
-            Role::Piece => {
-                der.extend_from_slice(octets.get(node.content.clone()).unwrap_or_default())
-            }
-            Role::InnerString => {}
-        }
-    }
-    Ok(der)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Holds elements.
-    Constructed,
-    /// A constructed string inside a constructed string: leaves no header.
-    InnerString,
-    /// A piece of a string: leaves its octets alone.
-    Piece,
-    /// Holds octets.
-    Primitive,
-    /// A string in pieces, written in one.
-    String,
-}
-
-#[derive(Debug)]
-struct Node {
-    tag: u8,
-    role: Role,
-    content: Range<usize>,
-    /// Octets of DER content; for constructed ones, summed up when they are closed.
-    length: usize,
-}
-
-/// One element that is not yet closed.
-struct Open {
-    node: usize,
-    end: Option<usize>,
-}
-
-fn nodes_of(
-    octets: &[u8],
-    strings: Strings,
-    limits: &Limits,
-    field: &'static str,
-) -> Result<Vec<Node>, CmsError> {
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    let mut at = 0;
-    loop {
-        while let Some(top) = open.last() {
-            let closed = match top.end {
-                Some(end) => at == end,
-                None => octets.get(at..at + 2) == Some(&[0, 0]),
-            };
-            if !closed {
-                break;
-            }
-            if top.end.is_none() {
-                at += 2;
-            }
-            close(&mut nodes, &mut open);
-        }
-        if open.is_empty() && !nodes.is_empty() {
-            break;
-        }
-        let bound = open
-            .iter()
-            .rev()
-            .find_map(|level| level.end)
-            .unwrap_or(octets.len());
-        let (tag, content, end) = slice_header(octets, at, bound, field)?;
-        let in_string = open
-            .last()
-            .and_then(|level| nodes.get(level.node))
-            .map(|node| node.role);
-        let in_string = matches!(in_string, Some(Role::String | Role::InnerString));
-        if tag & tag::CONSTRUCTED == 0 {
-            let Some(end) = end else {
-                return Err(CmsError::field(field, "a primitive has no length"));
-            };
-            if in_string && tag != tag::OCTET_STRING {
-                return Err(CmsError::field(
-                    field,
-                    "a piece of a string is not an OCTET STRING",
-                ));
-            }
-            let role = if in_string {
-                Role::Piece
-            } else {
-                Role::Primitive
-            };
-            nodes.push(Node {
-                tag,
-                role,
-                content: content..end,
-                length: end - content,
-            });
-            add_length(&mut nodes, &open);
-            at = end;
-        } else {
-            // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
-            // STRING is something else, such as a RecipientKeyIdentifier.
-            let is_field = open.len() == 1 && octets.first() == Some(&tag::SEQUENCE);
-            let strings = if is_field {
-                strings
-            } else {
-                Strings::Universal
-            };
-            let (tag, role) = role_of(octets, tag, content, in_string, strings);
-            nodes.push(Node {
-                tag,
-                role,
-                content: content..content,
-                length: 0,
-            });
-            open.push(Open {
-                node: nodes.len() - 1,
-                end,
-            });
-            LimitError::check("depth of ASN.1", open.len(), limits.asn1_depth)?;
-            at = content;
-        }
-    }
-    if at != octets.len() {
-        return Err(CmsError::field(field, "octets follow it"));
-    }
-    Ok(nodes)
-}
-
-/// What a constructed element becomes: tag and role.
-fn role_of(
-    octets: &[u8],
-    tag: u8,
-    content: usize,
-    in_string: bool,
-    strings: Strings,
-) -> (u8, Role) {
-    if in_string {
-        return (tag, Role::InnerString);
-    }
-    // Universal strings: OCTET STRING, and UTF8String to BMPString. A BIT STRING in pieces is left
-    // alone: each piece counts its unused bits, and nobody writes it.
-    let universal = matches!(tag, 0x24 | 0x2c | 0x32..=0x3e);
-    let identifier = strings == Strings::KeyIdentifiers
-        && tag == tag::context(0)
-        && octets
-            .get(content)
-            .is_some_and(|first| first & !tag::CONSTRUCTED == tag::OCTET_STRING);
-    if universal || identifier {
-        (tag & !tag::CONSTRUCTED, Role::String)
-    } else {
-        (tag, Role::Constructed)
-    }
-}
-
-/// Closes the innermost open element: its length is known, and counts for the one that holds it.
-fn close(nodes: &mut [Node], open: &mut Vec<Open>) {
-    let Some(closed) = open.pop() else { return };
-    let Some(node) = nodes.get(closed.node) else {
-        return;
-    };
-    let octets = encoded_length(node);
-    if let Some(parent) = open.last().and_then(|level| nodes.get_mut(level.node)) {
-        parent.length += octets;
-    }
-}
-
-fn add_length(nodes: &mut [Node], open: &[Open]) {
-    let Some(octets) = nodes.last().map(encoded_length) else {
-        return;
-    };
-    if let Some(parent) = open.last().and_then(|level| nodes.get_mut(level.node)) {
-        parent.length += octets;
-    }
-}
-
-fn encoded_length(node: &Node) -> usize {
-    match node.role {
-        Role::InnerString | Role::Piece => node.length,
-        Role::Constructed | Role::Primitive | Role::String => {
-            node.length + crate::cms::tlv::header_length(node.length)
-        }
-    }
-}
-
-/// Whether any element of `octets` has an indefinite length.
-fn has_indefinite(octets: &[u8], limits: &Limits, field: &'static str) -> Result<bool, CmsError> {
-    let mut ends: Vec<usize> = Vec::new();
-    let mut at = 0;
-    while at < octets.len() {
-        while ends.last() == Some(&at) {
-            ends.pop();
-        }
-        let bound = ends.last().copied().unwrap_or(octets.len());
-        // What does not parse as BER (a certificate may hold anything) is left to its own reader.
-        let Ok((tag, content, end)) = slice_header(octets, at, bound, field) else {
-            return Ok(false);
-        };
-        let Some(end) = end else { return Ok(true) };
-        if tag & tag::CONSTRUCTED == 0 {
-            at = end;
-        } else {
-            ends.push(end);
-            LimitError::check("depth of ASN.1", ends.len(), limits.asn1_depth)?;
-            at = content;
-        }
-    }
-    Ok(false)
-}
+pub(super) const LONGEST_HEADER: usize = 10;
 
 fn header(view: &View, at: u64, bound: u64, field: &'static str) -> Result<Element, CmsError> {
     let mut buffer = [0; LONGEST_HEADER];
@@ -571,34 +335,8 @@ fn header(view: &View, at: u64, bound: u64, field: &'static str) -> Result<Eleme
     })
 }
 
-/// As [`header`], over a slice: tag, start of the content, its end where it is said.
-fn slice_header(
-    octets: &[u8],
-    at: usize,
-    bound: usize,
-    field: &'static str,
-) -> Result<(u8, usize, Option<usize>), CmsError> {
-    let rest = octets.get(at..bound).unwrap_or_default();
-    let (tag, size, length) =
-        parse_header(rest).map_err(|reason| CmsError::field(field, reason))?;
-    let content = at + usize::try_from(size).unwrap_or(LONGEST_HEADER);
-    let end = match length {
-        None => None,
-        Some(length) => {
-            let length = usize::try_from(length).ok();
-            let end = length
-                .and_then(|length| content.checked_add(length))
-                .filter(|end| *end <= bound);
-            Some(end.ok_or_else(|| {
-                CmsError::field(field, "a length reaches past the end of what holds it")
-            })?)
-        }
-    };
-    Ok((tag, content, end))
-}
-
 /// Tag, octets of header, and length where it is definite (X.690 §8.1.2, §8.1.3).
-fn parse_header(octets: &[u8]) -> Result<(u8, u64, Option<u64>), &'static str> {
+pub(super) fn parse_header(octets: &[u8]) -> Result<(u8, u64, Option<u64>), &'static str> {
     let [tag, first, rest @ ..] = octets else {
         return Err("it ends within a header");
     };
@@ -641,64 +379,6 @@ mod tests {
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
             .collect()
-    }
-
-    fn der(ber: &str, strings: Strings) -> Result<Vec<u8>, CmsError> {
-        to_der(hex(ber), strings, &Limits::default(), "test")
-    }
-
-    #[test]
-    fn small_parts_become_der() {
-        for (ber, want) in [
-            ("30 80 02 01 05 00 00", "30 03 02 01 05"),
-            ("30 82 00 03 02 01 05", "30 03 02 01 05"),
-            (
-                "24 80 04 01 aa 24 80 04 01 bb 00 00 04 00 00 00",
-                "04 02 aa bb",
-            ),
-            ("30 07 24 05 04 01 aa 04 00", "30 03 04 01 aa"),
-            (
-                "30 80 30 80 05 00 00 00 31 80 00 00 00 00",
-                "30 06 30 02 05 00 31 00",
-            ),
-            ("05 00", "05 00"),
-        ] {
-            assert_eq!(der(ber, Strings::Universal).unwrap(), hex(want), "{ber}");
-        }
-    }
-
-    #[test]
-    fn a_key_identifier_in_pieces_is_joined_and_a_set_is_not() {
-        let pieces = "30 08 a0 06 04 01 aa 04 01 bb";
-        assert_eq!(
-            der(pieces, Strings::KeyIdentifiers).unwrap(),
-            hex("30 04 80 02 aa bb")
-        );
-        assert_eq!(der(pieces, Strings::Universal).unwrap(), hex(pieces));
-        let deeper = "30 08 30 06 a0 04 04 02 aa bb";
-        assert_eq!(der(deeper, Strings::KeyIdentifiers).unwrap(), hex(deeper));
-        let attributes = "30 06 a0 04 30 02 05 00";
-        assert_eq!(
-            der(attributes, Strings::KeyIdentifiers).unwrap(),
-            hex(attributes)
-        );
-    }
-
-    #[test]
-    fn what_is_cut_off_or_too_long_is_refused() {
-        for bad in [
-            "30",
-            "30 05 02 01",
-            "30 80 02 01 05",
-            "04 80 00 00",
-            "1f 81 01 00",
-            "30 ff 00",
-            "30 89 01 01 01 01 01 01 01 01 01",
-            "30 00 00",
-            "24 03 02 01 05",
-        ] {
-            assert!(der(bad, Strings::Universal).is_err(), "{bad}");
-        }
     }
 
     #[test]

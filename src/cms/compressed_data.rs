@@ -12,7 +12,6 @@ use flate2::FlushDecompress;
 use flate2::Status;
 
 use crate::cms::ber::Cursor;
-use crate::cms::ber::Strings;
 use crate::cms::ber::tag;
 use crate::cms::content_info::ID_COMPRESSED_DATA;
 use crate::cms::content_info::ID_DATA;
@@ -21,6 +20,7 @@ use crate::cms::signed_data::object_identifier;
 use crate::cms::signed_data::version;
 use crate::cms::tlv;
 use crate::cms::tlv::Reader;
+use crate::cms::to_der::Strings;
 use crate::limits::Budget;
 use crate::limits::LimitError;
 use crate::octets::View;

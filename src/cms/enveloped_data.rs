@@ -6,7 +6,6 @@ use const_oid::ObjectIdentifier;
 
 use crate::cms::ber::Cursor;
 use crate::cms::ber::Element;
-use crate::cms::ber::Strings;
 use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::recipient_info;
@@ -14,6 +13,7 @@ use crate::cms::recipient_info::RecipientInfo;
 use crate::cms::signed_data::object_identifier;
 use crate::cms::signed_data::version;
 use crate::cms::tlv;
+use crate::cms::to_der::Strings;
 use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::View;

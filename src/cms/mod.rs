@@ -15,6 +15,7 @@ pub mod recipient_info;
 pub mod recipient_list;
 pub mod signed_data;
 pub mod tlv;
+pub mod to_der;
 pub mod verify;
 pub mod write_enveloped;
 pub mod write_recipient;

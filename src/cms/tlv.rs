@@ -33,6 +33,10 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element; `None` at the end.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator could not end at an error"
+    )]
     pub fn next(&mut self) -> Result<Option<Tlv<'a>>, CmsError> {
         if self.rest.is_empty() {
             return Ok(None);

@@ -196,6 +196,8 @@ pub fn verify_signer(
     provider: &Provider,
     budget: &mut Budget,
 ) -> Result<SignerVerified, SignatureError> {
+    let (signed, unsigned) = (&signer.signed_attributes, &signer.unsigned_attributes);
+    attributes::check_occurrence(signed.as_ref(), unsigned.as_ref())?;
     let digest = identifiers::digest(&signer.digest_algorithm)?;
     let algorithm = identifiers::signer_signature(&signer.signature_algorithm, digest)?;
     let found = match content.digests.by(digest) {

@@ -213,9 +213,8 @@ impl SignedDataPlan<'_> {
             return Err(SignError::EmptyDetached);
         }
         let mut types = self.signers.iter().flat_map(|signer| signer.types);
-        match types.find(|kind| self.detached && kind.must_encapsulate()) {
-            Some(kind) => return Err(SignError::Detached(kind.as_str())),
-            None => {}
+        if let Some(kind) = types.find(|kind| self.detached && kind.must_encapsulate()) {
+            return Err(SignError::Detached(kind.as_str()));
         }
         let mut pairs = self.signers.iter().zip(self.signers.iter().skip(1));
         if pairs.all(|(one, next)| one.types == next.types) {
@@ -487,7 +486,9 @@ mod tests {
         assert_eq!(info.trailing, 0);
         match info.cms {
             Cms::Signed(signed) => signed,
-            other => panic!("{other:?} is no SignedData"),
+            other @ (Cms::Compressed(_) | Cms::Enveloped(_)) => {
+                panic!("{other:?} is no SignedData")
+            }
         }
     }
 

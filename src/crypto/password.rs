@@ -236,13 +236,7 @@ fn scrypt_into(
     let log_cost = u8::try_from(parameters.cost.ilog2()).map_err(malformed)?;
     let scheme =
         scrypt::Params::new(log_cost, parameters.block, parameters.parallel).map_err(malformed)?;
-    scrypt::scrypt(
-        password,
-        parameters.salt.as_bytes(),
-        &scheme,
-        key,
-    )
-    .map_err(malformed)
+    scrypt::scrypt(password, parameters.salt.as_bytes(), &scheme, key).map_err(malformed)
 }
 
 /// The digest of an HMAC's identifier.

@@ -146,8 +146,13 @@ fn read_der(
             let encrypted = EncryptedPrivateKeyInfo::from_der(der).map_err(malformed)?;
             let password = password.ok_or(PrivateKeyFileError::NoPassword)?;
             let octets = encrypted.octets.as_bytes();
-            let key = password::decrypt(&encrypted.algorithm, password.as_bytes(), octets, iterations)
-                .map_err(PrivateKeyFileError::Password)?;
+            let key = password::decrypt(
+                &encrypted.algorithm,
+                password.as_bytes(),
+                octets,
+                iterations,
+            )
+            .map_err(PrivateKeyFileError::Password)?;
             // CBC has no tag: a wrong password may pass for a padding, and shows here.
             match PrivateKeyInfoRef::from_der(&key) {
                 Ok(_) => Ok(key),

@@ -129,15 +129,16 @@ impl Judge<'_> {
                     facts.layers.push(Self::facts_of(&judged, node));
                     layers.push(judged);
                 }
-                Kind::Content(_) => match &node.error {
-                    // What calls itself S/MIME and cannot be read is not "unsigned".
-                    Some(error) => facts.layers.push(LayerFacts {
-                        layer,
-                        error: Some(chain(error)),
-                        ..LayerFacts::default()
-                    }),
-                    None => {}
-                },
+                // What calls itself S/MIME and cannot be read is not "unsigned".
+                Kind::Content(_) => {
+                    facts
+                        .layers
+                        .extend(node.error.as_ref().map(|error| LayerFacts {
+                            layer,
+                            error: Some(chain(error)),
+                            ..LayerFacts::default()
+                        }))
+                }
                 Kind::Compressed(_) | Kind::Enveloped(..) => {}
             }
         }
@@ -295,10 +296,8 @@ impl Judge<'_> {
             PathVerdict::Indeterminate => return PathFacts::Indeterminate(reason()),
             PathVerdict::Valid => {}
         }
-        if self.purpose == Purpose::Smime {
-            if let Err(error) = may_sign_mail(certificate) {
-                return PathFacts::Invalid(chain(&error));
-            }
+        if let (Purpose::Smime, Err(error)) = (self.purpose, may_sign_mail(certificate)) {
+            return PathFacts::Invalid(chain(&error));
         }
         // It must have been valid when it signed, too.
         match info.signing_time() {

@@ -30,6 +30,7 @@ use crate::mime::InputKind;
 use crate::mime::MimeError;
 use crate::mime::SmimeType;
 use crate::mime::canonical::Canonical;
+use crate::mime::multipart::MultipartDefect;
 use crate::notation::Layer;
 use crate::notation::Layers;
 use crate::notation::Marks;
@@ -81,6 +82,8 @@ pub enum Kind {
 pub struct SignedNode {
     /// The structure.
     pub data: SignedData,
+    /// What readers could differ about in the multipart/signed.
+    pub defects: Vec<MultipartDefect>,
     /// Whether the content stands outside of it (`multipart/signed`, or a bare detached signature).
     pub detached: bool,
     /// What the signatures cover; `None` when the content is not at hand.
@@ -219,12 +222,13 @@ impl Opener<'_> {
         depth: usize,
         budget: &mut Budget,
     ) -> Result<Node, OpenError> {
-        let parts = entity
-            .multipart(self.limits)?
-            .map(|found| found.parts)
-            .unwrap_or_default();
-        let [content, signature] = parts.as_slice() else {
-            return Err(OpenError::Parts { found: parts.len() });
+        let multipart = entity.multipart(self.limits)?;
+        let found = multipart
+            .as_ref()
+            .map(|multipart| multipart.parts.as_slice());
+        let (Some([content, signature]), Some(multipart)) = (found, &multipart) else {
+            let found = found.map_or(0, <[View]>::len);
+            return Err(OpenError::Parts { found });
         };
         let signature = Entity::parse(signature, self.limits)?;
         let signature = signature.decoded(self.spool)?;
@@ -244,6 +248,7 @@ impl Opener<'_> {
         let octets = covered.len();
         let signed = SignedNode {
             data,
+            defects: multipart.defects.clone(),
             detached: true,
             covered: Some(covered),
             child: Some(Box::new(child)),
@@ -305,6 +310,7 @@ impl Opener<'_> {
         let signed = SignedNode {
             detached: covered.is_none(),
             data,
+            defects: Vec::new(),
             covered,
             child,
         };

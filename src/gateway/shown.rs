@@ -8,6 +8,8 @@ use crate::domsec::verdict::From;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Opened;
 use crate::mime::Header;
+use crate::mime::header::Defect;
+use crate::mime::multipart::MultipartDefect;
 
 /// Who the message says that it is from.
 #[must_use]
@@ -57,6 +59,7 @@ pub fn defects(opened: &Opened) -> Vec<String> {
     };
     let mut is_signed = false;
     let mut is_encrypted = false;
+    defects.extend(outer.defects().iter().filter_map(doubtful_header));
     for node in opened.root.chain() {
         if let Some(header) = &node.header {
             defects.extend(repeated(header));
@@ -65,7 +68,10 @@ pub fn defects(opened: &Opened) -> Vec<String> {
             }
         }
         match &node.kind {
-            Kind::Signed(signed) => is_signed |= !signed.data.signers.is_empty(),
+            Kind::Signed(signed) => {
+                is_signed |= !signed.data.signers.is_empty();
+                defects.extend(signed.defects.iter().filter_map(doubtful_multipart));
+            }
             Kind::Enveloped(..) => is_encrypted = true,
             Kind::Compressed(_) | Kind::Content(_) => {}
         }
@@ -81,12 +87,53 @@ fn repeated(header: &Header) -> impl Iterator<Item = String> {
         "Content-Disposition",
         "MIME-Version",
     ];
-    ONCE.iter().filter_map(|name| {
-        let count = header.all(name).count();
-        (count > 1).then(|| {
-            format!("a header has {count} {name} fields, of which readers obey one or the other")
-        })
-    })
+    ONCE.iter()
+        .filter_map(|name| several(name, header.all(name).count()))
+}
+
+fn several(name: &str, count: usize) -> Option<String> {
+    let text = format!("a header has {count} {name} fields, and readers obey one or the other");
+    (count > 1).then_some(text)
+}
+
+/// What in the header of the message lets readers see different fields.
+fn doubtful_header(defect: &Defect) -> Option<String> {
+    const SHOWN: [&str; 5] = ["Sender", "To", "Cc", "Date", "Subject"];
+    match defect {
+        Defect::BareCarriageReturn(at) => Some(format!(
+            "the header has a carriage return alone at octet {at}"
+        )),
+        Defect::BlankContinuation(at) => Some(format!(
+            "the header has a line of white space alone at octet {at}"
+        )),
+        Defect::Nul(at) => Some(format!("the header has a NUL at octet {at}")),
+        Defect::NotAField(at) => Some(format!(
+            "the header has a line that is no field at octet {at}"
+        )),
+        Defect::Repeated { field, count } if SHOWN.contains(field) => several(field, *count),
+        // From has a verdict of its own; the rest is not shown, or says nothing else to anybody.
+        Defect::Repeated { .. }
+        | Defect::MboxLine
+        | Defect::MixedLineEnds(_)
+        | Defect::NoEmptyLine => None,
+    }
+}
+
+/// What in a multipart/signed lets readers see other parts.
+fn doubtful_multipart(defect: &MultipartDefect) -> Option<String> {
+    match defect {
+        MultipartDefect::DelimiterInEpilogue(at) => Some(format!(
+            "multipart/signed goes on after its end, at octet {at} of its body"
+        )),
+        MultipartDefect::DoubtfulDelimiter(at) => Some(format!(
+            "multipart/signed has a line that looks like its boundary at octet {at} of its body"
+        )),
+        MultipartDefect::Encoded => {
+            Some("multipart/signed has a transfer encoding, which it may not".to_owned())
+        }
+        // Cut off at its end, or no parts at all: what is missing is reported for itself.
+        MultipartDefect::NoDelimiter | MultipartDefect::NotClosed => None,
+    }
 }
 
 /// Fields of the signed content that contradict those outside (RFC 9788 §4.4).

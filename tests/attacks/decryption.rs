@@ -292,13 +292,13 @@ fn an_encrypted_part_beside_others_is_never_decrypted() {
         ),
         multipart("multipart/alternative", &[before.clone(), sealed.clone()]),
         multipart("multipart/related", &[sealed.clone(), after.clone()]),
-        multipart("multipart/mixed", &[sealed.clone()]),
+        multipart("multipart/mixed", std::slice::from_ref(&sealed)),
         multipart("multipart/mixed", &[sealed.clone(), sealed.clone()]),
         multipart(
             "multipart/mixed",
             &[
                 before,
-                multipart("multipart/mixed", &[sealed.clone()]),
+                multipart("multipart/mixed", std::slice::from_ref(&sealed)),
                 after,
             ],
         ),

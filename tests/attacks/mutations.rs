@@ -101,7 +101,7 @@ impl Reader {
 fn covered(opened: &Opened) -> Vec<Vec<u8>> {
     let signed = opened.root.chain().filter_map(|node| match &node.kind {
         Kind::Signed(signed) => signed.covered.as_ref(),
-        _ => None,
+        Kind::Compressed(_) | Kind::Content(_) | Kind::Enveloped(..) => None,
     });
     signed
         .map(|view| view.to_vec(1 << 20).unwrap().unwrap())

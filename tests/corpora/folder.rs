@@ -89,11 +89,6 @@ impl Scratch {
         fs::write(&path, octets).expect("the file is written");
         text(&path)
     }
-
-    /// The octets of what was written there.
-    pub(super) fn read(&self, name: &str) -> Vec<u8> {
-        read(&self.folder.path().join(name))
-    }
 }
 
 pub(super) fn read(path: &Path) -> Vec<u8> {

@@ -14,12 +14,12 @@ use domsec::address::words;
 use domsec::cms::attributes;
 use domsec::cms::attributes::Attribute;
 use domsec::cms::attributes::Attributes;
-use domsec::cms::ber;
 use domsec::cms::content_info::Cms;
 use domsec::cms::content_info::ContentInfo;
 use domsec::cms::content_key::content_key;
 use domsec::cms::decrypt::decrypt;
 use domsec::cms::signed_data::SignerInfo;
+use domsec::cms::to_der;
 use domsec::cms::verify::ContentDigests;
 use domsec::cms::verify::SignedContent;
 use domsec::cms::verify::verify_signer;
@@ -165,10 +165,10 @@ fn attributes(octets: &[u8]) {
 /// BER to DER: the DER of DER is itself, and has the same meaning for the readers of CMS.
 fn ber(octets: &[u8]) {
     let limits = limits();
-    for strings in [ber::Strings::Universal, ber::Strings::KeyIdentifiers] {
-        if let Ok(der) = ber::to_der(octets.to_vec(), strings, &limits, "input") {
+    for strings in [to_der::Strings::Universal, to_der::Strings::KeyIdentifiers] {
+        if let Ok(der) = to_der::to_der(octets.to_vec(), strings, &limits, "input") {
             assert!(der.len() <= octets.len(), "DER is longer than its BER");
-            let again = ber::to_der(der.clone(), strings, &limits, "DER");
+            let again = to_der::to_der(der.clone(), strings, &limits, "DER");
             assert_eq!(again.ok(), Some(der));
         }
     }

@@ -102,7 +102,7 @@ fn rsa_pss(
         return Err(CryptoError::Failed);
     }
     let signature = BoxedUint::from_be_slice(signature, key.n_bits_precision()).map_err(failed)?;
-    if &signature >= key.n().as_ref() {
+    if signature >= *key.n().as_ref() {
         return Err(CryptoError::Failed);
     }
     let encoded = rsa_encrypt(key, &signature).map_err(failed)?;
