@@ -32,7 +32,7 @@ pub struct Limits {
     pub attributes: usize,
     /// Public-key operations for one message: verifications and key unwraps.
     pub key_operations: usize,
-    /// Octets of one layer's content after decompression.
+    /// Octets of all layers of one message together after decompression.
     pub decompressed_octets: u64,
     /// Certificates in one path.
     pub path_length: usize,
@@ -117,7 +117,8 @@ impl LimitError {
 #[derive(Debug)]
 pub struct Budget {
     key_operations: usize,
-    allowed: usize,
+    decompressed_octets: u64,
+    allowed: Limits,
 }
 
 impl Budget {
@@ -126,7 +127,8 @@ impl Budget {
     pub fn new(limits: &Limits) -> Self {
         Self {
             key_operations: limits.key_operations,
-            allowed: limits.key_operations,
+            decompressed_octets: limits.decompressed_octets,
+            allowed: *limits,
         }
     }
 
@@ -139,10 +141,25 @@ impl Budget {
             }
             None => LimitError::check(
                 "number of public-key operations",
-                self.allowed + 1,
-                self.allowed,
+                self.allowed.key_operations.saturating_add(1),
+                self.allowed.key_operations,
             ),
         }
+    }
+
+    /// Takes `octets` that came out of a decompression from the budget.
+    ///
+    /// One bound for all layers and parts: many small bombs cost as much as a large one.
+    pub fn decompressed(&mut self, octets: u64) -> Result<(), LimitError> {
+        let allowed = self.allowed.decompressed_octets;
+        let before = allowed.saturating_sub(self.decompressed_octets);
+        LimitError::check_wide(
+            "number of octets that the content decompresses to",
+            before.saturating_add(octets),
+            allowed,
+        )?;
+        self.decompressed_octets = self.decompressed_octets.saturating_sub(octets);
+        Ok(())
     }
 }
 
@@ -162,5 +179,18 @@ mod tests {
             error.to_string(),
             "number of public-key operations is 2, more than the limit of 1"
         );
+    }
+
+    #[test]
+    fn decompressed_octets_are_counted_together() {
+        let mut budget = Budget::new(&Limits {
+            decompressed_octets: 10,
+            ..Limits::default()
+        });
+        budget.decompressed(4).unwrap();
+        budget.decompressed(6).unwrap();
+        budget.decompressed(0).unwrap();
+        let error = budget.decompressed(1).unwrap_err();
+        assert_eq!((error.asked, error.allowed), (11, 10));
     }
 }

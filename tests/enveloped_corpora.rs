@@ -295,7 +295,7 @@ fn samples_of_asn1crypto_open() {
         };
         let mut content = Vec::new();
         compressed
-            .decompress(&Limits::default(), &mut content)
+            .decompress(&mut Budget::new(&Limits::default()), &mut content)
             .unwrap();
         assert_eq!(content, expected, "{file}");
     }

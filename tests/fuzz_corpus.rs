@@ -19,6 +19,12 @@ use std::path::PathBuf;
 
 use domsec::cms::content_info::Cms;
 use domsec::cms::content_info::ContentInfo;
+use domsec::cms::write_enveloped::Envelope;
+use domsec::cms::write_recipient::KeyEncryption;
+use domsec::cms::write_recipient::Recipient;
+use domsec::crypto::ContentEncryption;
+use domsec::crypto::SystemRandomness;
+use domsec::crypto::provider;
 use domsec::limits::Limits;
 use domsec::mime::Walk;
 use domsec::octets::Memory;
@@ -38,6 +44,8 @@ const NO_SEEDS: &[&str] = &["wycheproof", "x509-limbo"];
 struct Seeds {
     entities: BTreeSet<Vec<u8>>,
     cms: BTreeSet<Vec<u8>>,
+    /// Mail with CMS in it.
+    smime: BTreeSet<Vec<u8>>,
     attributes: BTreeSet<Vec<u8>>,
     addresses: BTreeSet<Vec<u8>>,
 }
@@ -68,6 +76,7 @@ impl Seeds {
         }
         let limits = Limits::default();
         let view = View::owned(octets.clone());
+        let mut holds_cms = false;
         for visit in Walk::new(&view, &limits).map_while(Result::ok) {
             for name in ["From", "Sender", "To", "Cc", "Reply-To"] {
                 let fields = visit.entity.header.all(name);
@@ -78,7 +87,11 @@ impl Seeds {
             let body = body.and_then(|body| body.to_vec(LONGEST_SEED).ok().flatten());
             if let Some(der) = body.filter(|body| body.first() == Some(&0x30)) {
                 self.add_cms(der);
+                holds_cms = true;
             }
+        }
+        if holds_cms {
+            self.smime.insert(octets.clone());
         }
         self.entities.insert(octets);
     }
@@ -99,12 +112,13 @@ impl Seeds {
         self.cms.insert(octets);
     }
 
-    fn of(&self, target: &str) -> &BTreeSet<Vec<u8>> {
+    fn of(&self, target: &str) -> Vec<&Vec<u8>> {
         match target {
-            "addresses" => &self.addresses,
-            "attributes" => &self.attributes,
-            "entity" => &self.entities,
-            _ => &self.cms,
+            "addresses" => self.addresses.iter().collect(),
+            "attributes" => self.attributes.iter().collect(),
+            "ber" => self.cms.iter().collect(),
+            "entity" => self.entities.iter().collect(),
+            _ => self.cms.iter().chain(&self.smime).collect(),
         }
     }
 }
@@ -246,8 +260,42 @@ fn seeds_are_written_for_the_fuzzer() {
     for (target, _) in bodies::TARGETS {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder).expect("a writable folder");
-        for (number, seed) in seeds.of(target).iter().enumerate() {
+        for (number, seed) in seeds.of(target).into_iter().enumerate() {
             fs::write(folder.join(format!("seed-{number:05}")), seed).expect("a writable folder");
         }
     }
+    for (number, seed) in envelopes().into_iter().enumerate() {
+        let name = format!("enveloped_data/envelope-{number:05}");
+        fs::write(Path::new(&folder).join(name), seed).expect("a writable folder");
+    }
+}
+
+/// Mail to each of the people whose keys the targets have, in every cipher: other than those of the
+/// corpora, these open. Not among the seeds of the tests, since they differ in each run.
+fn envelopes() -> Vec<Vec<u8>> {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/samples");
+    let content = fs::read(samples.join("signed-opaque.eml")).expect("the sample");
+    let content = View::owned(content);
+    let mut envelopes = Vec::new();
+    for cipher in ContentEncryption::ALL
+        .iter()
+        .filter(|cipher| !cipher.is_weak())
+    {
+        for person in bodies::people() {
+            let certificate = &person.certificate;
+            let recipient = Recipient {
+                issuer: certificate.issuer().to_vec(),
+                serial: certificate.serial().to_vec(),
+                spki: certificate.spki().to_vec(),
+                key_encryption: KeyEncryption::for_key(certificate.spki(), *cipher)
+                    .expect("a key to encrypt to"),
+            };
+            let mut envelope = Vec::new();
+            Envelope::new(*cipher, vec![recipient])
+                .write(&content, provider(), &SystemRandomness, &mut envelope)
+                .expect("an envelope");
+            envelopes.push(envelope);
+        }
+    }
+    envelopes
 }

@@ -21,8 +21,8 @@ use crate::cms::signed_data::version;
 use crate::cms::tlv;
 use crate::cms::tlv::Reader;
 use crate::cms::to_der::Strings;
+use crate::limits::Budget;
 use crate::limits::LimitError;
-use crate::limits::Limits;
 use crate::octets::View;
 use crate::octets::WINDOW;
 use crate::octets::length;
@@ -101,12 +101,12 @@ impl CompressedData {
         })
     }
 
-    /// Writes the content into `sink`, at most `limits.decompressed_octets`; returns how many.
+    /// Writes the content into `sink`, at most what `budget` has; returns how many octets.
     ///
-    /// On `Err` what was written must be discarded.
+    /// On `Err` what was written must be discarded; it is spent all the same.
     pub fn decompress(
         &self,
-        limits: &Limits,
+        budget: &mut Budget,
         sink: &mut dyn Write,
     ) -> Result<u64, DecompressError> {
         if let Compressor::Other(oid) = self.algorithm {
@@ -117,7 +117,7 @@ impl CompressedData {
             state: Decompress::new(true),
             output: Vec::with_capacity(WINDOW),
             ended: false,
-            limits,
+            budget,
         };
         content.windows(|window| inflation.window(window, sink))?;
         if !inflation.ended {
@@ -131,7 +131,7 @@ struct Inflation<'a> {
     state: Decompress,
     output: Vec<u8>,
     ended: bool,
-    limits: &'a Limits,
+    budget: &'a mut Budget,
 }
 
 impl Inflation<'_> {
@@ -152,11 +152,7 @@ impl Inflation<'_> {
                 .map_err(|_| DecompressError::Malformed("it is not zlib"))?;
             let taken = usize::try_from(self.state.total_in() - before).unwrap_or(usize::MAX);
             rest = rest.get(taken..).unwrap_or_default();
-            LimitError::check_wide(
-                "number of octets that the content decompresses to",
-                self.state.total_out(),
-                self.limits.decompressed_octets,
-            )?;
+            self.budget.decompressed(length(&self.output))?;
             self.ended = status == Status::StreamEnd;
             let stalled = taken == 0 && self.output.is_empty();
             sink.write_all(&self.output)?;
@@ -272,6 +268,7 @@ mod tests {
     use super::*;
     use crate::cms::content_info::Cms;
     use crate::cms::content_info::ContentInfo;
+    use crate::limits::Limits;
     use crate::octets::Octets;
 
     fn read(der: &[u8]) -> Result<CompressedData, CmsError> {
@@ -292,7 +289,9 @@ mod tests {
 
     fn decompressed(der: &[u8], limits: &Limits) -> Result<Vec<u8>, DecompressError> {
         let mut content = Vec::new();
-        let octets = read(der).unwrap().decompress(limits, &mut content)?;
+        let octets = read(der)
+            .unwrap()
+            .decompress(&mut Budget::new(limits), &mut content)?;
         assert_eq!(octets, length(&content));
         Ok(content)
     }
@@ -319,7 +318,7 @@ mod tests {
         let mut sink = Vec::new();
         let error = read(&der)
             .unwrap()
-            .decompress(&limits, &mut sink)
+            .decompress(&mut Budget::new(&limits), &mut sink)
             .unwrap_err();
         assert!(matches!(error, DecompressError::Limit(_)), "{error}");
         assert!(sink.len() <= 1_000_000);
@@ -335,7 +334,7 @@ mod tests {
                 content: Some(octets.slice(0..cut)),
                 ..whole.clone()
             };
-            let outcome = cut_off.decompress(&Limits::default(), &mut Vec::new());
+            let outcome = cut_off.decompress(&mut Budget::new(&Limits::default()), &mut Vec::new());
             assert!(outcome.is_err(), "{cut}");
         }
     }
@@ -347,7 +346,7 @@ mod tests {
         longer.push(0);
         octets.content = Some(View::owned(longer));
         let error = octets
-            .decompress(&Limits::default(), &mut Vec::new())
+            .decompress(&mut Budget::new(&Limits::default()), &mut Vec::new())
             .unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -369,7 +369,7 @@ impl Opener<'_> {
             .start()
             .map_err(OpenError::from)
             .and_then(|mut spool| {
-                compressed.decompress(self.limits, &mut *spool)?;
+                compressed.decompress(budget, &mut *spool)?;
                 Ok(View::whole(spool.finish()?))
             });
         let (inside, error) = match inflated {
@@ -528,5 +528,55 @@ fn broken(octets: View, error: OpenError) -> Node {
     Node {
         error: Some(error),
         ..plain(octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cms::compressed_data::compress;
+    use crate::crypto;
+    use crate::crypto::KeyName;
+    use crate::crypto::PrivateKey;
+    use crate::octets::Memory;
+
+    #[derive(Debug)]
+    struct NoKeys;
+
+    impl Keys for NoKeys {
+        fn find(&self, _: KeyName<'_>) -> Option<&dyn PrivateKey> {
+            None
+        }
+    }
+
+    #[test]
+    fn parts_that_each_decompress_share_one_bound() {
+        let mut der = Vec::new();
+        compress(&View::owned(vec![b'x'; 1000]), &mut der).unwrap();
+        let head = b"--b\r\nContent-Type: application/pkcs7-mime; smime-type=compressed-data\r\n\
+                     Content-Transfer-Encoding: binary\r\n\r\n";
+        let part = [head.as_slice(), &der, b"\r\n"].concat();
+        let message = [
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n".as_slice(),
+            &part.repeat(4),
+            b"--b--\r\n",
+        ];
+        let limits = Limits {
+            decompressed_octets: 2500,
+            ..Limits::default()
+        };
+        let opener = Opener {
+            keys: &NoKeys,
+            provider: crypto::provider(),
+            limits: &limits,
+            spool: &Memory,
+        };
+        let message = View::owned(message.concat());
+        let opened = opener.open(&message, &mut Budget::new(&limits));
+        let Kind::Content(parts) = opened.root.kind else {
+            panic!("a multipart");
+        };
+        let refused: Vec<bool> = parts.iter().map(|part| part.error.is_some()).collect();
+        assert_eq!(refused, [false, false, true, true]);
     }
 }

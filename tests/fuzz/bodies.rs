@@ -1,8 +1,10 @@
 //! What each fuzz target does with its octets: it never panics, never passes a bound, and what was
 //! not changed comes out byte for byte.
 //!
-//! One file for cargo-fuzz and for `tests/fuzz_corpus.rs`, which runs the same over all the corpora.
+//! One file for the fuzzer and for `tests/fuzz_corpus.rs`, which runs the same over all the corpora.
 
+use std::cell::Cell;
+use std::io::Write;
 use std::sync::OnceLock;
 
 use domsec::address::AddressList;
@@ -16,22 +18,52 @@ use domsec::cms::content_info::Cms;
 use domsec::cms::content_info::ContentInfo;
 use domsec::cms::content_key::content_key;
 use domsec::cms::decrypt::decrypt;
+use domsec::cms::signed_data::SignerInfo;
 use domsec::cms::to_der;
 use domsec::cms::verify::ContentDigests;
 use domsec::cms::verify::SignedContent;
 use domsec::cms::verify::verify_signer;
 use domsec::crypto;
+use domsec::crypto::CryptoError;
 use domsec::crypto::KeyName;
 use domsec::crypto::Keys;
+use domsec::crypto::Message;
 use domsec::crypto::PrivateKey;
+use domsec::crypto::Provider;
+use domsec::crypto::Randomness;
+use domsec::crypto::RsaEncryption;
+use domsec::crypto::Secret;
+use domsec::crypto::SignatureAlgorithm;
+use domsec::crypto::SignatureValid;
+use domsec::crypto::SignatureVerification;
+use domsec::crypto::private_key_file;
+use domsec::gateway::judge::Judge;
+use domsec::gateway::open::Kind;
+use domsec::gateway::open::Node;
+use domsec::gateway::open::Opener;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
+use domsec::mime::Canonical;
+use domsec::mime::InputKind;
+use domsec::mime::TransferEncoding;
 use domsec::mime::Walk;
+use domsec::mime::base64;
+use domsec::mime::media_type::MediaType;
+use domsec::mime::multipart::Multipart;
+use domsec::mime::quoted_printable;
+use domsec::mime::transit::TransitPlan;
+use domsec::mime::transit::is_transit_form;
 use domsec::mime::walk::Structure;
+use domsec::notation::Layers;
 use domsec::octets::Memory;
 use domsec::octets::Octets;
 use domsec::octets::View;
 use domsec::x509::Certificate;
+use domsec::x509::SimplePaths;
+use domsec::x509::Time;
+use domsec::x509::path::Purpose;
+use domsec::x509::path::RevocationMode;
+use domsec::x509::pem;
 
 /// A target's name and body.
 type Target = (&'static str, fn(&[u8]));
@@ -53,12 +85,35 @@ pub(crate) fn run(name: &str, octets: &[u8]) {
     body(octets);
 }
 
+/// Small ones, so that 64 KiB reach every one of them.
+fn limits() -> Limits {
+    Limits {
+        layers: 4,
+        parts: 40,
+        multipart_depth: 6,
+        header_octets: 16 * 1024,
+        header_fields: 100,
+        segments: 1000,
+        signers: 8,
+        recipients: 20,
+        certificates: 20,
+        attributes: 20,
+        key_operations: 12,
+        decompressed_octets: 1 << 20,
+        ..Limits::default()
+    }
+}
+
 /// An address field: what was read is written, and read again as the same.
 fn addresses(octets: &[u8]) {
     for address in AddressList::parse(octets).unwrap_or_default() {
         let written = address.mailbox.to_string();
         let again = Mailbox::parse(&written);
         assert_eq!(again.as_ref(), Ok(&address.mailbox), "{written:?}");
+        assert!(address.mailbox.same_mailbox(&address.mailbox));
+        let listed = AddressList::parse(written.as_bytes()).unwrap_or_default();
+        assert!(listed.len() == 1, "{written:?} is no list of one");
+        assert!(listed.iter().all(|one| one.mailbox == address.mailbox));
         let _ = address.decoded_display_name();
         let _ = address.display_name_looks_like_address();
     }
@@ -67,31 +122,49 @@ fn addresses(octets: &[u8]) {
     if let Ok(domain) = Domain::parse(&text) {
         assert_eq!(Domain::parse(domain.as_str()).as_ref(), Ok(&domain));
         assert!(domain.is_or_is_under(&domain));
+        // U-labels are for people to read; what they read must be the same domain.
+        let _ = domain.to_unicode();
     }
 }
 
 /// The attributes of a SignerInfo: each is described, and the rules on them are asked.
 fn attributes(octets: &[u8]) {
-    let limits = Limits::default();
+    let limits = limits();
     let lists = [
         Attributes::parse(octets, &limits),
         Attributes::parse_tagged(octets, 0xa0, &limits),
     ];
-    for list in lists.into_iter().flatten() {
+    for (tagged, list) in lists.into_iter().enumerate() {
+        let Ok(list) = list else { continue };
         assert!(list.len() <= limits.attributes);
+        let raw: Vec<&[u8]> = list.iter().map(Attribute::raw).collect();
+        if tagged == 0 {
+            assert_eq!(raw.concat(), octets);
+        }
         for attribute in list.iter() {
             let again = Attribute::parse(attribute.raw(), &limits);
             assert!(again.is_ok_and(|again| again.raw() == attribute.raw()));
+            assert!(attribute.values().len() <= limits.attributes);
             let _ = attribute.describe();
         }
+        let signed = list.der_for_signature();
+        let sorted = Attributes::parse_tagged(&signed, 0x31, &limits);
+        let sorted = sorted.expect("the DER of attributes is a SET OF attributes");
+        assert_eq!(sorted.der_for_signature(), signed);
+        assert_eq!(sorted.len(), list.len());
+        let _ = list.signing_time();
+        let _ = list.capabilities();
+        let _ = list.ml_expansion_history();
+        let _ = attributes::check_occurrence(Some(&list), Some(&list));
+        let _ = attributes::signature_types(&list, Some(&list));
         let _ = attributes::signature_types(&list, None);
     }
     let _ = attributes::looks_like_signed_attributes(octets);
 }
 
-/// BER to DER: the DER of DER is itself.
+/// BER to DER: the DER of DER is itself, and has the same meaning for the readers of CMS.
 fn ber(octets: &[u8]) {
-    let limits = Limits::default();
+    let limits = limits();
     for strings in [to_der::Strings::Universal, to_der::Strings::KeyIdentifiers] {
         if let Ok(der) = to_der::to_der(octets.to_vec(), strings, &limits, "input") {
             assert!(der.len() <= octets.len(), "DER is longer than its BER");
@@ -99,54 +172,175 @@ fn ber(octets: &[u8]) {
             assert_eq!(again.ok(), Some(der));
         }
     }
-    let _ = ContentInfo::read(&View::owned(octets.to_vec()), &limits);
+    let view = View::owned(octets.to_vec());
+    if let Ok(info) = ContentInfo::read(&view, &limits) {
+        assert!(info.trailing <= view.len());
+        // What follows is not of it.
+        let exact = view.slice(0..view.len() - info.trailing);
+        let exact = ContentInfo::read(&exact, &limits).expect("without what follows it");
+        assert_eq!(exact.trailing, 0);
+        assert_eq!(format!("{:?}", exact.cms), format!("{:?}", info.cms));
+    }
+    let _ = SignerInfo::from_der(octets, &limits);
+    if let Ok(certificate) = Certificate::parse(octets) {
+        assert_eq!(certificate.der(), octets);
+    }
 }
 
-/// A MIME entity: fields, parts and what stands between them join to the octets that came.
+/// A MIME entity: fields, parts and what stands between them join to the octets that came; its
+/// transit form is in transit form, and stays as it is.
 fn entity(octets: &[u8]) {
-    let limits = Limits::default();
+    let limits = limits();
     let view = View::owned(octets.to_vec());
     for (count, visit) in Walk::new(&view, &limits).enumerate() {
-        assert!(count <= limits.parts + 1, "more parts than the limit");
+        assert!(
+            count <= limits.parts + limits.multipart_depth,
+            "more parts than the limit"
+        );
         let Ok(visit) = visit else { break };
         assert!(visit.depth <= limits.multipart_depth);
         let entity = visit.entity;
         assert_eq!(
-            joined(&[whole(&entity.body)], entity.header.raw()),
+            [entity.header.raw(), &whole(&entity.body)].concat(),
             whole(&entity.raw)
         );
+        let at = visit.start..visit.start + entity.raw.len();
+        assert_eq!(whole(&view.slice(at)), whole(&entity.raw));
         if let Structure::Multipart(multipart) = visit.structure {
-            let mut pieces = vec![whole(&multipart.preamble)];
-            for (index, delimiter) in multipart.delimiters.iter().enumerate() {
-                pieces.push(whole(delimiter));
-                pieces.extend(multipart.parts.get(index).map(whole));
-            }
-            pieces.push(whole(&multipart.epilogue));
-            assert_eq!(pieces.concat(), whole(&entity.body));
+            assert_eq!(joined(&multipart), whole(&entity.body));
         }
         if let Ok(decoded) = entity.decoded(&Memory) {
             assert!(decoded.len() <= entity.body.len());
         }
         let _ = entity.header.file_name();
         let _ = entity.header.from_addresses();
+        for field in entity.header.fields() {
+            let _ = (field.value(), field.text());
+        }
     }
+    let _ = InputKind::of(&view, &Memory, &limits);
+    let _ = MediaType::parse(&String::from_utf8_lossy(octets));
+    transit_form(&view, &limits);
+    encodings(octets);
+    line_ends(&view);
+}
+
+fn transit_form(view: &View, limits: &Limits) {
+    let Ok(plan) = TransitPlan::of(view, limits) else {
+        return;
+    };
+    let mut written = Vec::new();
+    if plan.write(&mut written).is_err() {
+        return;
+    }
+    let again = View::owned(written);
+    if is_transit_form(view).expect("memory is readable") {
+        assert_eq!(whole(&again), whole(view), "transit form was changed");
+    }
+    if plan.left().is_empty() {
+        let done = is_transit_form(&again).expect("memory is readable");
+        assert!(done, "nothing is left, but it is not in transit form");
+    }
+}
+
+/// What is encoded decodes to itself.
+fn encodings(octets: &[u8]) {
+    let mut encoder = base64::Encoder::new(Vec::new());
+    encoder.write_all(octets).expect("memory is writable");
+    let encoded = encoder.finish().expect("memory is writable");
+    let length = base64::encoded_length(View::owned(octets.to_vec()).len());
+    assert_eq!(View::owned(encoded.clone()).len(), length);
+    let mut decoder = base64::Decoder::new(Vec::new());
+    decoder.push(&encoded).expect("it is base64");
+    assert_eq!(decoder.finish().ok().as_deref(), Some(octets));
+
+    let mut encoder = quoted_printable::Encoder::new(Vec::new());
+    encoder.write_all(octets).expect("memory is writable");
+    let encoded = encoder.finish().expect("memory is writable");
+    let encoded = View::owned(encoded);
+    assert!(is_transit_form(&encoded).expect("memory is readable"));
+    let mut decoder = quoted_printable::Decoder::new(Vec::new());
+    let decoded = decoder
+        .push(&whole(&encoded))
+        .and_then(|()| decoder.finish());
+    // Its line breaks are CRLF, whatever they were.
+    let unix = |octets: &[u8]| octets.to_vec().join_lines();
+    assert_eq!(
+        decoded.ok().map(|decoded| unix(&decoded)),
+        Some(unix(octets))
+    );
+
+    // In pieces or at once: the same.
+    for encoding in [TransferEncoding::Base64, TransferEncoding::QuotedPrintable] {
+        let at_once = decoded_in_pieces(octets, octets.len().max(1), encoding);
+        assert_eq!(decoded_in_pieces(octets, 7, encoding), at_once);
+    }
+}
+
+/// What `octets` decode to, pushed in pieces of `size`; `None` when they are malformed.
+fn decoded_in_pieces(octets: &[u8], size: usize, encoding: TransferEncoding) -> Option<Vec<u8>> {
+    let mut pieces = octets.chunks(size);
+    if encoding == TransferEncoding::Base64 {
+        let mut decoder = base64::Decoder::new(Vec::new());
+        pieces.try_for_each(|piece| decoder.push(piece)).ok()?;
+        return decoder.finish().ok();
+    }
+    let mut decoder = quoted_printable::Decoder::new(Vec::new());
+    pieces.try_for_each(|piece| decoder.push(piece)).ok()?;
+    decoder.finish().ok()
+}
+
+trait JoinLines {
+    /// Every CRLF is LF.
+    fn join_lines(self) -> Self;
+}
+
+impl JoinLines for Vec<u8> {
+    fn join_lines(self) -> Self {
+        let mut joined = Self::with_capacity(self.len());
+        for octet in self {
+            if octet == b'\n' && joined.last() == Some(&b'\r') {
+                joined.pop();
+            }
+            joined.push(octet);
+        }
+        joined
+    }
+}
+
+/// The canonical form of the canonical form is itself.
+fn line_ends(view: &View) {
+    let canonical = |view: &View| {
+        let mut octets = Vec::new();
+        let canonical = Canonical::of(view).expect("memory is readable");
+        let done = canonical.windows(|window| octets.write_all(window));
+        done.expect("memory is readable and writable");
+        octets
+    };
+    let once = canonical(view);
+    assert_eq!(canonical(&View::owned(once.clone())), once);
 }
 
 /// EnvelopedData and AuthEnvelopedData, with a key for every recipientInfo; CompressedData.
 fn enveloped_data(octets: &[u8]) {
-    let limits = Limits::default();
+    let limits = limits();
     let view = View::owned(octets.to_vec());
+    opened_and_judged(&view, &limits);
     let Ok(info) = ContentInfo::read(&view, &limits) else {
         return;
     };
     match info.cms {
         Cms::Enveloped(data) => {
             assert!(data.recipients.len() <= limits.recipients);
+            assert!(data.listed_recipients().count() <= limits.recipients);
+            let _ = data.content_encryption_name();
+            OPERATIONS.set(0);
             let budget = &mut Budget::new(&limits);
-            let key = content_key(&data, &OneKey, budget, crypto::provider());
+            let key = content_key(&data, ring(), budget, &PROVIDER);
+            assert!(OPERATIONS.get() <= limits.key_operations);
             if let Some(Ok(key)) = key {
                 let mut content = Vec::new();
-                let _ = decrypt(&data, &key, crypto::provider(), &mut content);
+                let _ = decrypt(&data, &key, &PROVIDER, &mut content);
                 assert!(
                     content.len() <= octets.len(),
                     "the content is longer than the message"
@@ -154,26 +348,24 @@ fn enveloped_data(octets: &[u8]) {
             }
         }
         Cms::Compressed(data) => {
-            // As much as a fuzzer's memory bears.
-            let limits = Limits {
-                decompressed_octets: 1 << 20,
-                ..limits
-            };
             let mut content = Vec::new();
-            let _ = data.decompress(&limits, &mut content);
+            let done = data.decompress(&mut Budget::new(&limits), &mut content);
+            let length = View::owned(content).len();
             assert!(
-                content.len() <= 1 << 20,
+                length <= limits.decompressed_octets,
                 "the content is longer than the limit"
             );
+            assert!(done.is_err() || done.is_ok_and(|octets| octets == length));
         }
-        _ => {}
+        Cms::Signed(_) => {}
     }
 }
 
 /// SignedData: all that is said of its signers, and each verified with every certificate.
 fn signed_data(octets: &[u8]) {
-    let limits = Limits::default();
+    let limits = limits();
     let view = View::owned(octets.to_vec());
+    opened_and_judged(&view, &limits);
     let Ok(info) = ContentInfo::read(&view, &limits) else {
         return;
     };
@@ -181,26 +373,87 @@ fn signed_data(octets: &[u8]) {
     assert!(data.signers.len() <= limits.signers);
     assert!(data.certificates.len() <= limits.certificates);
     let content = data.content.unwrap_or_else(|| View::owned(Vec::new()));
-    let digests = ContentDigests::for_signers(&content, &data.signers, crypto::provider());
+    let digests = ContentDigests::for_signers(&content, &data.signers, &PROVIDER);
     let content = SignedContent {
         content_type: data.content_type,
         octets: &content,
         digests: &digests.expect("memory is readable"),
     };
+    OPERATIONS.set(0);
     let mut budget = Budget::new(&limits);
     for signer in &data.signers {
         let _ = signer.types();
         let _ = signer.signing_time();
         let _ = signer.has_ml_expansion_history();
-        for certificate in data
-            .certificates
-            .iter()
-            .flat_map(|der| Certificate::parse(der))
-        {
+        let _ = signer.sid.to_string();
+        let certificates = data.certificates.iter();
+        for certificate in certificates.flat_map(|der| Certificate::parse(der)) {
             let key = (&certificate, certificate.spki());
-            let _ = verify_signer(signer, content, key, crypto::provider(), &mut budget);
+            let _ = verify_signer(signer, content, key, &PROVIDER, &mut budget);
         }
     }
+    assert!(OPERATIONS.get() <= limits.key_operations);
+}
+
+/// The way of a whole message: every layer peeled, every signature judged, all of one budget.
+fn opened_and_judged(view: &View, limits: &Limits) {
+    let opener = Opener {
+        keys: ring(),
+        provider: &PROVIDER,
+        limits,
+        spool: &Memory,
+    };
+    OPERATIONS.set(0);
+    let mut budget = Budget::new(limits);
+    let opened = opener.open(view, &mut budget);
+    let layers = opened.root.layers();
+    assert_eq!(layers.to_string().parse::<Layers>().as_ref(), Ok(&layers));
+    let mut decompressed = 0;
+    let mut open = vec![(&opened.root, 0)];
+    while let Some((node, depth)) = open.pop() {
+        // The content of the last layer may be broken at the bound itself.
+        assert!(depth <= limits.layers + 1, "more layers than the limit");
+        let parts = match &node.kind {
+            Kind::Content(parts) => parts.as_slice(),
+            Kind::Compressed(child) => {
+                decompressed += child.as_deref().map_or(0, |child| child.raw.len());
+                &[]
+            }
+            Kind::Enveloped(..) | Kind::Signed(_) => &[],
+        };
+        open.extend(
+            parts
+                .iter()
+                .chain(node.child())
+                .map(|node| (node, depth + 1)),
+        );
+    }
+    assert!(
+        decompressed <= limits.decompressed_octets,
+        "all layers together decompress to more than the limit"
+    );
+    let anchors = people().iter().map(|person| person.certificate.clone());
+    static PATHS: OnceLock<SimplePaths> = OnceLock::new();
+    let paths = PATHS.get_or_init(|| SimplePaths::new(anchors.collect(), &COUNTED, limits));
+    let judge = Judge {
+        paths,
+        provider: &PROVIDER,
+        limits,
+        certificates: &[],
+        crls: &[],
+        at: Time::from_unix(1_800_000_000).expect("a year of four digits"),
+        purpose: Purpose::default(),
+        revocation: RevocationMode::default(),
+        from: None,
+    };
+    let judgement = judge.judge(&opened, &mut budget);
+    let signed = opened.root.chain().filter(|node| is_signed(node)).count();
+    assert_eq!(judgement.layers.len(), signed);
+    assert!(OPERATIONS.get() <= limits.key_operations);
+}
+
+fn is_signed(node: &Node) -> bool {
+    matches!(node.kind, Kind::Signed(_))
 }
 
 fn whole(view: &View) -> Vec<u8> {
@@ -208,25 +461,160 @@ fn whole(view: &View) -> Vec<u8> {
     read.expect("everything is under the limit")
 }
 
-fn joined(rest: &[Vec<u8>], start: &[u8]) -> Vec<u8> {
-    [start, &rest.concat()].concat()
+fn joined(multipart: &Multipart) -> Vec<u8> {
+    let mut pieces = vec![whole(&multipart.preamble)];
+    for (index, delimiter) in multipart.delimiters.iter().enumerate() {
+        pieces.push(whole(delimiter));
+        pieces.extend(multipart.parts.get(index).map(whole));
+    }
+    pieces.push(whole(&multipart.epilogue));
+    pieces.concat()
 }
 
-/// Bob's key, under every name.
-#[derive(Debug)]
-struct OneKey;
+thread_local! {
+    /// Public-key operations, since it was set to 0.
+    static OPERATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
-impl Keys for OneKey {
-    fn find(&self, _: KeyName<'_>) -> Option<&dyn PrivateKey> {
-        static KEY: OnceLock<Box<dyn PrivateKey>> = OnceLock::new();
-        let key = KEY.get_or_init(|| {
-            let pem = include_str!("../../certs/bob.key");
-            let lines = pem.lines().filter(|line| !line.starts_with("-----"));
-            let pkcs8 = base64_simd::STANDARD.decode_to_vec(lines.collect::<String>());
-            let pkcs8 = pkcs8.expect("the sample key is PEM");
-            let reader = crypto::provider().private_keys;
-            reader.read(&pkcs8).expect("the sample key is PKCS#8")
+fn count_operation() {
+    OPERATIONS.set(OPERATIONS.get() + 1);
+}
+
+/// The gateway's own provider, with its operations counted and nothing left to chance.
+static PROVIDER: std::sync::LazyLock<Provider> = std::sync::LazyLock::new(|| Provider {
+    verification: &COUNTED,
+    randomness: &Same,
+    ..*crypto::provider()
+});
+
+static COUNTED: Counted = Counted;
+
+/// Verification that is counted.
+#[derive(Debug)]
+struct Counted;
+
+impl SignatureVerification for Counted {
+    fn verify(
+        &self,
+        spki: &[u8],
+        algorithm: &SignatureAlgorithm,
+        message: Message<'_>,
+        signature: &[u8],
+    ) -> Result<SignatureValid, CryptoError> {
+        count_operation();
+        let verification = crypto::provider().verification;
+        verification.verify(spki, algorithm, message, signature)
+    }
+}
+
+/// Randomness that is the same in every run.
+#[derive(Debug)]
+struct Same;
+
+impl Randomness for Same {
+    fn fill(&self, octets: &mut [u8]) -> Result<(), CryptoError> {
+        octets.fill(7);
+        Ok(())
+    }
+}
+
+/// Somebody of the throw-away PKI in `certs/`.
+#[derive(Debug)]
+pub(crate) struct Person {
+    pub(crate) certificate: Certificate,
+    key: Box<dyn PrivateKey>,
+}
+
+/// One person for every kind of key that opens an envelope.
+pub(crate) fn people() -> &'static [Person] {
+    static PEOPLE: OnceLock<Vec<Person>> = OnceLock::new();
+    PEOPLE.get_or_init(|| {
+        let files = [
+            (
+                include_str!("../../certs/bob.pem"),
+                include_str!("../../certs/bob.key"),
+            ),
+            (
+                include_str!("../../certs/carol.pem"),
+                include_str!("../../certs/carol.key"),
+            ),
+            (
+                include_str!("../../certs/erin.pem"),
+                include_str!("../../certs/erin.key"),
+            ),
+            (
+                include_str!("../../certs/frank.pem"),
+                include_str!("../../certs/frank.key"),
+            ),
+            (
+                include_str!("../../certs/grace.pem"),
+                include_str!("../../certs/grace.key"),
+            ),
+        ];
+        let limits = Limits::default();
+        files
+            .map(|(certificate, key)| {
+                let certificates = pem::certificates(certificate.as_bytes(), &limits);
+                let keys = private_key_file::read(key.as_bytes(), None, &limits);
+                let pkcs8 = keys.expect("the sample key is PEM").remove(0);
+                let reader = crypto::provider().private_keys;
+                Person {
+                    certificate: certificates.expect("the sample is PEM").remove(0),
+                    key: reader.read(&pkcs8).expect("the sample key is PKCS#8"),
+                }
+            })
+            .into()
+    })
+}
+
+fn ring() -> &'static Ring {
+    &Ring
+}
+
+/// Everyone's keys under their own names, and under every other name one of them.
+#[derive(Debug)]
+struct Ring;
+
+impl Keys for Ring {
+    fn find(&self, name: KeyName<'_>) -> Option<&dyn PrivateKey> {
+        let people = people();
+        let (KeyName::IssuerAndSerialNumber(_, identifier)
+        | KeyName::SubjectKeyIdentifier(identifier)) = name;
+        let own = people.iter().find(|person| match name {
+            KeyName::IssuerAndSerialNumber(issuer, serial) => {
+                person.certificate.issuer() == issuer && person.certificate.serial() == serial
+            }
+            KeyName::SubjectKeyIdentifier(identifier) => {
+                person.certificate.key_identifier() == identifier
+            }
         });
-        Some(key.as_ref())
+        let last = usize::from(identifier.last().copied().unwrap_or_default());
+        let person = own.or_else(|| people.get(last % people.len()));
+        person.map(|person| person as &dyn PrivateKey)
+    }
+}
+
+impl PrivateKey for Person {
+    fn spki(&self) -> &[u8] {
+        self.key.spki()
+    }
+
+    fn sign(
+        &self,
+        algorithm: &SignatureAlgorithm,
+        message: Message<'_>,
+    ) -> Result<Vec<u8>, CryptoError> {
+        count_operation();
+        self.key.sign(algorithm, message)
+    }
+
+    fn decrypt(&self, scheme: &RsaEncryption, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
+        count_operation();
+        self.key.decrypt(scheme, ciphertext)
+    }
+
+    fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
+        count_operation();
+        self.key.agree(peer)
     }
 }
