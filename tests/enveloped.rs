@@ -330,7 +330,7 @@ fn reports_have_the_names_of_the_contract() {
             Some(KeyEncryption::KeyAgreement(x963)),
             "x25519-sha256-aes256wrap",
         ),
-        ("erin", None, "x25519-hkdf-sha256-aes256wrap"),
+        ("erin", None, "x25519-sha256-aes256wrap"),
     ] {
         let person = Identity::ours(name, provider());
         let envelope = Envelope::new(cipher, vec![person.recipient(cipher, way)]);

@@ -225,9 +225,9 @@ fn recipients_by_password_and_kek_are_listed_beside_ours() {
     assert_eq!(
         listed,
         [
-            ("kekri", "aes128wrap".to_owned()),
+            ("kekri", "2.16.840.1.101.3.4.1.5".to_owned()),
             ("ktri", "rsa-pkcs1".to_owned()),
-            ("pwri", "pwri-kek".to_owned())
+            ("pwri", "1.2.840.113549.1.9.16.3.9".to_owned())
         ]
     );
     assert!(open(&enveloped, "bob", provider()) == content());

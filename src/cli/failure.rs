@@ -93,6 +93,14 @@ impl Failure {
         }
     }
 
+    /// A result could not be written.
+    pub(super) fn output(path: &Path, error: &io::Error) -> Self {
+        Self {
+            exit: Exit::Io,
+            text: format!("{}: {error}", path.display()),
+        }
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }

@@ -25,7 +25,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     let out = io::stdout();
     let mut out = out.lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    printed.map_err(|error| Failure::io(Path::new("standard output"), &error))
+    printed.map_err(|error| Failure::output(Path::new("standard output"), &error))
 }
 
 /// Writes a message to `path`, or to standard output where there is none.
@@ -39,9 +39,9 @@ pub(super) fn message(
         let name = Path::new("standard output");
         let mut out = BufWriter::new(io::stdout().lock());
         write(&mut out)?;
-        return out.flush().map_err(|error| Failure::io(name, &error));
+        return out.flush().map_err(|error| Failure::output(name, &error));
     };
-    let failed = |error: io::Error| Failure::io(path, &error);
+    let failed = |error: io::Error| Failure::output(path, &error);
     if path.exists() && !path.is_file() {
         // A terminal, a pipe, /dev/null: nothing can be put in its place.
         let mut out = BufWriter::new(OpenOptions::new().write(true).open(path).map_err(failed)?);

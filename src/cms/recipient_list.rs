@@ -80,9 +80,9 @@ fn listed(info: &RecipientInfo) -> Vec<ListedRecipient<'_>> {
         RecipientInfo::KeyTransport { rid, algorithm, .. } => {
             one("ktri", Some(rid), Some(shown(algorithm)))
         }
-        RecipientInfo::Kem { rid, algorithm, .. } => one("kem", Some(rid), Some(shown(algorithm))),
-        RecipientInfo::Kek { algorithm, .. } => one("kekri", None, Some(shown(algorithm))),
-        RecipientInfo::Password { algorithm, .. } => one("pwri", None, Some(shown(algorithm))),
+        RecipientInfo::Kem { rid, algorithm, .. } => one("kem", Some(rid), Some(dotted(algorithm))),
+        RecipientInfo::Kek { algorithm, .. } => one("kekri", None, Some(dotted(algorithm))),
+        RecipientInfo::Password { algorithm, .. } => one("pwri", None, Some(dotted(algorithm))),
         RecipientInfo::Other { oid } => one("ori", None, Some(identifiers::shown(*oid))),
         RecipientInfo::Unknown { .. } => one("unknown", None, None),
         RecipientInfo::KeyAgreement {
@@ -120,6 +120,11 @@ fn agreement_name(originator: &Originator, algorithm: &[u8]) -> String {
         Some(wrap) => format!("{scheme}-{wrap}"),
         None => scheme,
     }
+}
+
+/// Dotted OID of an AlgorithmIdentifier: what is listed and never opened has no name in reports.
+fn dotted(algorithm: &[u8]) -> String {
+    oid_of(algorithm).map_or_else(|| hex(algorithm), |oid| oid.to_string())
 }
 
 /// Name or dotted OID of an AlgorithmIdentifier.

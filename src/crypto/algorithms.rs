@@ -333,12 +333,9 @@ impl KeyAgreement {
             Curve::P256 | Curve::P384 | Curve::P521 => "ecdh",
             Curve::X25519 => "x25519",
         };
-        let function = match self.derivation {
-            KeyDerivation::Hkdf(_) => "hkdf-",
-            KeyDerivation::X963(_) => "",
-        };
+        // The hash of the derivation function, whichever function it is (CONTRACT).
         let digest = self.derivation.digest().within();
-        format!("{curve}-{function}{digest}-{}", self.wrap)
+        format!("{curve}-{digest}-{}", self.wrap)
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Names {
     pub uris: Vec<String>,
     /// dNSNames.
     pub dns: Vec<String>,
+    /// emailAddress attributes of the subject, which name nobody here.
+    pub subject_emails: Vec<String>,
     /// Whether the extended key usage permits emailProtection (RFC 8550 §4.4.4).
     pub may_protect_mail: bool,
 }
@@ -42,6 +44,10 @@ pub enum NamingError {
          subjectAltName"
     )]
     NoDomain,
+    /// It has no rfc822Name at all; those in the subject do not count, since name constraints and
+    /// readers do not reach them alike.
+    #[error("the certificate has no address in its subjectAltName{}", in_subject(.0))]
+    NoAddress(Vec<String>),
     /// It names the wrong address.
     #[error("the certificate is for {}, but the originator is {originator}", addresses.join(", "))]
     OtherAddress {
@@ -135,6 +141,9 @@ impl Names {
         if originators.is_empty() {
             return Err(NamingError::NoOriginator);
         }
+        if self.emails.is_empty() {
+            return Err(NamingError::NoAddress(self.subject_emails.clone()));
+        }
         match originators
             .iter()
             .find(|originator| !self.include(originator))
@@ -184,6 +193,13 @@ impl Names {
     }
 }
 
+fn in_subject(emails: &[String]) -> String {
+    match emails {
+        [] => String::new(),
+        some => format!(": {} stands in its subject alone", some.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +210,7 @@ mod tests {
             emails: owned(emails),
             uris: owned(uris),
             dns: owned(dns),
+            subject_emails: Vec::new(),
             may_protect_mail: true,
         }
     }

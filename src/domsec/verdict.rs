@@ -431,6 +431,7 @@ mod tests {
             emails: owned(emails),
             uris: owned(uris),
             dns: Vec::new(),
+            subject_emails: Vec::new(),
             may_protect_mail: true,
         };
         SignerFacts {

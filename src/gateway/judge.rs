@@ -384,6 +384,7 @@ pub fn names_of(certificate: &Certificate) -> Names {
         emails: certificate.emails().map(ToOwned::to_owned).collect(),
         uris: certificate.uris().map(ToOwned::to_owned).collect(),
         dns: certificate.dns_names().map(ToOwned::to_owned).collect(),
+        subject_emails: certificate.subject_emails().to_vec(),
         may_protect_mail: certificate.allows_email_protection(),
     }
 }

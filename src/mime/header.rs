@@ -474,7 +474,10 @@ impl Scan {
                     self.defect(Defect::BlankContinuation(at));
                 }
             }
-            _ if at == 0 && line.starts_with(b"From ") => self.defect(Defect::MboxLine),
+            // White space before the colon makes it a field all the same (RFC 5322 §4.5).
+            _ if at == 0 && line.starts_with(b"From ") && field_name(line).is_none() => {
+                self.defect(Defect::MboxLine);
+            }
             _ => match field_name(line) {
                 Some((name, colon)) => self.header.spans.push(Span {
                     start: at,
