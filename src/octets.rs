@@ -63,6 +63,13 @@ impl Octets for Vec<u8> {
 pub trait Spool: fmt::Debug + Send + Sync {
     /// Starts an empty one.
     fn start(&self) -> io::Result<Box<dyn SpoolWriter>>;
+
+    /// Starts an empty one that will hold `most` octets, or a little less: so room can be made at
+    /// once. `most` comes from octets that are at hand, never from a length that somebody wrote.
+    fn start_for(&self, most: u64) -> io::Result<Box<dyn SpoolWriter>> {
+        let _ = most;
+        self.start()
+    }
 }
 
 /// One spool while it is written.
@@ -78,6 +85,11 @@ pub struct Memory;
 impl Spool for Memory {
     fn start(&self) -> io::Result<Box<dyn SpoolWriter>> {
         Ok(Box::new(Vec::new()))
+    }
+
+    fn start_for(&self, most: u64) -> io::Result<Box<dyn SpoolWriter>> {
+        let most = usize::try_from(most).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(Box::new(Vec::with_capacity(most)))
     }
 }
 

@@ -353,7 +353,8 @@ impl Opener<'_> {
         };
         // One outward error for every cause (RFC 3218, EFAIL).
         let key = key.map_err(|_| OpenError::Decryption)?;
-        let mut spool = self.spool.start()?;
+        let ciphertext = enveloped.encrypted_content.as_ref();
+        let mut spool = self.spool.start_for(ciphertext.map_or(0, Octets::len))?;
         decrypt(enveloped, &key, self.provider, &mut *spool).map_err(|_| OpenError::Decryption)?;
         Ok(Some(View::whole(spool.finish()?)))
     }

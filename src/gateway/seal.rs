@@ -24,7 +24,6 @@ use crate::mime::base64;
 use crate::mime::smime;
 use crate::mime::smime::Boundary;
 use crate::mime::smime::CmsType;
-use crate::mime::transit;
 use crate::mime::transit::Left;
 use crate::mime::transit::Reason;
 use crate::mime::transit::TransitPlan;
@@ -107,7 +106,7 @@ impl Sealer<'_> {
         let joined = Chain::of([View::owned(content), entity.body]);
         let plan = TransitPlan::of(&joined, self.limits)?;
         let left = plan.left().first().cloned();
-        if !plan.changes() && transit::is_transit_form(&joined)? {
+        if plan.is_needless() {
             return Ok(Payload {
                 outside,
                 inside: joined,

@@ -36,6 +36,12 @@ pub fn encoded_length(octets: u64) -> u64 {
         }
 }
 
+/// The most octets that base64 of `characters` makes.
+#[must_use]
+pub fn decoded_length(characters: u64) -> u64 {
+    characters / 4 * 3 + 3
+}
+
 /// Encodes what is written to it into lines of 76 characters with CRLF.
 #[derive(Debug)]
 pub struct Encoder<W: Write> {

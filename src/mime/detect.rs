@@ -5,6 +5,7 @@
 use memchr::memmem;
 
 use super::MimeError;
+use super::base64;
 use super::base64::Decoder;
 use super::entity::Entity;
 use crate::limits::LimitError;
@@ -202,7 +203,7 @@ fn decode(body: &View, spool: &dyn Spool, limits: &Limits) -> Result<View, MimeE
         body.len() / 4 * 3,
         limits.decompressed_octets,
     )?;
-    let mut writer = spool.start()?;
+    let mut writer = spool.start_for(base64::decoded_length(body.len()))?;
     let mut decoder = Decoder::new(&mut writer);
     body.windows(|window| decoder.push(window))?;
     decoder.finish()?;

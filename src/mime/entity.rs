@@ -109,7 +109,13 @@ impl Entity {
         if encoding.is_identity() {
             return Ok(self.body.clone());
         }
-        let mut writer = spool.start()?;
+        let mut writer = match encoding {
+            TransferEncoding::Base64 => spool.start_for(base64::decoded_length(self.body.len()))?,
+            TransferEncoding::QuotedPrintable
+            | TransferEncoding::SevenBit
+            | TransferEncoding::EightBit
+            | TransferEncoding::Binary => spool.start()?,
+        };
         decode(&self.body, encoding, &mut writer)?;
         Ok(View::whole(writer.finish()?))
     }

@@ -51,6 +51,8 @@ pub struct TransitPlan {
     steps: Vec<Step>,
     left: Vec<Left>,
     changes: bool,
+    /// Whether the source is in transit form as it is.
+    in_form: bool,
 }
 
 /// A part that stays as it is although it is not in transit form.
@@ -140,6 +142,7 @@ impl TransitPlan {
         Ok(Self {
             source: view.clone(),
             limits: *limits,
+            in_form: scan.is_transit_form(),
             changes: scan.bare_line_feeds > 0 || !planner.steps.iter().all(verbatim),
             steps: planner.steps,
             left: planner.left,
@@ -156,6 +159,12 @@ impl TransitPlan {
     #[must_use]
     pub fn changes(&self) -> bool {
         self.changes
+    }
+
+    /// Whether the entity is in transit form as it is, all of it.
+    #[must_use]
+    pub fn is_needless(&self) -> bool {
+        self.in_form && !self.changes
     }
 
     /// Writes the result.

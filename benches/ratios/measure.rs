@@ -1,0 +1,155 @@
+//! Times two things in turn, counts what one allocates, and holds each ratio against its bound.
+
+use std::hint::black_box;
+use std::io;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::time::Instant;
+
+use crate::ALLOCATED;
+
+/// What times may be over their bound with `--quick`: its machine has others on it.
+const RELAXED: f64 = 1.5;
+/// How long the rounds of one row go on, and how many there are at least.
+const ROUNDS: (Duration, u32) = (Duration::from_secs(4), 9);
+const QUICK_ROUNDS: (Duration, u32) = (Duration::from_millis(600), 3);
+
+/// All that was measured.
+#[derive(Default)]
+pub(crate) struct Session {
+    pub(crate) quick: bool,
+    /// Parts of names; none for all rows.
+    pub(crate) wanted: Vec<String>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    /// Ours and what it is held against, for reading.
+    values: [String; 2],
+    ratio: f64,
+    bound: f64,
+}
+
+impl Session {
+    /// Times `ours` against `bare`, in turn, and takes the shortest round of each: what is longer
+    /// was disturbed. A round is `calls` calls.
+    pub(crate) fn time(
+        &mut self,
+        name: &str,
+        bound: f64,
+        calls: u32,
+        mut ours: impl FnMut(),
+        mut bare: impl FnMut(),
+    ) {
+        self.time_scaled(name, bound, (calls, 1.0), &mut ours, &mut bare);
+    }
+
+    /// The same, where `bare` does the `scale`th part of the work.
+    pub(crate) fn time_scaled(
+        &mut self,
+        name: &str,
+        bound: f64,
+        (calls, scale): (u32, f64),
+        ours: &mut dyn FnMut(),
+        bare: &mut dyn FnMut(),
+    ) {
+        if !self.is_wanted(name) {
+            return;
+        }
+        let (enough, rounds) = if self.quick { QUICK_ROUNDS } else { ROUNDS };
+        let begin = now();
+        let (mut least, mut bare_least) = (f64::MAX, f64::MAX);
+        let mut done = 0;
+        while done < rounds || begin.elapsed() < enough {
+            least = least.min(seconds(calls, ours));
+            bare_least = bare_least.min(seconds(calls, bare));
+            done += 1;
+        }
+        let micros = |seconds: f64| format!("{:.1} µs", seconds * 1e6);
+        self.rows.push(Row {
+            name: name.to_owned(),
+            values: [micros(least), micros(bare_least * scale)],
+            ratio: least / (bare_least * scale),
+            bound: bound * if self.quick { RELAXED } else { 1.0 },
+        });
+    }
+
+    /// Holds the most that `run` has allocated at one time, beyond what there was before, against
+    /// `allowed` octets. This does not depend on the machine: the bound is never relaxed.
+    pub(crate) fn memory(&mut self, name: &str, allowed: usize, run: impl FnOnce()) {
+        if !self.is_wanted(name) {
+            return;
+        }
+        let before = ALLOCATED.current_usage();
+        ALLOCATED.reset_peak_usage();
+        run();
+        let most = ALLOCATED.peak_usage().saturating_sub(before);
+        let kib = |octets: usize| format!("{} KiB", octets.div_ceil(1024));
+        let float = |octets: usize| f64::from(u32::try_from(octets).expect("below 4 GiB"));
+        self.rows.push(Row {
+            name: name.to_owned(),
+            values: [kib(most), kib(allowed)],
+            ratio: float(most) / float(allowed),
+            bound: 1.0,
+        });
+    }
+
+    /// Prints the table; a failure when any ratio is over its bound.
+    pub(crate) fn report(&self) -> ExitCode {
+        let mut failed = 0;
+        let head = ["ours", "against", "ratio", "bound"];
+        let [ours, against, ratio, bound] = head;
+        println!("{:<58}{ours:>14}{against:>14}{ratio:>8}{bound:>8}", "");
+        for row in &self.rows {
+            let [ours, against] = &row.values;
+            let (ratio, bound) = (row.ratio, row.bound);
+            let word = if ratio > bound { "  OVER" } else { "" };
+            failed += usize::from(ratio > bound);
+            println!(
+                "{:<58}{ours:>14}{against:>14}{ratio:>8.2}{bound:>8.2}{word}",
+                row.name
+            );
+        }
+        if failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            println!("{failed} of {} over the bound", self.rows.len());
+            ExitCode::FAILURE
+        }
+    }
+
+    fn is_wanted(&self, name: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|part| name.contains(part.as_str()))
+    }
+}
+
+/// Seconds of one call.
+fn seconds(calls: u32, call: &mut dyn FnMut()) -> f64 {
+    let begin = now();
+    for _ in 0..calls {
+        call();
+    }
+    begin.elapsed().as_secs_f64() / f64::from(calls)
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A sink that keeps nothing.
+#[derive(Default)]
+pub(crate) struct Counter(usize);
+
+impl Write for Counter {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0 += black_box(octets).len();
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
