@@ -8,7 +8,7 @@
 pub struct Limits {
     /// Layers of S, E and Z above each other.
     pub layers: usize,
-    /// Parts of all multiparts of one entity together.
+    /// Parts of all multiparts of one entity together, and the messages in them.
     pub parts: usize,
     /// Multiparts within each other.
     pub multipart_depth: usize,

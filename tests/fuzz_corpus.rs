@@ -281,7 +281,7 @@ fn envelopes() -> Vec<Vec<u8>> {
         .iter()
         .filter(|cipher| !cipher.is_weak())
     {
-        for person in bodies::people() {
+        for person in bodies::ring::people() {
             let certificate = &person.certificate;
             let recipient = Recipient {
                 issuer: certificate.issuer().to_vec(),

@@ -96,6 +96,7 @@ impl<'a> Walk<'a> {
         match &structure {
             Structure::Leaf | Structure::Unreadable(_) => {}
             Structure::Message => {
+                self.count(1)?;
                 let view = entity.body.clone();
                 self.inside.push(Task {
                     view,
@@ -105,8 +106,7 @@ impl<'a> Walk<'a> {
                 });
             }
             Structure::Multipart(multipart) => {
-                self.parts += multipart.parts.len();
-                LimitError::check("number of parts", self.parts, self.limits.parts)?;
+                self.count(multipart.parts.len())?;
                 let mut start = body + multipart.preamble.len();
                 for (delimiter, part) in multipart.delimiters.iter().zip(&multipart.parts) {
                     start += delimiter.len();
@@ -127,6 +127,13 @@ impl<'a> Walk<'a> {
             depth: task.depth,
             structure,
         })
+    }
+
+    /// Counts `more` parts or attached messages.
+    fn count(&mut self, more: usize) -> Result<(), MimeError> {
+        self.parts += more;
+        LimitError::check("number of parts", self.parts, self.limits.parts)?;
+        Ok(())
     }
 
     /// Only a bound that is passed is an error for the whole message.
@@ -242,5 +249,18 @@ mod tests {
             format!("--o\n{inner}").repeat(3)
         );
         assert!(matches!(depth(text.as_bytes()), Err(MimeError::Limit(_))));
+    }
+
+    #[test]
+    fn attached_messages_are_counted_as_parts() {
+        let attached = |count: usize| {
+            let parts = "--o\nContent-Type: message/rfc822\n\n\nx\n".repeat(count);
+            format!("Content-Type: multipart/mixed; boundary=o\n\n{parts}--o--")
+        };
+        assert_eq!(depth(attached(5_000).as_bytes()).unwrap(), 2);
+        assert!(matches!(
+            depth(attached(5_001).as_bytes()),
+            Err(MimeError::Limit(_))
+        ));
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! One file for the fuzzer and for `tests/fuzz_corpus.rs`, which runs the same over all the corpora.
 
-use std::cell::Cell;
 use std::io::Write;
 use std::sync::OnceLock;
 
@@ -23,20 +22,6 @@ use domsec::cms::to_der;
 use domsec::cms::verify::ContentDigests;
 use domsec::cms::verify::SignedContent;
 use domsec::cms::verify::verify_signer;
-use domsec::crypto;
-use domsec::crypto::CryptoError;
-use domsec::crypto::KeyName;
-use domsec::crypto::Keys;
-use domsec::crypto::Message;
-use domsec::crypto::PrivateKey;
-use domsec::crypto::Provider;
-use domsec::crypto::Randomness;
-use domsec::crypto::RsaEncryption;
-use domsec::crypto::Secret;
-use domsec::crypto::SignatureAlgorithm;
-use domsec::crypto::SignatureValid;
-use domsec::crypto::SignatureVerification;
-use domsec::crypto::private_key_file;
 use domsec::gateway::judge::Judge;
 use domsec::gateway::open::Kind;
 use domsec::gateway::open::Node;
@@ -63,7 +48,14 @@ use domsec::x509::SimplePaths;
 use domsec::x509::Time;
 use domsec::x509::path::Purpose;
 use domsec::x509::path::RevocationMode;
-use domsec::x509::pem;
+use ring::COUNTED;
+use ring::OPERATIONS;
+use ring::PROVIDER;
+use ring::Ring;
+use ring::people;
+
+#[path = "ring.rs"]
+pub(crate) mod ring;
 
 /// A target's name and body.
 type Target = (&'static str, fn(&[u8]));
@@ -193,10 +185,7 @@ fn entity(octets: &[u8]) {
     let limits = limits();
     let view = View::owned(octets.to_vec());
     for (count, visit) in Walk::new(&view, &limits).enumerate() {
-        assert!(
-            count <= limits.parts + limits.multipart_depth,
-            "more parts than the limit"
-        );
+        assert!(count <= limits.parts, "more parts than the limit");
         let Ok(visit) = visit else { break };
         assert!(visit.depth <= limits.multipart_depth);
         let entity = visit.entity;
@@ -336,7 +325,7 @@ fn enveloped_data(octets: &[u8]) {
             let _ = data.content_encryption_name();
             OPERATIONS.set(0);
             let budget = &mut Budget::new(&limits);
-            let key = content_key(&data, ring(), budget, &PROVIDER);
+            let key = content_key(&data, &Ring, budget, &PROVIDER);
             assert!(OPERATIONS.get() <= limits.key_operations);
             if let Some(Ok(key)) = key {
                 let mut content = Vec::new();
@@ -398,7 +387,7 @@ fn signed_data(octets: &[u8]) {
 /// The way of a whole message: every layer peeled, every signature judged, all of one budget.
 fn opened_and_judged(view: &View, limits: &Limits) {
     let opener = Opener {
-        keys: ring(),
+        keys: &Ring,
         provider: &PROVIDER,
         limits,
         spool: &Memory,
@@ -469,152 +458,4 @@ fn joined(multipart: &Multipart) -> Vec<u8> {
     }
     pieces.push(whole(&multipart.epilogue));
     pieces.concat()
-}
-
-thread_local! {
-    /// Public-key operations, since it was set to 0.
-    static OPERATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count_operation() {
-    OPERATIONS.set(OPERATIONS.get() + 1);
-}
-
-/// The gateway's own provider, with its operations counted and nothing left to chance.
-static PROVIDER: std::sync::LazyLock<Provider> = std::sync::LazyLock::new(|| Provider {
-    verification: &COUNTED,
-    randomness: &Same,
-    ..*crypto::provider()
-});
-
-static COUNTED: Counted = Counted;
-
-/// Verification that is counted.
-#[derive(Debug)]
-struct Counted;
-
-impl SignatureVerification for Counted {
-    fn verify(
-        &self,
-        spki: &[u8],
-        algorithm: &SignatureAlgorithm,
-        message: Message<'_>,
-        signature: &[u8],
-    ) -> Result<SignatureValid, CryptoError> {
-        count_operation();
-        let verification = crypto::provider().verification;
-        verification.verify(spki, algorithm, message, signature)
-    }
-}
-
-/// Randomness that is the same in every run.
-#[derive(Debug)]
-struct Same;
-
-impl Randomness for Same {
-    fn fill(&self, octets: &mut [u8]) -> Result<(), CryptoError> {
-        octets.fill(7);
-        Ok(())
-    }
-}
-
-/// Somebody of the throw-away PKI in `certs/`.
-#[derive(Debug)]
-pub(crate) struct Person {
-    pub(crate) certificate: Certificate,
-    key: Box<dyn PrivateKey>,
-}
-
-/// One person for every kind of key that opens an envelope.
-pub(crate) fn people() -> &'static [Person] {
-    static PEOPLE: OnceLock<Vec<Person>> = OnceLock::new();
-    PEOPLE.get_or_init(|| {
-        let files = [
-            (
-                include_str!("../../certs/bob.pem"),
-                include_str!("../../certs/bob.key"),
-            ),
-            (
-                include_str!("../../certs/carol.pem"),
-                include_str!("../../certs/carol.key"),
-            ),
-            (
-                include_str!("../../certs/erin.pem"),
-                include_str!("../../certs/erin.key"),
-            ),
-            (
-                include_str!("../../certs/frank.pem"),
-                include_str!("../../certs/frank.key"),
-            ),
-            (
-                include_str!("../../certs/grace.pem"),
-                include_str!("../../certs/grace.key"),
-            ),
-        ];
-        let limits = Limits::default();
-        files
-            .map(|(certificate, key)| {
-                let certificates = pem::certificates(certificate.as_bytes(), &limits);
-                let keys = private_key_file::read(key.as_bytes(), None, &limits);
-                let pkcs8 = keys.expect("the sample key is PEM").remove(0);
-                let reader = crypto::provider().private_keys;
-                Person {
-                    certificate: certificates.expect("the sample is PEM").remove(0),
-                    key: reader.read(&pkcs8).expect("the sample key is PKCS#8"),
-                }
-            })
-            .into()
-    })
-}
-
-fn ring() -> &'static Ring {
-    &Ring
-}
-
-/// Everyone's keys under their own names, and under every other name one of them.
-#[derive(Debug)]
-struct Ring;
-
-impl Keys for Ring {
-    fn find(&self, name: KeyName<'_>) -> Option<&dyn PrivateKey> {
-        let people = people();
-        let (KeyName::IssuerAndSerialNumber(_, identifier)
-        | KeyName::SubjectKeyIdentifier(identifier)) = name;
-        let own = people.iter().find(|person| match name {
-            KeyName::IssuerAndSerialNumber(issuer, serial) => {
-                person.certificate.issuer() == issuer && person.certificate.serial() == serial
-            }
-            KeyName::SubjectKeyIdentifier(identifier) => {
-                person.certificate.key_identifier() == identifier
-            }
-        });
-        let last = usize::from(identifier.last().copied().unwrap_or_default());
-        let person = own.or_else(|| people.get(last % people.len()));
-        person.map(|person| person as &dyn PrivateKey)
-    }
-}
-
-impl PrivateKey for Person {
-    fn spki(&self) -> &[u8] {
-        self.key.spki()
-    }
-
-    fn sign(
-        &self,
-        algorithm: &SignatureAlgorithm,
-        message: Message<'_>,
-    ) -> Result<Vec<u8>, CryptoError> {
-        count_operation();
-        self.key.sign(algorithm, message)
-    }
-
-    fn decrypt(&self, scheme: &RsaEncryption, ciphertext: &[u8]) -> Result<Secret, CryptoError> {
-        count_operation();
-        self.key.decrypt(scheme, ciphertext)
-    }
-
-    fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
-        count_operation();
-        self.key.agree(peer)
-    }
 }
