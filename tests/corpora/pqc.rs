@@ -50,7 +50,7 @@ fn recipients_by_ml_kem_are_listed() {
     // KEMRecipientInfo (RFC 9629) with id-alg-ml-kem-512.
     let wanted = json!({"layers": "E", "tree": {
         "kind": "enveloped", "authenticated": true, "content_encryption": "aes-128-gcm",
-        "recipients": [{"kind": "kem", "key_encryption": "~ml-kem-512", "ours": false}],
+        "recipients": [{"kind": "kem", "key_encryption": "2.16.840.1.101.3.4.4.1", "ours": false}],
     }});
     let mut rows = Rows::default();
     rows.report(
