@@ -243,7 +243,7 @@ fn rfc_4134_opens_and_rc2_is_named() {
         listed(&rc2),
         [
             ("ktri", "rsa-pkcs1".to_owned()),
-            ("kekri", "rc2-wrap".to_owned())
+            ("kekri", "1.2.840.113549.1.9.16.3.7".to_owned())
         ]
     );
     assert_eq!(
