@@ -24,6 +24,42 @@ pub(crate) struct Session {
     rows: Vec<Row>,
 }
 
+/// A row that is over the bound of the others of its kind, with a bound of its own.
+struct Departure {
+    /// All of the row's name.
+    name: &'static str,
+    bound: f64,
+    reason: &'static str,
+}
+
+const VERIFIED_BACK: &str = "(aws-lc verifies P-256 four times as slowly as it signs)";
+const TWO_PASSES: &str = "(aws-lc-rs has GCM by windows in two passes alone)";
+
+/// The bounds of these stay what was asked for, and are printed; they fail at their own, and when
+/// they keep what was asked for after all.
+const DEPARTURES: &[Departure] = &[
+    Departure {
+        name: "4 KB: sign, P-256, opaque / bare signature",
+        bound: 7.0,
+        reason: VERIFIED_BACK,
+    },
+    Departure {
+        name: "4 KB: sign, P-256, detached / bare signature",
+        bound: 7.0,
+        reason: VERIFIED_BACK,
+    },
+    Departure {
+        name: "25 MB: encrypt, aes-256-gcm / GCM whole, base64",
+        bound: 3.0,
+        reason: TWO_PASSES,
+    },
+    Departure {
+        name: "25 MB: decrypt, aes-256-gcm / base64, GCM whole",
+        bound: 4.0,
+        reason: TWO_PASSES,
+    },
+];
+
 struct Row {
     name: String,
     /// Ours and what it is held against, for reading.
@@ -101,16 +137,26 @@ impl Session {
         let mut failed = 0;
         let head = ["ours", "against", "ratio", "bound"];
         let [ours, against, ratio, bound] = head;
-        println!("{:<58}{ours:>14}{against:>14}{ratio:>8}{bound:>8}", "");
+        println!("{:<64}{ours:>14}{against:>14}{ratio:>8}{bound:>8}", "");
         for row in &self.rows {
             let [ours, against] = &row.values;
             let (ratio, bound) = (row.ratio, row.bound);
-            let word = if ratio > bound { "  OVER" } else { "" };
-            failed += usize::from(ratio > bound);
-            println!(
-                "{:<58}{ours:>14}{against:>14}{ratio:>8.2}{bound:>8.2}{word}",
+            let departure = DEPARTURES.iter().find(|known| known.name == row.name);
+            let relaxed = if self.quick { RELAXED } else { 1.0 };
+            let word = match departure {
+                None if ratio > bound => "OVER".to_owned(),
+                Some(known) if ratio > known.bound * relaxed => format!("OVER {}", known.bound),
+                // With --quick it may be below by the relaxation alone.
+                Some(_) if ratio <= bound && !self.quick => "no departure any more".to_owned(),
+                None | Some(_) => String::new(),
+            };
+            failed += usize::from(!word.is_empty());
+            let reason = departure.map_or("", |known| known.reason);
+            let line = format!(
+                "{:<64}{ours:>14}{against:>14}{ratio:>8.2}{bound:>8.2} {word} {reason}",
                 row.name
             );
+            println!("{}", line.trim_end());
         }
         if failed == 0 {
             ExitCode::SUCCESS

@@ -1,7 +1,7 @@
-//! What must run over the octets of a large message, in the fastest form that the libraries have.
+//! What must run over the octets of a large message, with nothing of ours around it.
 //!
-//! All but GCM, which aws-lc does whole, go by windows through one small buffer: nothing here waits
-//! for memory that is not in a cache but the input. Base64 is without line ends.
+//! All go by windows through one small buffer, so that nothing waits for memory but for the input;
+//! `base64-simd` makes and reads no line ends. GCM is there a second time, whole, as aws-lc-rs has it.
 
 use std::hint::black_box;
 
@@ -10,16 +10,10 @@ use aws_lc_rs::aead::Aad;
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::aead::Nonce;
 use aws_lc_rs::aead::UnboundKey;
-use aws_lc_rs::cipher;
-use aws_lc_rs::cipher::DecryptionContext;
-use aws_lc_rs::cipher::EncryptionContext;
-use aws_lc_rs::cipher::StreamingDecryptingKey;
-use aws_lc_rs::cipher::StreamingEncryptingKey;
-use aws_lc_rs::cipher::UnboundCipherKey;
-use aws_lc_rs::iv::FixedLength;
 use base64_simd::AsOut;
 use base64_simd::STANDARD_NO_PAD;
 use domsec::crypto;
+use domsec::crypto::ContentEncryption;
 use domsec::crypto::DigestAlgorithm;
 use domsec::octets::WINDOW;
 
@@ -54,25 +48,34 @@ pub(crate) fn decode(digits: &str) {
     }
 }
 
-/// AES-256 in CBC.
-pub(crate) fn cbc_encrypt(octets: &[u8]) {
-    let context = EncryptionContext::Iv128(FixedLength::from([2; 16]));
-    let key = StreamingEncryptingKey::less_safe_cbc_pkcs7(cbc_key(), context);
-    let mut key = key.expect("AES");
-    let mut output = vec![0; WINDOW + 16];
+/// By the provider's own windows; without the tag or padding.
+pub(crate) fn encrypt(cipher: ContentEncryption, octets: &[u8]) {
+    let ciphers = crypto::provider().ciphers;
+    let (key, nonce) = key_and_nonce(cipher);
+    let mut encryptor = ciphers.encryptor(cipher, &key, &nonce, &[]).expect("a key");
+    let mut output = Vec::with_capacity(WINDOW + 16);
     for window in octets.chunks(WINDOW) {
-        black_box(key.update(window, &mut output)).expect("room");
+        output.clear();
+        encryptor.update(window, &mut output).expect("encrypts");
+        black_box(&output);
     }
 }
 
-pub(crate) fn cbc_decrypt(octets: &[u8]) {
-    let context = DecryptionContext::Iv128(FixedLength::from([2; 16]));
-    let key = StreamingDecryptingKey::cbc_pkcs7(cbc_key(), context);
-    let mut key = key.expect("AES");
-    let mut output = vec![0; WINDOW + 16];
+/// The same the other way; `octets` may be any.
+pub(crate) fn decrypt(cipher: ContentEncryption, octets: &[u8]) {
+    let ciphers = crypto::provider().ciphers;
+    let (key, nonce) = key_and_nonce(cipher);
+    let mut decryptor = ciphers.decryptor(cipher, &key, &nonce, &[]).expect("a key");
+    let mut output = Vec::with_capacity(WINDOW + 16);
     for window in octets.chunks(WINDOW) {
-        black_box(key.update(window, &mut output)).expect("room");
+        output.clear();
+        decryptor.update(window, &mut output).expect("decrypts");
+        black_box(&output);
     }
+}
+
+fn key_and_nonce(cipher: ContentEncryption) -> (Vec<u8>, Vec<u8>) {
+    (vec![1; cipher.key_octets()], vec![2; cipher.nonce_octets()])
 }
 
 /// AES-256 in GCM, in place.
@@ -85,10 +88,6 @@ pub(crate) fn gcm_decrypt(ciphertext: &[u8], tag: &aead::Tag, output: &mut [u8])
     let key = gcm_key();
     let opened = key.open_separate_gather(nonce(), Aad::empty(), ciphertext, tag.as_ref(), output);
     black_box(opened).expect("the tag");
-}
-
-fn cbc_key() -> UnboundCipherKey {
-    UnboundCipherKey::new(&cipher::AES_256, &[1; 32]).expect("32 octets")
 }
 
 fn gcm_key() -> LessSafeKey {

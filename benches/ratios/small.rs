@@ -24,7 +24,6 @@ const CIPHER: ContentEncryption = ContentEncryption::Aes256Cbc;
 pub(crate) fn rows(session: &mut Session) {
     let people = People::new();
     let message = people::message(OCTETS);
-    // Without a signature in it, so that the ratio is to the bare one alone.
     signing(
         session,
         &people,

@@ -23,6 +23,9 @@ const LINE: usize = 78;
 /// Lines that are encoded at once: source and result stay in the level-1 cache.
 const LINES: usize = 64;
 
+/// Lines that are decoded octet by octet when anything odd is among them.
+const SLOW_LINES: usize = 8;
+
 /// How many octets the encoder makes of `octets`: lines of 76 characters, each with CRLF.
 #[must_use]
 pub fn encoded_length(octets: u64) -> u64 {
@@ -160,18 +163,40 @@ impl<W: Write> Decoder<W> {
 
     /// Decodes the next octets of the body.
     pub fn push(&mut self, encoded: &[u8]) -> Result<(), MimeError> {
-        let held = self.digits.len();
-        if self.padding == 0 {
-            copy_lines(encoded, &mut self.digits);
-            match self.decode_quanta() {
-                // An odd line, padding or garbage: once more, octet by octet.
-                Err(MimeError::Base64 { .. }) => self.digits.truncate(held),
-                outcome => {
-                    self.offset += length(encoded);
-                    return outcome;
-                }
+        if self.push_lines(encoded)? {
+            return Ok(());
+        }
+        // An odd line, padding or garbage is somewhere in it, and most often padding at its end:
+        // what is before that is not to be slow.
+        for piece in encoded.chunks(LINE * SLOW_LINES) {
+            if !self.push_lines(piece)? {
+                self.push_octets(piece)?;
             }
         }
+        Ok(())
+    }
+
+    /// Decodes lines of nothing but digits; when they are something else, `false`, and nothing has
+    /// changed.
+    fn push_lines(&mut self, encoded: &[u8]) -> Result<bool, MimeError> {
+        if self.padding > 0 {
+            return Ok(false);
+        }
+        let held = self.digits.len();
+        copy_lines(encoded, &mut self.digits);
+        match self.decode_quanta() {
+            Err(MimeError::Base64 { .. }) => {
+                self.digits.truncate(held);
+                Ok(false)
+            }
+            outcome => {
+                self.offset += length(encoded);
+                outcome.map(|()| true)
+            }
+        }
+    }
+
+    fn push_octets(&mut self, encoded: &[u8]) -> Result<(), MimeError> {
         for (at, octet) in encoded.iter().enumerate() {
             match octet {
                 b' ' | b'\t' | b'\r' | b'\n' => {}
@@ -333,6 +358,21 @@ mod tests {
                     "{text:?} by {piece}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn garbage_behind_many_lines_is_found_where_it_is() {
+        let mut encoded = encode(&sample(20_000), 20_000);
+        for at in [0, 1, 700, 20_000, encoded.len() - 4] {
+            let octet = std::mem::replace(&mut encoded[at], b'*');
+            for piece in [1, 77, 65_536] {
+                let Err(MimeError::Base64 { offset }) = decode(&encoded, piece) else {
+                    panic!("garbage at {at} was read");
+                };
+                assert_eq!(offset, u64::try_from(at).unwrap(), "by {piece}");
+            }
+            encoded[at] = octet;
         }
     }
 
