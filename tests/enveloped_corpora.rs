@@ -338,6 +338,9 @@ fn a_kem_recipient_is_listed() {
     let Some(corpora) = corpora() else { return };
     let path = corpora.join("pqc-lamps/example/ML-KEM-512.cms");
     let enveloped = enveloped_of(message_of(&path));
-    assert_eq!(listed(&enveloped), [("kem", "2.16.840.1.101.3.4.4.1".to_owned())]);
+    assert_eq!(
+        listed(&enveloped),
+        [("kem", "2.16.840.1.101.3.4.4.1".to_owned())]
+    );
     assert!(enveloped.listed_recipients().all(|one| one.rid.is_some()));
 }

@@ -211,7 +211,8 @@ fn layers_are_told_and_what_is_none_is_named() {
         "kind": "ktri", "issuer": "CN=CarlRSA", "serial": "46346bc7800056bc11d36e2ecd5d71d0",
         "key_encryption": "rsa-pkcs1", "ours": false,
     });
-    let mail_list = json!({"kind": "kekri", "key_encryption": "1.2.840.113549.1.9.16.3.7", "ours": false});
+    let mail_list =
+        json!({"kind": "kekri", "key_encryption": "1.2.840.113549.1.9.16.3.7", "ours": false});
     let none = |name: &str| json!({"tree": {"kind": "content", "error": format!("~{name}")}});
     let mut rows = Rows::default();
     for (file, wanted) in [
