@@ -66,7 +66,7 @@ pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| {
             // Bidirectional controls can make a line read as what it is not.
-            let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let reorders = matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             if character.is_control() || reorders {
                 character.escape_default().to_string()
             } else {

@@ -6,9 +6,11 @@ use std::path::Path;
 use crate::cms::attributes::Capability;
 use crate::cms::attributes::Oid;
 use crate::cms::attributes::SignatureTypeOid;
+use crate::cms::write_enveloped;
 use crate::cms::write_enveloped::Envelope;
 use crate::cms::write_recipient::KeyEncryption;
 use crate::cms::write_recipient::Recipient;
+use crate::cms::write_signed::SignError;
 use crate::cms::write_signed::SignedDataPlan;
 use crate::cms::write_signed::SignerPlan;
 use crate::crypto;
@@ -20,6 +22,7 @@ use crate::gateway::judge::chain;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
 use crate::gateway::seal::Payload;
+use crate::gateway::seal::SealError;
 use crate::gateway::seal::Sealer;
 use crate::limits::Limits;
 use crate::octets::Memory;
@@ -30,12 +33,14 @@ use crate::x509::Certificate;
 use crate::x509::Identities;
 use crate::x509::Identity;
 use crate::x509::Time;
+use crate::x509::purpose::may_receive_mail;
 use crate::x509::purpose::may_sign_mail;
 
 use super::args;
 use super::args::Decrypt;
 use super::args::Encrypt;
 use super::args::Sign;
+use super::colour::printable;
 use super::failure::Exit;
 use super::failure::Failure;
 use super::input;
@@ -102,6 +107,7 @@ pub(super) fn encrypt(arguments: &Encrypt) -> Result<Exit, Failure> {
     };
     let limits = Limits::default();
     let certificates = input::certificates(to, &limits)?;
+    warn_of(&certificates)?;
     let recipients = certificates
         .iter()
         .map(|certificate| recipient(certificate, arguments));
@@ -272,6 +278,26 @@ fn certificates(identities: &Identities, more: &[Certificate]) -> Vec<Certificat
     all
 }
 
+/// Says on standard error which certificates nobody should encrypt to: whoever names a certificate
+/// may know better, but shall know it.
+fn warn_of(certificates: &[Certificate]) -> Result<(), Failure> {
+    let now = input::now()?;
+    for certificate in certificates {
+        let name = printable(certificate.subject_name());
+        if let Err(error) = may_receive_mail(certificate) {
+            output::warn(&format!(
+                "the certificate of {name} is not for encrypted mail: {error}"
+            ));
+        }
+        let (from, until) = (certificate.not_before(), certificate.not_after());
+        if now < from || now > until {
+            let dates = format!("is valid from {from} to {until}, not now");
+            output::warn(&format!("the certificate of {name} {dates}"));
+        }
+    }
+    Ok(())
+}
+
 fn recipient(certificate: &Certificate, arguments: &Encrypt) -> Result<Recipient, Failure> {
     let unusable = |_| {
         let name = certificate.subject_name();
@@ -337,6 +363,23 @@ fn write(
     output::message(path, |sink| copy(&made, sink)).map(|()| Exit::Yes)
 }
 
-fn failed(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::file(path, error)
+/// Whose fault it is that nothing was made: the message's, our own, or the disk's.
+fn failed(path: &Path, error: &SealError) -> Failure {
+    match error {
+        SealError::Sign(
+            SignError::Cms(_) | SignError::ReadBack(_) | SignError::VerifyBack { .. },
+        )
+        | SealError::Encrypt(write_enveloped::SealError::Check(_))
+        | SealError::Encrypt(write_enveloped::SealError::Differs(_))
+        | SealError::Randomness(_) => Failure::software(error),
+        SealError::Write(source)
+        | SealError::Sign(SignError::Read(source))
+        | SealError::Encrypt(write_enveloped::SealError::Io(source)) => {
+            Failure::output(path, source)
+        }
+        SealError::Encrypt(_)
+        | SealError::Mime(_)
+        | SealError::NotInTransitForm { .. }
+        | SealError::Sign(_) => Failure::file(path, error),
+    }
 }

@@ -13,12 +13,15 @@ mod report;
 mod verify;
 
 use std::ffi::OsString;
+use std::io;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::Arguments;
 use args::Command;
+use colour::printable;
 use failure::Exit;
 
 /// Runs the command that `arguments` say, the program's name first.
@@ -38,7 +41,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("domsec: {failure}");
+            // Where not even that can be printed, the exit code still speaks.
+            let _printed = writeln!(io::stderr(), "domsec: {}", printable(&failure.to_string()));
             failure.exit().into()
         }
     }

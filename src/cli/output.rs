@@ -1,12 +1,12 @@
 //! What goes out: reports to standard output, messages to a file or there.
 
 use std::fs;
-use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write;
 use std::path::Path;
+use std::process;
 
 use serde::Serialize;
 
@@ -26,6 +26,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = out.lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     printed.map_err(|error| Failure::output(Path::new("standard output"), &error))
+}
+
+/// Says on standard error what somebody should look at.
+pub(super) fn warn(text: &str) {
+    // Where it cannot be printed, nobody is there to read it.
+    let _printed = writeln!(io::stderr(), "domsec: warning: {text}");
 }
 
 /// Writes a message to `path`, or to standard output where there is none.
@@ -49,10 +55,16 @@ pub(super) fn message(
         return out.flush().map_err(failed);
     }
     let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
+    partial.push(format!(".{}.partial", process::id()));
     let partial = Path::new(&partial);
-    let mut out = BufWriter::new(File::create(partial).map_err(failed)?);
+    // A new file, or none: what lies there under that name may be a link to somewhere else.
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(partial);
+    let mut out = BufWriter::new(file.map_err(failed)?);
     let written = write(&mut out).and_then(|()| out.flush().map_err(failed));
+    let written = written.and_then(|()| out.get_ref().sync_all().map_err(failed));
     drop(out);
     let done = written.and_then(|()| fs::rename(partial, path).map_err(failed));
     if done.is_err() {

@@ -285,7 +285,7 @@ impl<'a> Cursor<'a> {
             let inner = header(self.view, at, self.bound, field)?;
             at = match inner.end {
                 Some(end) => {
-                    if inner.tag == 0 {
+                    if inner.tag == 0 && end == inner.content {
                         open -= 1;
                     }
                     end

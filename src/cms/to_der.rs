@@ -150,6 +150,12 @@ fn nodes_of(
             } else {
                 Strings::Universal
             };
+            if in_string && tag != tag::OCTET_STRING | tag::CONSTRUCTED {
+                return Err(CmsError::field(
+                    field,
+                    "a piece of a string is not an OCTET STRING",
+                ));
+            }
             let (tag, role) = role_of(octets, tag, content, in_string, strings);
             nodes.push(Node {
                 tag,

@@ -104,6 +104,27 @@ pub enum SignatureError {
     SigningCertificate(#[from] SigningCertificateError),
 }
 
+impl SignatureError {
+    /// Whether it says that nobody knows, rather than that the signature is wrong.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Key { source, .. } => *source == CryptoError::Unavailable,
+            Self::Limit(_) | Self::Read(_) => true,
+            Self::Algorithm(_)
+            | Self::AlgorithmProtection(_)
+            | Self::Attribute(_)
+            | Self::ContentType { .. }
+            | Self::Digest { .. }
+            | Self::LooksLikeAttributes
+            | Self::NoAttributes { .. }
+            | Self::NotByThisKey
+            | Self::SignatureType(_)
+            | Self::SigningCertificate(_) => false,
+        }
+    }
+}
+
 /// Digests of one content, all made in one pass over it.
 #[derive(Debug, Default)]
 pub struct ContentDigests {

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::domsec::naming::Names;
 use crate::domsec::naming::NamingError;
@@ -186,9 +187,11 @@ pub fn judge(facts: &Facts) -> Verdict {
     };
     match speaker(&search) {
         Speaker::Layer { index, role } => {
-            if let Some(layer) = facts.layers.get(index) {
+            // A layer that could not be read has no signer who could speak.
+            let layer = facts.layers.get(index);
+            if let Some(layer) = layer.filter(|layer| !layer.signers.is_empty()) {
                 verdict.originator = bind(layer, role, &facts.from, &mut reasons);
-                verdict.speaker = Some((layer.layer, speaker_name(layer, role)));
+                verdict.speaker = Some((layer.layer, speaker_name(layer, role, mailboxes)));
             }
         }
         Speaker::Nobody if is_signed => {
@@ -409,14 +412,39 @@ fn bind(layer: &LayerFacts, role: Role, from: &From, reasons: &mut Reasons) -> B
     Binding::Match
 }
 
-fn speaker_name(layer: &LayerFacts, role: Role) -> String {
+/// The name that matches From, or the first that the signer has.
+fn speaker_name(layer: &LayerFacts, role: Role, mailboxes: &[Mailbox]) -> String {
     let names = layer
         .signers
         .first()
         .and_then(|signer| signer.names.as_ref());
     let name = names.and_then(|names| match role {
-        Role::Domain => names.domains().first().map(ToString::to_string),
-        Role::Delegated | Role::Originator => names.emails.first().cloned(),
+        Role::Domain => {
+            let domains = names.domains();
+            let above = |domain: &&Domain| {
+                mailboxes
+                    .iter()
+                    .any(|mailbox| mailbox.domain().is_or_is_under(domain))
+            };
+            domains
+                .iter()
+                .find(above)
+                .or(domains.first())
+                .map(ToString::to_string)
+        }
+        Role::Delegated | Role::Originator => {
+            let is_from = |email: &&String| {
+                email
+                    .parse::<Mailbox>()
+                    .is_ok_and(|email| mailboxes.contains(&email))
+            };
+            names
+                .emails
+                .iter()
+                .find(is_from)
+                .or(names.emails.first())
+                .cloned()
+        }
     });
     name.unwrap_or_default()
 }

@@ -129,20 +129,26 @@ impl Judge<'_> {
                     facts.layers.push(Self::facts_of(&judged, node));
                     layers.push(judged);
                 }
-                // What calls itself S/MIME and cannot be read is not "unsigned".
-                Kind::Content(_) => {
-                    facts
-                        .layers
-                        .extend(node.error.as_ref().map(|error| LayerFacts {
-                            layer,
-                            error: Some(chain(error)),
-                            ..LayerFacts::default()
-                        }))
+                Kind::Compressed(_) | Kind::Content(_) => {
+                    let error = node.error.as_ref().filter(|_| claims_smime(node));
+                    facts.layers.extend(error.map(|error| LayerFacts {
+                        layer,
+                        error: Some(chain(error)),
+                        ..LayerFacts::default()
+                    }));
                 }
-                Kind::Compressed(_) | Kind::Enveloped(..) => {}
+                // What no key opens is not known; why, is nobody's business (DESIGN, decision 4).
+                Kind::Enveloped(..) => {}
             }
         }
-        let parts = self.judge_parts(&opened.root, layers.len(), budget);
+        if let (Some(_), Some(header)) = (self.from, &opened.header)
+            && let From::Ambiguous(reason) = shown::from(header)
+        {
+            // The originator is given, but the reader is shown the field.
+            facts.defects.push(reason);
+        }
+        let below = opened.root.chain().count();
+        let parts = self.judge_parts(&opened.root, below, budget);
         facts.signed_parts = parts.iter().any(|layer| !layer.signers.is_empty());
         Judgement {
             verdict: verdict::judge(&facts),
@@ -282,8 +288,14 @@ impl Judge<'_> {
             }
             Ok(content) => {
                 let key = (certificate, spki);
-                verify::verify_signer(info, *content, key, self.provider, budget)
-                    .map_err(|error| SignatureFault::Wrong(chain(&error)))
+                verify::verify_signer(info, *content, key, self.provider, budget).map_err(|error| {
+                    let text = chain(&error);
+                    if error.is_unknown() {
+                        SignatureFault::Unknown(text)
+                    } else {
+                        SignatureFault::Wrong(text)
+                    }
+                })
             }
         };
         JudgedSigner {
@@ -398,6 +410,23 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         .join(": ")
 }
 
+/// Whether a node that cannot be read says that it is S/MIME: what does so is not "unsigned", and
+/// ordinary mail with a malformed field is.
+fn claims_smime(node: &Node) -> bool {
+    let Some(header) = &node.header else {
+        return true;
+    };
+    let mut types = header
+        .all("Content-Type")
+        .chain(header.all("Content-Disposition"));
+    types.any(|field| {
+        let text = field.text().to_ascii_lowercase();
+        ["pkcs7", "multipart/signed", ".p7m", ".p7s", ".p7z"]
+            .iter()
+            .any(|word| text.contains(word))
+    })
+}
+
 /// What the signers of one layer are held against.
 struct Material<'a> {
     /// What they sign, or why it is not at hand.
@@ -444,5 +473,104 @@ fn no_parameters(certificate: &Certificate) -> String {
 /// Whether the layers end in an E that no key opened.
 fn is_closed(root: &Node) -> bool {
     let last = root.chain().last().map(|node| &node.kind);
-    matches!(last, Some(Kind::Enveloped(_, None)))
+    matches!(
+        last,
+        Some(Kind::Enveloped(_, None) | Kind::Compressed(None))
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto;
+    use crate::domsec::verdict::Answer;
+    use crate::domsec::verdict::Binding;
+    use crate::gateway::open::Opener;
+    use crate::octets::Memory;
+    use crate::octets::View;
+    use crate::x509::Identities;
+    use crate::x509::SimplePaths;
+
+    /// The verdict on a message without trusting or having anything.
+    fn verdict(message: &str) -> Verdict {
+        let limits = Limits::default();
+        let provider = crypto::provider();
+        let keys = Identities::default();
+        let mut budget = Budget::new(&limits);
+        let opener = Opener {
+            keys: &keys,
+            provider,
+            limits: &limits,
+            spool: &Memory,
+        };
+        let opened = opener.open(&View::owned(message.as_bytes().to_vec()), &mut budget);
+        let paths = SimplePaths::new(Vec::new(), provider.verification, &limits);
+        let judge = Judge {
+            paths: &paths,
+            provider,
+            limits: &limits,
+            certificates: &[],
+            crls: &[],
+            at: Time::from_unix(1_800_000_000).unwrap(),
+            purpose: Purpose::Smime,
+            revocation: RevocationMode::Prefer,
+            from: None,
+        };
+        judge.judge(&opened, &mut budget).verdict
+    }
+
+    #[test]
+    fn what_calls_itself_smime_and_cannot_be_read_is_invalid_and_nobodys() {
+        for body in ["AAAA", "MIIB", "!!", ""] {
+            let message = format!(
+                "From: alice@a.example\r\nContent-Type: application/pkcs7-mime\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{body}\r\n"
+            );
+            let verdict = verdict(&message);
+            assert_eq!(verdict.answer, Answer::Invalid, "{body:?}");
+            assert_eq!(verdict.originator, Binding::Absent, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_mail_with_a_malformed_attachment_is_unsigned() {
+        for part in [
+            "Content-Type: application/; bad",
+            "Content-Type: multipart/mixed",
+            "X",
+        ] {
+            let message = format!(
+                "From: a@a.example\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+                 --b\r\n\r\nHello\r\n--b\r\n{part}\r\n\r\nx\r\n--b--\r\n"
+            );
+            assert_eq!(verdict(&message).answer, Answer::Unsigned, "{part:?}");
+        }
+    }
+
+    #[test]
+    fn armour_in_the_body_of_a_message_with_a_long_header_is_not_the_message() {
+        let fields = "X: 1\r\n".repeat(Limits::default().header_fields + 1);
+        let message = format!(
+            "From: ceo@a.example\r\n{fields}\r\nPay.\r\n-----BEGIN CMS-----\r\nMAA=\r\n\
+             -----END CMS-----\r\n"
+        );
+        let verdict = verdict(&message);
+        assert_eq!(verdict.answer, Answer::Invalid);
+        assert!(
+            verdict.reasons[0].contains("number of"),
+            "{:?}",
+            verdict.reasons
+        );
+    }
+
+    #[test]
+    fn what_does_not_decompress_is_not_unsigned() {
+        // CompressedData around octets that are no zlib stream.
+        let message = "From: alice@a.example\r\nContent-Type: application/pkcs7-mime; \
+                       smime-type=compressed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n\
+                       MDcGCyqGSIb3DQEJEAEJoCgwJgIBADANBgsqhkiG9w0BCRADCDASBgkqhkiG9w0BBwGgBQQD\r\n\
+                       AQID\r\n";
+        let verdict = verdict(message);
+        assert_eq!(verdict.answer, Answer::Invalid, "{:?}", verdict.reasons);
+    }
 }

@@ -392,7 +392,8 @@ impl Opener<'_> {
     fn peel_content(&self, content: View, depth: usize, budget: &mut Budget) -> Node {
         match Entity::parse(&content, self.limits) {
             Ok(entity) if is_entity(&entity) => self.peel_entity(entity, depth, budget),
-            Ok(_) | Err(_) => plain(content),
+            Ok(_) => plain(content),
+            Err(error) => broken(content, error.into()),
         }
     }
 
@@ -408,7 +409,8 @@ impl Opener<'_> {
         let mut seen = open.len();
         while let Some((part, level)) = open.pop() {
             let part = Entity::parse(&part, self.limits)?;
-            match SmimeType::of(&part)? {
+            // A part that says in no readable way what it is, is no S/MIME.
+            match SmimeType::of(&part).unwrap_or_default() {
                 Some(SmimeType::MultipartSigned { .. } | SmimeType::Pkcs7Mime { .. }) => {
                     found.push(self.peel_entity(part, depth + 1, budget));
                 }
@@ -489,10 +491,13 @@ fn parts_of(
     level: usize,
     limits: &Limits,
 ) -> Result<Vec<(View, usize)>, OpenError> {
-    let parts = match entity.multipart(limits)? {
-        Some(multipart) => multipart.parts,
-        None if entity.media_type()?.is_message() => vec![entity.body.clone()],
-        None => Vec::new(),
+    let parts = match entity.multipart(limits) {
+        Ok(Some(multipart)) => multipart.parts,
+        Ok(None) if entity.media_type()?.is_message() => vec![entity.body.clone()],
+        Ok(None) => Vec::new(),
+        Err(error @ (MimeError::Limit(_) | MimeError::Io(_))) => return Err(error.into()),
+        // Without a boundary it has no parts.
+        Err(_) => Vec::new(),
     };
     if !parts.is_empty() {
         LimitError::check("depth of multiparts", level, limits.multipart_depth)?;

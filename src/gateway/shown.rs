@@ -54,17 +54,17 @@ fn from_addresses(addresses: &[Address]) -> From {
 #[must_use]
 pub fn defects(opened: &Opened) -> Vec<String> {
     let mut defects = Vec::new();
-    let Some(outer) = &opened.header else {
-        return defects;
-    };
     let mut is_signed = false;
     let mut is_encrypted = false;
-    defects.extend(outer.defects().iter().filter_map(doubtful_header));
     for node in opened.root.chain() {
         if let Some(header) = &node.header {
             defects.extend(repeated(header));
-            if is_signed {
-                defects.extend(differing(outer, header, is_encrypted));
+            match &opened.header {
+                Some(outer) if is_signed => {
+                    defects.extend(differing(outer, header, is_encrypted));
+                }
+                // What nobody signed could have been put there by anybody.
+                _ => defects.extend(header.defects().iter().filter_map(doubtful_header)),
             }
         }
         match &node.kind {

@@ -399,42 +399,4 @@ mod tests {
             }
         }
     }
-
-    /// Ratio in a release build: `cargo test --release --lib base64 -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    #[expect(clippy::disallowed_methods, reason = "measures")]
-    fn encoder_is_as_fast_as_base64_simd() {
-        let octets = sample(57 * 1024 * 512);
-        let mut plain = vec![0; octets.len() / 3 * 4 + 4];
-        let mut best = [f64::MAX; 3];
-        let encoded = encode(&octets, 65_536);
-        for _ in 0..9 {
-            let start = std::time::Instant::now();
-            for (block, out) in octets.chunks(49_152).zip(plain.chunks_mut(65_536)) {
-                std::hint::black_box(STANDARD.encode(block, out.as_out()));
-            }
-            best[0] = best[0].min(start.elapsed().as_secs_f64());
-            let start = std::time::Instant::now();
-            let mut encoder = Encoder::new(io::sink());
-            for window in octets.chunks(65_536) {
-                encoder.write_all(std::hint::black_box(window)).unwrap();
-            }
-            encoder.finish().unwrap();
-            best[1] = best[1].min(start.elapsed().as_secs_f64());
-            let start = std::time::Instant::now();
-            let mut decoder = Decoder::new(io::sink());
-            for window in encoded.chunks(65_536) {
-                decoder.push(std::hint::black_box(window)).unwrap();
-            }
-            decoder.finish().unwrap();
-            best[2] = best[2].min(start.elapsed().as_secs_f64());
-        }
-        let size = f64::from(u32::try_from(octets.len()).unwrap());
-        let speed = best.map(|seconds| size / seconds / 1e9);
-        println!(
-            "raw {:.2} GB/s, encoder {:.2}, decoder {:.2}",
-            speed[0], speed[1], speed[2]
-        );
-    }
 }

@@ -68,7 +68,12 @@ impl InputKind {
         if let Some(kind) = sequence(view)? {
             return Ok(kind);
         }
-        let entity = Entity::parse(view, limits);
+        let entity = match Entity::parse(view, limits) {
+            // A message whose header is too long is no text before a PEM block: whoever reads it
+            // sees its fields, and not what is armoured in its body.
+            Err(error @ (MimeError::Limit(_) | MimeError::Io(_))) => return Err(error),
+            entity => entity,
+        };
         if let Ok(entity) = &entity {
             if MESSAGE_FIELDS
                 .iter()

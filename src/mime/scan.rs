@@ -257,18 +257,4 @@ mod tests {
             }
         }
     }
-
-    /// Ratio in a release build: `cargo test --release --lib scan -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    #[expect(clippy::disallowed_methods, reason = "measures")]
-    fn a_scan_costs_little_beside_a_hash() {
-        let text = format!("{}\r\n", "x".repeat(76)).repeat(320_000);
-        let view = View::owned(text.into_bytes());
-        for _ in 0..3 {
-            let start = std::time::Instant::now();
-            assert!(Scan::of(&view).unwrap().is_transit_form());
-            println!("25 MB in {:?}", start.elapsed());
-        }
-    }
 }
