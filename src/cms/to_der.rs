@@ -19,7 +19,7 @@ use crate::limits::Limits;
 pub enum Strings {
     /// None: only universal strings are joined.
     Universal,
-    /// Tag [0] holding OCTET STRINGs, directly in the outermost SEQUENCE: the subjectKeyIdentifier
+    /// Tag `[0]` holding OCTET STRINGs, directly in the outermost SEQUENCE: the subjectKeyIdentifier
     /// of a SignerInfo or a KeyTransRecipientInfo (RFC 5652 §5.3, §6.2.1).
     KeyIdentifiers,
 }
