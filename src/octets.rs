@@ -354,6 +354,12 @@ pub fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
+/// Lower-case hexadecimal without separators, as in all reports.
+#[must_use]
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
 fn windows_of<E: From<io::Error>>(
     source: &dyn Octets,
     start: u64,

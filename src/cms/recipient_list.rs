@@ -12,6 +12,7 @@ use crate::cms::tlv::Reader;
 use crate::crypto::Curve;
 use crate::crypto::identifiers;
 use crate::crypto::oids;
+use crate::octets::hex;
 use crate::x509::certificate::serial_hex;
 
 /// One recipient.
@@ -144,8 +145,4 @@ fn wrap_of(algorithm: &[u8]) -> Option<ObjectIdentifier> {
     let mut fields = Reader::new(algorithm.value, "algorithm");
     fields.next().ok()??;
     oid_of(fields.next().ok()??.raw)
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

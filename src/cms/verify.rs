@@ -30,6 +30,7 @@ use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::Octets;
 use crate::octets::View;
+use crate::octets::hex;
 use crate::x509::Certificate;
 
 /// Why a signature does not hold.
@@ -346,10 +347,4 @@ fn whole(octets: &View) -> Result<Vec<u8>, SignatureError> {
     )?;
     let limit = usize::try_from(allowed).unwrap_or(usize::MAX);
     Ok(octets.to_vec(limit)?.unwrap_or_default())
-}
-
-/// Lower-case hexadecimal, as in all reports.
-#[must_use]
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -28,6 +28,7 @@ use super::name::FoldedName;
 use super::oids;
 use super::time::Time;
 use crate::limits::LimitError;
+use crate::octets::hex;
 
 /// The largest certificate. SLH-DSA makes some of 50,000 octets, and lists of names some of 100,000.
 const OCTETS: usize = 1024 * 1024;
@@ -369,7 +370,7 @@ impl Certificate {
     /// SHA-256 of all octets, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        name::hex(&Sha256::digest(self.der()))
+        hex(&Sha256::digest(self.der()))
     }
 
     /// Whether subject and issuer are one name (RFC 5280 §6.1).
@@ -534,7 +535,7 @@ fn octet_range(bit_string: &Element<'_>) -> Result<Range<usize>, Asn1Error> {
 
 /// Dotted, or as hex where the octets are no OID.
 pub(super) fn oid_text(oid: &[u8]) -> String {
-    dotted(oid).unwrap_or_else(|| format!("#{}", name::hex(oid)))
+    dotted(oid).unwrap_or_else(|| format!("#{}", hex(oid)))
 }
 
 /// As [`Certificate::serial_hex`], for a serial number that stands elsewhere.
@@ -559,8 +560,8 @@ pub fn serial_hex(octets: &[u8]) -> String {
 
 fn serial_hex_of_magnitude(octets: &[u8]) -> String {
     match octets {
-        [0, rest @ ..] if !rest.is_empty() => name::hex(rest),
-        _ => name::hex(octets),
+        [0, rest @ ..] if !rest.is_empty() => hex(rest),
+        _ => hex(octets),
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::asn1::only;
 use super::asn1::tag;
 use super::certificate::Certificate;
-use super::name;
 use crate::crypto::KeyName;
 use crate::crypto::Keys;
 use crate::crypto::PrivateKey;
@@ -73,14 +72,7 @@ impl Identity {
     /// (RFC 5280 §4.2.1.2, method 1).
     #[must_use]
     pub fn is_named(&self, name: KeyName<'_>) -> bool {
-        match name {
-            KeyName::IssuerAndSerialNumber(issuer, serial) => {
-                self.certificate.serial() == serial && name::same(self.certificate.issuer(), issuer)
-            }
-            KeyName::SubjectKeyIdentifier(identifier) => {
-                self.certificate.key_identifier() == identifier
-            }
-        }
+        self.certificate.is_named(name)
     }
 }
 

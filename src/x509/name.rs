@@ -11,6 +11,7 @@ use super::asn1::dotted;
 use super::asn1::only;
 use super::asn1::tag;
 use super::oids;
+use crate::octets::hex;
 
 /// Attribute types with a name in the LDAP registry (RFC 4514 §3, RFC 4520), by content octets.
 #[rustfmt::skip]
@@ -229,16 +230,6 @@ pub(super) fn string(value: &Element<'_>) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Lower-case hex without separators (CONTRACT, Reports).
-#[must_use]
-pub(super) fn hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len() * 2);
-    for octet in octets {
-        push_hex(&mut text, *octet);
-    }
-    text
 }
 
 fn push_hex(text: &mut String, octet: u8) {
