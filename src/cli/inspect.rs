@@ -107,6 +107,9 @@ fn describe(node: &NodeReport, paint: Paint, lines: &mut Vec<String>) {
     for weak in &node.weak {
         lines.push(format!("{} {weak}", paint.doubtful("weak")));
     }
+    for defect in &node.defects {
+        lines.push(format!("{} {defect}", paint.doubtful("defect")));
+    }
     match node.signers.as_deref() {
         Some([]) => {
             lines.push(paint.doubtful("no signer: the empty signature, or certificates alone"))
