@@ -15,40 +15,7 @@ use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::Octets;
 use crate::octets::View;
-
-/// Identifier octets, as CMS uses them.
-pub mod tag {
-    /// BOOLEAN.
-    pub const BOOLEAN: u8 = 0x01;
-    /// INTEGER.
-    pub const INTEGER: u8 = 0x02;
-    /// BIT STRING.
-    pub const BIT_STRING: u8 = 0x03;
-    /// OCTET STRING.
-    pub const OCTET_STRING: u8 = 0x04;
-    /// NULL.
-    pub const NULL: u8 = 0x05;
-    /// OBJECT IDENTIFIER.
-    pub const OBJECT_IDENTIFIER: u8 = 0x06;
-    /// SEQUENCE, SEQUENCE OF.
-    pub const SEQUENCE: u8 = 0x30;
-    /// SET, SET OF.
-    pub const SET: u8 = 0x31;
-    /// The bit that says "constructed".
-    pub const CONSTRUCTED: u8 = 0x20;
-
-    /// The context-specific constructed tag `number`, below 31.
-    #[must_use]
-    pub const fn context(number: u8) -> u8 {
-        0xa0 | number
-    }
-
-    /// The context-specific primitive tag `number`, below 31.
-    #[must_use]
-    pub const fn context_primitive(number: u8) -> u8 {
-        0x80 | number
-    }
-}
+use crate::tlv::tag;
 
 /// One element, up to where its content begins.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,6 @@ use const_oid::ObjectIdentifier;
 
 use crate::cms::ber::Cursor;
 use crate::cms::ber::Element;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::recipient_info;
 use crate::cms::recipient_info::RecipientInfo;
@@ -17,6 +16,7 @@ use crate::cms::to_der::Strings;
 use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::View;
+use crate::tlv::tag;
 
 /// Content that is encrypted for some recipients.
 #[derive(Clone, Debug)]
@@ -156,7 +156,7 @@ impl<'c> Fields<'c, '_> {
         // also begins with an OCTET STRING, but is a SEQUENCE (RFC 5652 §6.2.2).
         let der = self.take(&element, field)?;
         let set = tlv::single(&der, tag::SET, field)?;
-        recipient_info::read_recipient_infos(set.value, self.limits)
+        recipient_info::read_recipient_infos(set.content, self.limits)
     }
 
     fn encrypted_content_info(&mut self) -> Result<EncryptedContentInfo, CmsError> {

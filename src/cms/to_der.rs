@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use crate::cms::ber::LONGEST_HEADER;
 use crate::cms::ber::parse_header;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv::header_length;
 use crate::cms::tlv::write_header;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::tag;
 
 /// Which context-specific constructed tags of a structure are strings in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Attributes;
 use crate::cms::attributes::SignatureTypeError;
 use crate::cms::attributes::SigningCertificateError;
-use crate::cms::ber::tag;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::content_info::content_type_name;
 use crate::cms::signed_data::SignerInfo;
@@ -31,6 +30,7 @@ use crate::limits::Limits;
 use crate::octets::Octets;
 use crate::octets::View;
 use crate::octets::hex;
+use crate::tlv::tag;
 use crate::x509::Certificate;
 
 /// Why a signature does not hold.

@@ -11,7 +11,6 @@ use crate::cms::attributes::Capability;
 use crate::cms::attributes::SignatureTypeError;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::cms::attributes::build;
-use crate::cms::ber::tag;
 use crate::cms::content_info::Cms;
 use crate::cms::content_info::ContentInfo;
 use crate::cms::content_info::ID_DATA;
@@ -39,6 +38,7 @@ use crate::notation::SignatureType;
 use crate::octets::Chain;
 use crate::octets::Octets;
 use crate::octets::View;
+use crate::tlv::tag;
 use crate::x509::Certificate;
 use crate::x509::Time;
 
