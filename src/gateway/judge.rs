@@ -269,7 +269,7 @@ impl Judge<'_> {
     ) -> JudgedSigner<'o> {
         let request = self.request(certificate, material.certificates, material.crls);
         let outcome = self.paths.validate(&request, budget);
-        // A path that failed on its way down may not have come to this certificate.
+        // Another validation may give no path at all.
         let of_this = Some(&outcome.chain).filter(|chain| chain.first() == Some(certificate));
         let spki = of_this.map(|chain| effective_spki(chain));
         let spki = spki.as_deref().unwrap_or(certificate.spki());

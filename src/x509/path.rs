@@ -122,7 +122,7 @@ pub struct PathOutcome {
     /// In one word.
     pub verdict: Verdict,
     /// The path that was judged, the target first and the anchor last. Unless the verdict is valid,
-    /// as far as it was built.
+    /// as far up as it was built; nothing is known of what stands beneath the one that failed.
     pub chain: Vec<Certificate>,
     /// Why not valid; of several paths, the one that came closest.
     pub error: Option<PathError>,
