@@ -53,28 +53,17 @@ pub fn blocks(file: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Block>, 
             number,
             label: label.clone(),
         };
-        let mut base64 = Zeroizing::new(Vec::new());
-        let mut has_headers = false;
-        loop {
-            let line = lines.next().ok_or_else(malformed)?;
-            match label_of(line, b"-----END ") {
-                Some(end) if end == label => break,
-                Some(_) => return Err(malformed()),
-                None => {}
-            }
-            has_headers |= line.contains(&b':');
-            base64.extend_from_slice(line);
-        }
+        let body = body(&mut lines, &label).ok_or_else(malformed)?;
         if !wanted(&label) {
             continue;
         }
+        // A key in OpenSSL's old encryption, which nobody here reads.
+        let has_headers = body.contains(&b':');
         let octets = if has_headers {
             Vec::new()
         } else {
-            base64.retain(|octet| !octet.is_ascii_whitespace());
-            base64_simd::STANDARD
-                .decode_to_vec(base64.as_slice())
-                .map_err(|_| malformed())?
+            let decoded = base64_simd::STANDARD.decode_to_vec(body.as_slice());
+            decoded.map_err(|_| malformed())?
         };
         blocks.push(Block {
             number,
@@ -84,6 +73,19 @@ pub fn blocks(file: &[u8], wanted: impl Fn(&str) -> bool) -> Result<Vec<Block>, 
         });
     }
     Ok(blocks)
+}
+
+/// What stands before the END of `label`, without white space; `None` when another END or none
+/// comes.
+fn body<'a>(lines: &mut impl Iterator<Item = &'a [u8]>, label: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut body = Zeroizing::new(Vec::new());
+    for line in lines {
+        if let Some(end) = label_of(line, b"-----END ") {
+            return (end == label).then_some(body);
+        }
+        body.extend(line.iter().filter(|octet| !octet.is_ascii_whitespace()));
+    }
+    None
 }
 
 fn label_of(line: &[u8], prefix: &[u8]) -> Option<String> {

@@ -257,22 +257,7 @@ impl Opener<'_> {
             let found = found.map_or(0, <[View]>::len);
             return Err(OpenError::Parts { found });
         };
-        let signature = Entity::parse(signature, self.limits)?;
-        if SmimeType::of(&signature)? != Some(SmimeType::Pkcs7Signature) {
-            return Err(OpenError::Type {
-                said: "multipart/signed with an S/MIME protocol",
-                found: "a second part that is no application/pkcs7-signature",
-            });
-        }
-        let signature = signature.decoded(self.spool)?;
-        let info = ContentInfo::read(&signature, self.limits)?;
-        let trailing = trailing(&signature, &info)?;
-        let Cms::Signed(data) = info.cms else {
-            return Err(OpenError::Type {
-                said: "application/pkcs7-signature",
-                found: "no SignedData",
-            });
-        };
+        let (data, trailing) = self.detached_signature(signature)?;
         let error = data.content.is_some().then_some(OpenError::ContentTwice);
         let mut defects = multipart.defects.clone();
         if SmimeType::of(entity)?.is_none() {
@@ -297,6 +282,30 @@ impl Opener<'_> {
             octets,
             ..bare(Kind::Signed(Box::new(signed)), entity.raw.clone())
         })
+    }
+
+    /// The SignedData of the second part, and the error of what follows it.
+    fn detached_signature(
+        &self,
+        part: &View,
+    ) -> Result<(SignedData, Option<OpenError>), OpenError> {
+        let signature = Entity::parse(part, self.limits)?;
+        if SmimeType::of(&signature)? != Some(SmimeType::Pkcs7Signature) {
+            return Err(OpenError::Type {
+                said: "multipart/signed with an S/MIME protocol",
+                found: "a second part that is no application/pkcs7-signature",
+            });
+        }
+        let signature = signature.decoded(self.spool)?;
+        let info = ContentInfo::read(&signature, self.limits)?;
+        let trailing = trailing(&signature, &info)?;
+        let Cms::Signed(data) = info.cms else {
+            return Err(OpenError::Type {
+                said: "application/pkcs7-signature",
+                found: "no SignedData",
+            });
+        };
+        Ok((data, trailing))
     }
 
     /// The octets that a detached signature covers; a copy only where line ends must be changed.
