@@ -646,7 +646,8 @@ mod tests {
         assert_eq!(verdict(plain).answer, Answer::Unsigned);
         for entity in [&entity, &mixed] {
             assert_eq!(verdict(entity).answer, Answer::Unsigned);
-            for (limits, spool) in [(&small, &Memory as &dyn Spool), (&good, &Full)] {
+            let faults: [(&Limits, &dyn Spool); 2] = [(&small, &Memory), (&good, &Full)];
+            for (limits, spool) in faults {
                 let verdict = verdict_within(entity, limits, spool);
                 assert_eq!(verdict.answer, Answer::Indeterminate, "{spool:?}");
                 assert_eq!(verdict.reasons.len(), 1, "{:?}", verdict.reasons);
