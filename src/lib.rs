@@ -15,5 +15,7 @@ pub mod manual;
 pub mod mime;
 pub mod notation;
 pub mod octets;
+pub mod pem;
+pub mod tlv;
 pub mod uri;
 pub mod x509;

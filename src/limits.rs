@@ -20,7 +20,8 @@ pub struct Limits {
     pub asn1_depth: usize,
     /// Pieces of one constructed OCTET STRING.
     pub segments: usize,
-    /// Octets of everything in one CMS layer but its content: certificates, CRLs, infos, attributes.
+    /// Octets of everything in one CMS layer but its content, together: certificates, CRLs, infos,
+    /// attributes.
     pub structure_octets: usize,
     /// SignerInfos of one SignedData.
     pub signers: usize,

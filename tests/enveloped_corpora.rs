@@ -17,7 +17,6 @@ use std::path::Path;
 use std::process::Command;
 
 use corpora_dir::corpora;
-use domsec::cms::ber::tag;
 use domsec::cms::content_info::Cms;
 use domsec::cms::content_info::ContentInfo;
 use domsec::cms::content_key::content_key;
@@ -28,6 +27,7 @@ use domsec::crypto::provider;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
 use domsec::octets::View;
+use domsec::tlv::tag;
 use domsec::x509::certificate::Certificate;
 use keys::Identity;
 use keys::Ring;

@@ -42,8 +42,10 @@ const FLOORS: &[Module] = &[
     module("limits",    0, &[]),
     module("notation",  0, &[]),
     module("octets",    0, &[]),
+    module("pem",       0, &[]),
     module("reply",     0, &[]),
     module("time",      0, &[]),
+    module("tlv",       0, &[]),
     module("uri",       0, &[]),
     // Formats.
     module("cms",       1, &["crypto", "x509"]),

@@ -121,6 +121,44 @@ fn a_missing_issuer_is_named_and_an_end_without_anchor_is_invalid() {
 }
 
 #[test]
+fn a_path_that_fails_is_told_from_the_target_up() {
+    let pki = Pki::new();
+    let root = pki.root("root", CA);
+    let middle = pki.issue("root", "middle", CA);
+    let lower = pki.issue("middle", "lower", CA);
+    let user = pki.issue("lower", "user", USER);
+    let bag = [middle.clone(), lower.clone()];
+    let whole = ["CN=user", "CN=lower", "CN=middle", "CN=root"];
+    let none = |outcome: PathOutcome, culprit: &str| {
+        let error = outcome.error.as_ref().expect("a fault").to_string();
+        assert!(error.starts_with(culprit), "{error}");
+        assert_eq!(subjects(&outcome), whole, "{error}");
+    };
+    // A CA above that is none, an anchor that is none, and a target that is for nothing here.
+    let no_ca = pki.issue_as("root", "no-ca", "/CN=middle", USER);
+    let bag_without = [no_ca, lower.clone()];
+    none(
+        judge(&anchored(&[&root]), &request(&user, &bag_without)),
+        "CN=middle",
+    );
+    let false_root = pki.issue_as("root", "false-root", "/CN=root", USER);
+    none(
+        judge(&anchored(&[&false_root]), &request(&user, &bag)),
+        "CN=root",
+    );
+    let forged = pki.issue_as("middle", "forger", "/CN=lower", CA);
+    let bag_forged = [middle, forged];
+    none(
+        judge(&anchored(&[&root]), &request(&user, &bag_forged)),
+        "CN=user",
+    );
+    // Targets that go in circles have a path of their own alone.
+    let circle = pki.root("circle", USER);
+    let outcome = judge(&anchored(&[&root]), &request(&circle, &[]));
+    assert_eq!(subjects(&outcome), ["CN=circle"]);
+}
+
+#[test]
 fn an_end_entity_that_is_an_anchor_itself_is_valid() {
     let pki = Pki::new();
     let user = pki.root("user", USER);

@@ -22,6 +22,7 @@ use domsec::limits::Budget;
 use domsec::limits::Limits;
 use domsec::octets::Memory;
 use domsec::octets::View;
+use domsec::pem;
 use domsec::x509::Certificate;
 use domsec::x509::Identities;
 use domsec::x509::Identity;
@@ -195,14 +196,14 @@ fn outside(payload: &Payload) -> Vec<u8> {
 }
 
 fn identity(name: &str, chain: Vec<Certificate>) -> Identity {
-    let blocks = crypto::pem::blocks(&file(name, "key")).expect("PEM");
+    let blocks = pem::blocks(&file(name, "key"), |_| true).expect("PEM");
     let pkcs8 = &blocks.first().expect("a key").octets;
     let key = crypto::provider().private_keys.read(pkcs8).expect("a key");
     Identity::new(certificate(name), chain, Arc::from(key)).expect("the certificate's key")
 }
 
 fn certificate(name: &str) -> Certificate {
-    let blocks = crypto::pem::blocks(&file(name, "pem")).expect("PEM");
+    let blocks = pem::blocks(&file(name, "pem"), |_| true).expect("PEM");
     Certificate::parse(&blocks.first().expect("a certificate").octets).expect("a certificate")
 }
 

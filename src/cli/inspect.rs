@@ -14,6 +14,7 @@ use super::report;
 use super::report::AttributeReport;
 use super::report::InspectReport;
 use super::report::NodeReport;
+use super::report::RecipientReport;
 use super::report::SignerReport;
 
 /// Runs the command.
@@ -107,6 +108,9 @@ fn describe(node: &NodeReport, paint: Paint, lines: &mut Vec<String>) {
     for weak in &node.weak {
         lines.push(format!("{} {weak}", paint.doubtful("weak")));
     }
+    for defect in &node.defects {
+        lines.push(format!("{} {defect}", paint.doubtful("defect")));
+    }
     match node.signers.as_deref() {
         Some([]) => {
             lines.push(paint.doubtful("no signer: the empty signature, or certificates alone"))
@@ -122,29 +126,45 @@ fn describe(node: &NodeReport, paint: Paint, lines: &mut Vec<String>) {
             paint.faint("certificates")
         ));
     }
-    for recipient in node.recipients.iter().flatten() {
-        let name = match (&recipient.ski, &recipient.serial, &recipient.issuer) {
-            (Some(ski), _, _) => format!("key identifier {ski}"),
-            (None, Some(serial), Some(issuer)) => {
-                format!("serial {serial} of {}", printable(issuer))
-            }
-            _ => String::new(),
-        };
-        let ours = if recipient.ours {
-            paint.good(" (ours)")
-        } else {
-            String::new()
-        };
-        let label = paint.faint("recipient");
-        lines.push(format!(
-            "{label} {} {name} · {}{ours}",
-            recipient.kind, recipient.key_encryption
-        ));
-    }
+    let recipients = node.recipients.iter().flatten();
+    lines.extend(recipients.map(|recipient| describe_recipient(recipient, paint)));
+}
+
+fn describe_recipient(recipient: &RecipientReport, paint: Paint) -> String {
+    let name = match (&recipient.ski, &recipient.serial, &recipient.issuer) {
+        (Some(ski), _, _) => format!("key identifier {ski}"),
+        (None, Some(serial), Some(issuer)) => {
+            format!("serial {serial} of {}", printable(issuer))
+        }
+        _ => String::new(),
+    };
+    let ours = if recipient.ours {
+        paint.good(" (ours)")
+    } else {
+        String::new()
+    };
+    let (label, kind) = (paint.faint("recipient"), recipient.kind);
+    format!("{label} {kind} {name} · {}{ours}", recipient.key_encryption)
 }
 
 fn describe_signer(signer: &SignerReport, paint: Paint, lines: &mut Vec<String>) {
-    let who = match (&signer.subject, &signer.ski, &signer.serial, &signer.issuer) {
+    let types = if signer.types.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", signer.types.join(","))
+    };
+    let (label, who) = (paint.faint("signer"), who_signs(signer));
+    lines.push(format!("{label} {who}{}", paint.bold(&types)));
+    let fields = fields_of(signer, paint);
+    lines.extend(
+        fields
+            .into_iter()
+            .map(|(name, value)| format!("       {} {value}", paint.faint(name))),
+    );
+}
+
+fn who_signs(signer: &SignerReport) -> String {
+    match (&signer.subject, &signer.ski, &signer.serial, &signer.issuer) {
         (Some(subject), ..) => printable(subject),
         (None, Some(ski), ..) => format!("key identifier {ski}, certificate not in the message"),
         (None, None, Some(serial), Some(issuer)) => {
@@ -154,56 +174,32 @@ fn describe_signer(signer: &SignerReport, paint: Paint, lines: &mut Vec<String>)
             )
         }
         _ => "unknown".to_owned(),
-    };
-    let types = if signer.types.is_empty() {
-        String::new()
-    } else {
-        format!(" [{}]", signer.types.join(","))
-    };
-    lines.push(format!(
-        "{} {who}{}",
-        paint.faint("signer"),
-        paint.bold(&types)
-    ));
-    let mut field = |name: &str, value: String| {
-        lines.push(format!("       {} {value}", paint.faint(name)));
-    };
-    let names: Vec<String> = signer
-        .emails
-        .iter()
-        .chain(&signer.uris)
-        .chain(&signer.dns)
-        .map(|name| printable(name))
-        .collect();
+    }
+}
+
+/// What is said of a signer, each line with its label.
+fn fields_of(signer: &SignerReport, paint: Paint) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    let names = signer.emails.iter().chain(&signer.uris).chain(&signer.dns);
+    let names: Vec<String> = names.map(|name| printable(name)).collect();
     if !names.is_empty() {
-        field("names", names.join(", "));
+        fields.push(("names", names.join(", ")));
     }
     if let (Some(serial), Some(issuer), Some(_)) = (&signer.serial, &signer.issuer, &signer.subject)
     {
-        field(
-            "issued",
-            format!("by {}, serial {serial}", printable(issuer)),
-        );
+        let issuer = printable(issuer);
+        fields.push(("issued", format!("by {issuer}, serial {serial}")));
     }
-    field(
-        "algorithm",
-        format!(
-            "{} over {}",
-            signer.signature_algorithm, signer.digest_algorithm
-        ),
-    );
-    if let Some(time) = &signer.signing_time {
-        field("signed at", time.clone());
-    }
-    for weak in &signer.weak {
-        field("weak", paint.doubtful(weak));
-    }
-    for attribute in &signer.attributes {
-        field("attribute", describe_attribute(attribute));
-    }
-    for attribute in &signer.unsigned_attributes {
-        field("unsigned attribute", describe_attribute(attribute));
-    }
+    let (signature, digest) = (&signer.signature_algorithm, &signer.digest_algorithm);
+    fields.push(("algorithm", format!("{signature} over {digest}")));
+    fields.extend(signer.signing_time.clone().map(|time| ("signed at", time)));
+    let weak = signer.weak.iter().map(|weak| paint.doubtful(weak));
+    fields.extend(weak.map(|weak| ("weak", weak)));
+    let signed = signer.attributes.iter().map(describe_attribute);
+    fields.extend(signed.map(|attribute| ("attribute", attribute)));
+    let unsigned = signer.unsigned_attributes.iter().map(describe_attribute);
+    fields.extend(unsigned.map(|attribute| ("unsigned attribute", attribute)));
+    fields
 }
 
 fn describe_attribute(attribute: &AttributeReport) -> String {

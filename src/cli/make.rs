@@ -63,29 +63,12 @@ pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
     }
     let more = input::certificates(&arguments.chain, &limits)?;
     let sealer = sealer(&limits);
-    let message = input::message(&arguments.file)?;
-    let mut payload = payload(&sealer, &message, &arguments.file)?;
-    let encapsulates = arguments.types.iter().any(|kind| kind.must_encapsulate());
-    if encapsulates && !is_signed(&message) {
-        let empty = SignedDataPlan {
-            signers: &[],
-            certificates: &[],
-            detached: false,
-        };
-        payload = rewrap(payload, |payload, sink| {
-            sealer
-                .sign(payload, &empty, sink)
-                .map_err(|error| failed(&arguments.file, &error))
-        })?;
-    }
+    let payload = payload_to_sign(&sealer, arguments)?;
     let now = input::now()?;
     let capabilities = capabilities();
     let signers = signer_plans(&identities, arguments, &capabilities, now)?;
     let certificates = certificates(&identities, &more);
-    let certificates: Vec<&[u8]> = certificates
-        .iter()
-        .map(|certificate| certificate.der())
-        .collect();
+    let certificates: Vec<&[u8]> = certificates.iter().map(Certificate::der).collect();
     let plan = SignedDataPlan {
         signers: &signers,
         certificates: &certificates,
@@ -94,6 +77,27 @@ pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
     write(arguments.output.as_deref(), &payload.outside, |sink| {
         sealer
             .sign(&payload, &plan, sink)
+            .map_err(|error| failed(&arguments.file, &error))
+    })
+}
+
+/// The message; in the empty signature where the types must encapsulate one, and it has none
+/// (draft §2.5).
+fn payload_to_sign(sealer: &Sealer<'_>, arguments: &Sign) -> Result<Payload, Failure> {
+    let message = input::message(&arguments.file)?;
+    let payload = payload(sealer, &message, &arguments.file)?;
+    let encapsulates = arguments.types.iter().any(|kind| kind.must_encapsulate());
+    if !encapsulates || is_signed(&message) {
+        return Ok(payload);
+    }
+    let empty = SignedDataPlan {
+        signers: &[],
+        certificates: &[],
+        detached: false,
+    };
+    rewrap(payload, |payload, sink| {
+        sealer
+            .sign(payload, &empty, sink)
             .map_err(|error| failed(&arguments.file, &error))
     })
 }

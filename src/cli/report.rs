@@ -25,6 +25,7 @@ use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
 use crate::gateway::open::Opened;
 use crate::gateway::open::SignedNode;
+use crate::gateway::shown;
 use crate::octets::hex;
 use crate::x509::Certificate;
 use crate::x509::name;
@@ -61,6 +62,9 @@ pub(super) struct NodeReport {
     /// Algorithms that are read and no longer written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) weak: Vec<String>,
+    /// What not all readers of a multipart/signed read in one way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) defects: Vec<String>,
     pub(super) octets: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
@@ -225,6 +229,7 @@ fn signed_node(signed: &SignedNode, report: NodeReport) -> NodeReport {
             .collect(),
         signers: Some(signers.collect()),
         certificates: Some(signed.data.certificates.len() + signed.data.other_certificates),
+        defects: shown::doubtful_multipart(signed).collect(),
         ..report
     }
 }

@@ -3,7 +3,9 @@
 //! Iterative and bounded. The content of a message is never copied here: a constructed OCTET STRING
 //! becomes a [`View`] of its pieces. Tag numbers above 30 are refused, since CMS has none.
 
+use std::cell::Cell;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::cms::error::CmsError;
 use crate::cms::to_der::Strings;
@@ -13,40 +15,7 @@ use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::Octets;
 use crate::octets::View;
-
-/// Identifier octets, as CMS uses them.
-pub mod tag {
-    /// BOOLEAN.
-    pub const BOOLEAN: u8 = 0x01;
-    /// INTEGER.
-    pub const INTEGER: u8 = 0x02;
-    /// BIT STRING.
-    pub const BIT_STRING: u8 = 0x03;
-    /// OCTET STRING.
-    pub const OCTET_STRING: u8 = 0x04;
-    /// NULL.
-    pub const NULL: u8 = 0x05;
-    /// OBJECT IDENTIFIER.
-    pub const OBJECT_IDENTIFIER: u8 = 0x06;
-    /// SEQUENCE, SEQUENCE OF.
-    pub const SEQUENCE: u8 = 0x30;
-    /// SET, SET OF.
-    pub const SET: u8 = 0x31;
-    /// The bit that says "constructed".
-    pub const CONSTRUCTED: u8 = 0x20;
-
-    /// The context-specific constructed tag `number`, below 31.
-    #[must_use]
-    pub const fn context(number: u8) -> u8 {
-        0xa0 | number
-    }
-
-    /// The context-specific primitive tag `number`, below 31.
-    #[must_use]
-    pub const fn context_primitive(number: u8) -> u8 {
-        0x80 | number
-    }
-}
+use crate::tlv::tag;
 
 /// One element, up to where its content begins.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +46,8 @@ impl Element {
     }
 }
 
-/// Walks the elements of one level; [`Cursor::enter`] goes down, [`Cursor::leave`] comes up again.
+/// Walks the elements of one level of a layer; [`Cursor::enter`] goes down, [`Cursor::leave`] comes
+/// up again.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     view: &'a View,
@@ -88,6 +58,8 @@ pub struct Cursor<'a> {
     /// What may not be passed in any case.
     bound: u64,
     depth: usize,
+    /// Octets that were copied out of the layer, at all its levels.
+    taken: Rc<Cell<u64>>,
 }
 
 impl<'a> Cursor<'a> {
@@ -102,6 +74,7 @@ impl<'a> Cursor<'a> {
             end: Some(len),
             bound: len,
             depth: 0,
+            taken: Rc::default(),
         }
     }
 
@@ -144,6 +117,7 @@ impl<'a> Cursor<'a> {
             end: element.end,
             bound: element.end.unwrap_or(self.bound),
             depth: self.depth + 1,
+            taken: Rc::clone(&self.taken),
         })
     }
 
@@ -164,7 +138,7 @@ impl<'a> Cursor<'a> {
 
     /// The DER of `element`, which was peeked here; goes past it.
     ///
-    /// It may have at most `limit` octets. `strings` says which context-specific tags are strings.
+    /// It counts for `limits.structure_octets`. `strings` says which context-specific tags are strings.
     pub fn take_der(
         &mut self,
         element: &Element,
@@ -176,7 +150,8 @@ impl<'a> Cursor<'a> {
         to_der(octets, strings, self.limits, field)
     }
 
-    /// The octets of a small element; goes past it. Definite lengths stay as they came.
+    /// The octets of a small element, which count for `limits.structure_octets`; goes past it.
+    /// Definite lengths stay as they came.
     pub fn take_raw(
         &mut self,
         element: &Element,
@@ -261,18 +236,17 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// Copies `range`, when all that was copied of this layer stays within
+    /// `limits.structure_octets`: many elements cost as much as a large one.
     fn read(&self, range: Range<u64>, field: &'static str) -> Result<Vec<u8>, CmsError> {
         let limit = self.limits.structure_octets;
-        let asked = range.end - range.start;
-        self.view.slice(range).to_vec(limit)?.ok_or_else(|| {
-            let allowed = u64::try_from(limit).unwrap_or(u64::MAX);
-            LimitError {
-                what: field,
-                asked,
-                allowed,
-            }
-            .into()
-        })
+        let size = range.end - range.start;
+        let asked = self.taken.get().saturating_add(size);
+        let allowed = u64::try_from(limit).unwrap_or(u64::MAX);
+        LimitError::check_wide("octets of one layer around its content", asked, allowed)?;
+        self.taken.set(asked);
+        let octets = self.view.slice(range).to_vec(limit)?;
+        octets.ok_or_else(|| CmsError::field(field, "it is longer than it says"))
     }
 
     fn end_of(&self, element: &Element, field: &'static str) -> Result<u64, CmsError> {
@@ -448,5 +422,31 @@ mod tests {
         let mut cursor = Cursor::new(&view, &limits);
         let element = cursor.expect(tag::SEQUENCE, "certificate").unwrap();
         assert_eq!(cursor.take_raw(&element, "certificate").unwrap(), long_form);
+    }
+
+    #[test]
+    fn the_octets_of_a_layer_are_counted_together_at_all_levels() {
+        let view = View::owned(hex("30 0e 04 02 61 62 30 04 04 02 63 64 04 02 65 66"));
+        for (allowed, fits) in [(12, true), (11, false)] {
+            let limits = Limits {
+                structure_octets: allowed,
+                ..Limits::default()
+            };
+            let top = Cursor::new(&view, &limits);
+            let element = top.expect(tag::SEQUENCE, "outer").unwrap();
+            let mut outer = top.enter(&element, "outer").unwrap();
+            let take = |cursor: &mut Cursor<'_>| {
+                let element = cursor.expect(tag::OCTET_STRING, "string").unwrap();
+                cursor.take_der(&element, Strings::Universal, "string")
+            };
+            take(&mut outer).unwrap();
+            let element = outer.expect(tag::SEQUENCE, "inner").unwrap();
+            let mut inner = outer.enter(&element, "inner").unwrap();
+            take(&mut inner).unwrap();
+            outer.leave(&inner, "inner").unwrap();
+            let last = take(&mut outer);
+            assert_eq!(last.is_ok(), fits, "{last:?}");
+            assert!(fits || matches!(last, Err(CmsError::Limit(_))), "{last:?}");
+        }
     }
 }

@@ -12,7 +12,6 @@ use flate2::FlushDecompress;
 use flate2::Status;
 
 use crate::cms::ber::Cursor;
-use crate::cms::ber::tag;
 use crate::cms::content_info::ID_COMPRESSED_DATA;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::error::CmsError;
@@ -26,6 +25,7 @@ use crate::limits::LimitError;
 use crate::octets::View;
 use crate::octets::WINDOW;
 use crate::octets::length;
+use crate::tlv::tag;
 
 /// Content that is compressed.
 #[derive(Clone, Debug)]
@@ -242,8 +242,8 @@ fn compressed_header(compressed: u64) -> Vec<u8> {
 fn compressor(der: &[u8]) -> Result<Compressor, CmsError> {
     let field = "compressionAlgorithm";
     let algorithm = tlv::single(der, tag::SEQUENCE, field)?;
-    let oid = Reader::new(algorithm.value, field).expect(tag::OBJECT_IDENTIFIER, field)?;
-    let oid = ObjectIdentifier::from_bytes(oid.value)
+    let oid = Reader::new(algorithm.content, field).expect(tag::OBJECT_IDENTIFIER, field)?;
+    let oid = ObjectIdentifier::from_bytes(oid.content)
         .map_err(|error| CmsError::field(field, error.to_string()))?;
     // Its parameters are absent, or NULL (RFC 3274 §2).
     Ok(if oid == ID_ALG_ZLIB {

@@ -3,7 +3,6 @@
 use const_oid::ObjectIdentifier;
 
 use crate::cms::ber::Cursor;
-use crate::cms::ber::tag;
 use crate::cms::compressed_data::CompressedData;
 use crate::cms::enveloped_data::EnvelopedData;
 use crate::cms::error::CmsError;
@@ -12,6 +11,7 @@ use crate::cms::signed_data::object_identifier;
 use crate::limits::Limits;
 use crate::octets::Octets;
 use crate::octets::View;
+use crate::tlv::tag;
 
 /// id-data (RFC 5652 §4).
 pub const ID_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");

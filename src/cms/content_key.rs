@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use crate::cms::ber::tag;
 use crate::cms::enveloped_data::EnvelopedData;
 use crate::cms::recipient_info::Originator;
 use crate::cms::recipient_info::RecipientEncryptedKey;
@@ -30,6 +29,7 @@ use crate::crypto::public_key::PublicKey;
 use crate::crypto::transport;
 use crate::limits::Budget;
 use crate::limits::LimitError;
+use crate::tlv::tag;
 
 /// The key that encrypts the content of one message, of the length that its cipher asks for.
 pub struct ContentKey {
@@ -311,7 +311,7 @@ fn curve_of(key: &dyn PrivateKey) -> Result<Curve, EnvelopeCause> {
 /// RFC 8418 §3.2 can be read, passes, too.
 fn originator_key<'a>(algorithm: &[u8], curve: Curve, public_key: &'a [u8]) -> Option<&'a [u8]> {
     let algorithm = tlv::single(algorithm, tag::SEQUENCE, "originatorKey").ok()?;
-    let mut algorithm = Reader::new(algorithm.value, "originatorKey");
+    let mut algorithm = Reader::new(algorithm.content, "originatorKey");
     let oid = algorithm.next().ok()??;
     let parameters = algorithm.next().ok()?;
     let named = match curve {
@@ -324,14 +324,14 @@ fn originator_key<'a>(algorithm: &[u8], curve: Curve, public_key: &'a [u8]) -> O
         Some(_) => [oids::EC_PUBLIC_KEY, oids::EC_DH],
         None => [oids::X25519, oids::X25519],
     };
-    let kind =
-        oid.tag == tag::OBJECT_IDENTIFIER && kinds.iter().any(|kind| kind.as_bytes() == oid.value);
+    let kind = oid.tag == tag::OBJECT_IDENTIFIER
+        && kinds.iter().any(|kind| kind.as_bytes() == oid.content);
     let parameters = match parameters {
         None => true,
         Some(given) if given.tag == tag::NULL => true,
         Some(given) => {
             given.tag == tag::OBJECT_IDENTIFIER
-                && named.is_some_and(|named| named.as_bytes() == given.value)
+                && named.is_some_and(|named| named.as_bytes() == given.content)
         }
     };
     if !kind || !parameters {
@@ -341,5 +341,5 @@ fn originator_key<'a>(algorithm: &[u8], curve: Curve, public_key: &'a [u8]) -> O
         return Some(public_key);
     }
     let within = tlv::single(public_key, tag::OCTET_STRING, "originatorKey").ok()?;
-    curve.is_point(within.value).then_some(within.value)
+    curve.is_point(within.content).then_some(within.content)
 }

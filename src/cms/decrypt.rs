@@ -8,7 +8,6 @@ use std::io::Write;
 use const_oid::ObjectIdentifier;
 use zeroize::Zeroizing;
 
-use crate::cms::ber::tag;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::content_key::ContentKey;
 use crate::cms::content_key::EnvelopeCause;
@@ -18,6 +17,7 @@ use crate::cms::tlv::Reader;
 use crate::crypto::CryptoError;
 use crate::crypto::Provider;
 use crate::octets::WINDOW;
+use crate::tlv::tag;
 
 /// Why content was not decrypted.
 #[derive(Debug, thiserror::Error)]
@@ -95,17 +95,19 @@ fn associated_data(enveloped: &EnvelopedData) -> Result<Vec<u8>, EnvelopeCause> 
     };
     let malformed = |_| EnvelopeCause::Attributes("they are no SET OF Attribute");
     let set = tlv::single(attributes, tag::context(1), "authAttrs").map_err(malformed)?;
-    let mut reader = Reader::new(set.value, "authAttrs");
+    let mut reader = Reader::new(set.content, "authAttrs");
     let mut members = Vec::new();
     let mut content_type = None;
     while let Some(attribute) = reader.optional(tag::SEQUENCE).map_err(malformed)? {
-        let mut fields = Reader::new(attribute.value, "authAttrs");
+        let mut fields = Reader::new(attribute.content, "authAttrs");
         let oid = fields
             .expect(tag::OBJECT_IDENTIFIER, "attrType")
             .map_err(malformed)?;
         let values = fields.expect(tag::SET, "attrValues").map_err(malformed)?;
         fields.end().map_err(malformed)?;
-        if oid.value == ID_CONTENT_TYPE.as_bytes() && content_type.replace(values.value).is_some() {
+        if oid.content == ID_CONTENT_TYPE.as_bytes()
+            && content_type.replace(values.content).is_some()
+        {
             return Err(EnvelopeCause::Attributes("contentType occurs twice"));
         }
         members.push(attribute.raw);

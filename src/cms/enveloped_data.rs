@@ -6,7 +6,6 @@ use const_oid::ObjectIdentifier;
 
 use crate::cms::ber::Cursor;
 use crate::cms::ber::Element;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::recipient_info;
 use crate::cms::recipient_info::RecipientInfo;
@@ -17,6 +16,7 @@ use crate::cms::to_der::Strings;
 use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::octets::View;
+use crate::tlv::tag;
 
 /// Content that is encrypted for some recipients.
 #[derive(Clone, Debug)]
@@ -66,7 +66,6 @@ impl EnvelopedData {
         let mut fields = Fields {
             cursor: inner.enter(&element, what)?,
             limits,
-            octets: 0,
         };
         let version = version(&mut fields.cursor, what)?;
         let originator = fields.originator_info()?;
@@ -111,11 +110,10 @@ struct EncryptedContentInfo {
     octets: Option<View>,
 }
 
-/// The fields one after another, and how many octets they had.
+/// The fields one after another.
 struct Fields<'c, 'l> {
     cursor: Cursor<'c>,
     limits: &'l Limits,
-    octets: usize,
 }
 
 impl<'c> Fields<'c, '_> {
@@ -145,9 +143,7 @@ impl<'c> Fields<'c, '_> {
         let mut all = Vec::new();
         while let Some(member) = set.peek(field)? {
             LimitError::check(field, all.len() + 1, self.limits.certificates)?;
-            let raw = set.take_raw(&member, field)?;
-            self.count(raw.len())?;
-            all.push(raw);
+            all.push(set.take_raw(&member, field)?);
         }
         level.leave(&set, field)?;
         Ok(all)
@@ -160,7 +156,7 @@ impl<'c> Fields<'c, '_> {
         // also begins with an OCTET STRING, but is a SEQUENCE (RFC 5652 §6.2.2).
         let der = self.take(&element, field)?;
         let set = tlv::single(&der, tag::SET, field)?;
-        recipient_info::read_recipient_infos(set.value, self.limits)
+        recipient_info::read_recipient_infos(set.content, self.limits)
     }
 
     fn encrypted_content_info(&mut self) -> Result<EncryptedContentInfo, CmsError> {
@@ -171,7 +167,6 @@ impl<'c> Fields<'c, '_> {
         let algorithm = info.expect(tag::SEQUENCE, "contentEncryptionAlgorithm")?;
         let algorithm =
             info.take_der(&algorithm, Strings::Universal, "contentEncryptionAlgorithm")?;
-        self.count(algorithm.len())?;
         let octets = match info.peek("encryptedContent")? {
             // [0] IMPLICIT OCTET STRING, in one piece or in several.
             Some(content) if content.tag & !tag::CONSTRUCTED == tag::context_primitive(0) => {
@@ -209,18 +204,7 @@ impl<'c> Fields<'c, '_> {
     }
 
     fn take(&mut self, element: &Element, field: &'static str) -> Result<Vec<u8>, CmsError> {
-        let der = self.cursor.take_der(element, Strings::Universal, field)?;
-        self.count(der.len())?;
-        Ok(der)
-    }
-
-    fn count(&mut self, octets: usize) -> Result<(), LimitError> {
-        self.octets = self.octets.saturating_add(octets);
-        LimitError::check(
-            "octets around the encrypted content",
-            self.octets,
-            self.limits.structure_octets,
-        )
+        self.cursor.take_der(element, Strings::Universal, field)
     }
 }
 

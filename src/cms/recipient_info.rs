@@ -5,13 +5,13 @@
 
 use const_oid::ObjectIdentifier;
 
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::tlv::Reader;
 use crate::crypto::KeyName;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::tag;
 
 /// One way in which some recipients get the content-encryption key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,11 +145,11 @@ pub(super) fn read_recipient_infos(
     let mut count = Count { limits, counted: 0 };
     while let Some(element) = reader.next()? {
         let read = match element.tag {
-            tag::SEQUENCE => key_transport(element.value)?,
-            KARI => key_agreement(element.value, &mut count)?,
-            KEKRI => kek(element.value)?,
-            PWRI => password(element.value)?,
-            ORI => other(element.value)?,
+            tag::SEQUENCE => key_transport(element.content)?,
+            KARI => key_agreement(element.content, &mut count)?,
+            KEKRI => kek(element.content)?,
+            PWRI => password(element.content)?,
+            ORI => other(element.content)?,
             _ => None,
         };
         // Key agreement has counted its keys; one without any counts as well.
@@ -186,7 +186,7 @@ fn version_is(
     field: &'static str,
     known: &[u8],
 ) -> Result<bool, CmsError> {
-    let version = reader.expect(tag::INTEGER, field)?.value;
+    let version = reader.expect(tag::INTEGER, field)?.content;
     Ok(matches!(version, [one] if known.contains(one)))
 }
 
@@ -209,20 +209,20 @@ fn key_agreement(der: &[u8], count: &mut Count<'_>) -> Result<Option<RecipientIn
     if !version_is(&mut fields, "KeyAgreeRecipientInfo.version", &[3])? {
         return Ok(None);
     }
-    let originator = originator(fields.expect(tag::context(0), "originator")?.value)?;
+    let originator = originator(fields.expect(tag::context(0), "originator")?.content)?;
     let ukm = fields
         .optional(tag::context(1))?
-        .map(|ukm| tlv::single(ukm.value, tag::OCTET_STRING, "ukm"))
+        .map(|ukm| tlv::single(ukm.content, tag::OCTET_STRING, "ukm"))
         .transpose()?
-        .map(|ukm| ukm.value.to_vec());
+        .map(|ukm| ukm.content.to_vec());
     let algorithm = algorithm(&mut fields, "keyEncryptionAlgorithm")?;
     let list = fields.expect(tag::SEQUENCE, "recipientEncryptedKeys")?;
     fields.end()?;
-    let mut list = Reader::new(list.value, "recipientEncryptedKeys");
+    let mut list = Reader::new(list.content, "recipientEncryptedKeys");
     let mut keys = Vec::new();
     while let Some(key) = list.optional(tag::SEQUENCE)? {
         count.add()?;
-        let mut key = Reader::new(key.value, "RecipientEncryptedKey");
+        let mut key = Reader::new(key.content, "RecipientEncryptedKey");
         keys.push(RecipientEncryptedKey {
             rid: key_agree_recipient_identifier(&mut key)?,
             encrypted_key: octet_string(&mut key, "encryptedKey")?,
@@ -245,7 +245,7 @@ fn kek(der: &[u8]) -> Result<Option<RecipientInfo>, CmsError> {
     }
     let kekid = fields.expect(tag::SEQUENCE, "kekid")?;
     // Date and other key attribute may follow: the identifier alone is listed.
-    let key_identifier = octet_string(&mut Reader::new(kekid.value, "kekid"), "keyIdentifier")?;
+    let key_identifier = octet_string(&mut Reader::new(kekid.content, "kekid"), "keyIdentifier")?;
     let (algorithm, encrypted_key) = algorithm_and_key(&mut fields)?;
     Ok(Some(RecipientInfo::Kek {
         key_identifier,
@@ -261,7 +261,7 @@ fn password(der: &[u8]) -> Result<Option<RecipientInfo>, CmsError> {
     }
     let derivation = fields
         .optional(tag::context(0))?
-        .map(|derivation| tlv::element(tag::SEQUENCE, &[derivation.value]));
+        .map(|derivation| tlv::element(tag::SEQUENCE, &[derivation.content]));
     let (algorithm, encrypted_key) = algorithm_and_key(&mut fields)?;
     Ok(Some(RecipientInfo::Password {
         derivation,
@@ -273,7 +273,7 @@ fn password(der: &[u8]) -> Result<Option<RecipientInfo>, CmsError> {
 fn other(der: &[u8]) -> Result<Option<RecipientInfo>, CmsError> {
     let mut fields = Reader::new(der, "OtherRecipientInfo");
     let oid = fields.expect(tag::OBJECT_IDENTIFIER, "oriType")?;
-    let Ok(oid) = ObjectIdentifier::from_bytes(oid.value) else {
+    let Ok(oid) = ObjectIdentifier::from_bytes(oid.content) else {
         return Ok(None);
     };
     if oid != ID_ORI_KEM {
@@ -281,7 +281,7 @@ fn other(der: &[u8]) -> Result<Option<RecipientInfo>, CmsError> {
     }
     let value = fields.expect(tag::SEQUENCE, "KEMRecipientInfo")?;
     fields.end()?;
-    kem(value.value)
+    kem(value.content)
 }
 
 /// KEMRecipientInfo (RFC 9629 §3).
@@ -320,7 +320,7 @@ fn algorithm(fields: &mut Reader<'_>, field: &'static str) -> Result<Vec<u8>, Cm
 }
 
 fn octet_string(fields: &mut Reader<'_>, field: &'static str) -> Result<Vec<u8>, CmsError> {
-    Ok(fields.expect(tag::OCTET_STRING, field)?.value.to_vec())
+    Ok(fields.expect(tag::OCTET_STRING, field)?.content.to_vec())
 }
 
 /// RecipientIdentifier: subjectKeyIdentifier is `[0] IMPLICIT`, an OCTET STRING that BER may have
@@ -328,14 +328,14 @@ fn octet_string(fields: &mut Reader<'_>, field: &'static str) -> Result<Vec<u8>,
 fn recipient_identifier(fields: &mut Reader<'_>) -> Result<RecipientIdentifier, CmsError> {
     if let Some(whole) = fields.optional(tag::context_primitive(0))? {
         return Ok(RecipientIdentifier::SubjectKeyIdentifier(
-            whole.value.to_vec(),
+            whole.content.to_vec(),
         ));
     }
     if let Some(pieces) = fields.optional(tag::context(0))? {
-        let mut reader = Reader::new(pieces.value, "subjectKeyIdentifier");
+        let mut reader = Reader::new(pieces.content, "subjectKeyIdentifier");
         let mut joined = Vec::new();
         while let Some(piece) = reader.optional(tag::OCTET_STRING)? {
-            joined.extend_from_slice(piece.value);
+            joined.extend_from_slice(piece.content);
         }
         reader.end()?;
         return Ok(RecipientIdentifier::SubjectKeyIdentifier(joined));
@@ -350,15 +350,15 @@ fn key_agree_recipient_identifier(
     let Some(key_id) = fields.optional(tag::context(0))? else {
         return issuer_and_serial_number(fields);
     };
-    let mut key_id = Reader::new(key_id.value, "rKeyId");
+    let mut key_id = Reader::new(key_id.content, "rKeyId");
     octet_string(&mut key_id, "subjectKeyIdentifier").map(RecipientIdentifier::SubjectKeyIdentifier)
 }
 
 fn issuer_and_serial_number(fields: &mut Reader<'_>) -> Result<RecipientIdentifier, CmsError> {
     let name = fields.expect(tag::SEQUENCE, "issuerAndSerialNumber")?;
-    let mut name = Reader::new(name.value, "issuerAndSerialNumber");
+    let mut name = Reader::new(name.content, "issuerAndSerialNumber");
     let issuer = name.expect(tag::SEQUENCE, "issuer")?.raw.to_vec();
-    let serial = name.expect(tag::INTEGER, "serialNumber")?.value.to_vec();
+    let serial = name.expect(tag::INTEGER, "serialNumber")?.content.to_vec();
     name.end()?;
     Ok(RecipientIdentifier::IssuerAndSerialNumber { issuer, serial })
 }
@@ -371,11 +371,11 @@ fn originator(der: &[u8]) -> Result<Originator, CmsError> {
         return Ok(Originator::Certificate(certificate));
     };
     choice.end()?;
-    let mut key = Reader::new(key.value, "originatorKey");
+    let mut key = Reader::new(key.content, "originatorKey");
     let algorithm = algorithm(&mut key, "originatorKey.algorithm")?;
     let bits = key.expect(tag::BIT_STRING, "originatorKey.publicKey")?;
     key.end()?;
-    let [0, public_key @ ..] = bits.value else {
+    let [0, public_key @ ..] = bits.content else {
         return Err(CmsError::field(
             "originatorKey.publicKey",
             "it is not a whole number of octets",

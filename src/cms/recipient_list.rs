@@ -2,7 +2,6 @@
 
 use const_oid::ObjectIdentifier;
 
-use crate::cms::ber::tag;
 use crate::cms::enveloped_data::EnvelopedData;
 use crate::cms::recipient_info::Originator;
 use crate::cms::recipient_info::RecipientIdentifier;
@@ -13,6 +12,7 @@ use crate::crypto::Curve;
 use crate::crypto::identifiers;
 use crate::crypto::oids;
 use crate::octets::hex;
+use crate::tlv::tag;
 use crate::x509::certificate::serial_hex;
 
 /// One recipient.
@@ -135,14 +135,14 @@ fn shown(algorithm: &[u8]) -> String {
 
 fn oid_of(algorithm: &[u8]) -> Option<ObjectIdentifier> {
     let algorithm = tlv::single(algorithm, tag::SEQUENCE, "algorithm").ok()?;
-    let oid = Reader::new(algorithm.value, "algorithm").next().ok()??;
-    ObjectIdentifier::from_bytes(oid.value).ok()
+    let oid = Reader::new(algorithm.content, "algorithm").next().ok()??;
+    ObjectIdentifier::from_bytes(oid.content).ok()
 }
 
 /// The OID of the key wrap that is the parameter of a key-agreement algorithm.
 fn wrap_of(algorithm: &[u8]) -> Option<ObjectIdentifier> {
     let algorithm = tlv::single(algorithm, tag::SEQUENCE, "algorithm").ok()?;
-    let mut fields = Reader::new(algorithm.value, "algorithm");
+    let mut fields = Reader::new(algorithm.content, "algorithm");
     fields.next().ok()??;
     oid_of(fields.next().ok()??.raw)
 }

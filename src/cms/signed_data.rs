@@ -12,7 +12,6 @@ use crate::cms::attributes::Attributes;
 use crate::cms::attributes::SignatureTypeError;
 use crate::cms::attributes::SignatureTypes;
 use crate::cms::ber::Cursor;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::to_der::Strings;
@@ -21,6 +20,7 @@ use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::notation::SignatureType;
 use crate::octets::View;
+use crate::tlv::tag;
 use crate::x509::Time;
 use crate::x509::name;
 use crate::x509::serial_hex;
@@ -121,7 +121,7 @@ impl SignerInfo {
     /// Reads the DER of one SignerInfo; a counter-signature is one, too.
     pub fn from_der(der: &[u8], limits: &Limits) -> Result<Self, CmsError> {
         let sequence = tlv::single(der, tag::SEQUENCE, "SignerInfo")?;
-        let mut fields = tlv::Reader::new(sequence.value, "SignerInfo");
+        let mut fields = tlv::Reader::new(sequence.content, "SignerInfo");
         let version = tlv::version(&mut fields, "SignerInfo.version")?;
         let sid = signer_identifier(&mut fields)?;
         let digest_algorithm = fields
@@ -129,7 +129,7 @@ impl SignerInfo {
             .raw
             .to_vec();
         let signed_attributes = match fields.optional(tag::context(0))? {
-            Some(attributes) => Some(Attributes::parse(attributes.value, limits)?),
+            Some(attributes) => Some(Attributes::parse(attributes.content, limits)?),
             None => None,
         };
         let signature_algorithm = fields
@@ -138,10 +138,10 @@ impl SignerInfo {
             .to_vec();
         let signature = fields
             .expect(tag::OCTET_STRING, "SignerInfo.signature")?
-            .value
+            .content
             .to_vec();
         let unsigned_attributes = match fields.optional(tag::context(1))? {
-            Some(attributes) => Some(Attributes::parse(attributes.value, limits)?),
+            Some(attributes) => Some(Attributes::parse(attributes.content, limits)?),
             None => None,
         };
         fields.end()?;
@@ -219,7 +219,7 @@ pub(crate) fn issuer_and_serial(
 ) -> Result<(Vec<u8>, Vec<u8>), CmsError> {
     let mut fields = tlv::Reader::new(value, field);
     let issuer = fields.expect(tag::SEQUENCE, field)?.raw.to_vec();
-    let serial = fields.expect(tag::INTEGER, field)?.value.to_vec();
+    let serial = fields.expect(tag::INTEGER, field)?.content.to_vec();
     fields.end()?;
     Ok((issuer, serial))
 }
@@ -231,7 +231,7 @@ pub(crate) fn object_identifier(
 ) -> Result<ObjectIdentifier, CmsError> {
     let element = fields.expect(tag::OBJECT_IDENTIFIER, field)?;
     let der = fields.take_der(&element, Strings::Universal, field)?;
-    let value = tlv::single(&der, tag::OBJECT_IDENTIFIER, field)?.value;
+    let value = tlv::single(&der, tag::OBJECT_IDENTIFIER, field)?.content;
     ObjectIdentifier::from_bytes(value)
         .map_err(|_| CmsError::field(field, "it is no object identifier that we can hold"))
 }
@@ -364,10 +364,10 @@ fn signer_identifier(fields: &mut tlv::Reader<'_>) -> Result<SignerIdentifier, C
     const FIELD: &str = "SignerInfo.sid";
     if let Some(identifier) = fields.optional(tag::context_primitive(0))? {
         return Ok(SignerIdentifier::SubjectKeyIdentifier(
-            identifier.value.to_vec(),
+            identifier.content.to_vec(),
         ));
     }
     let sequence = fields.expect(tag::SEQUENCE, FIELD)?;
-    let (issuer, serial) = issuer_and_serial(sequence.value, FIELD)?;
+    let (issuer, serial) = issuer_and_serial(sequence.content, FIELD)?;
     Ok(SignerIdentifier::IssuerAndSerialNumber { issuer, serial })
 }

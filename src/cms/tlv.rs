@@ -1,24 +1,24 @@
-//! DER of small fields: reading from a slice, and writing.
+//! Elements of small fields, each named in the error when it is not what it should be.
 //!
 //! What comes in has been through [`crate::cms::ber`]: lengths are definite, strings in one piece.
+//! They need not be minimal in what was taken as it came.
 
 use crate::cms::error::CmsError;
+use crate::tlv;
+use crate::tlv::Asn1Error;
+use crate::tlv::tag;
 
-/// One element in a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tlv<'a> {
-    /// Identifier octet.
-    pub tag: u8,
-    /// All its octets.
-    pub raw: &'a [u8],
-    /// Its content octets.
-    pub value: &'a [u8],
-}
+pub use crate::tlv::Element;
+pub use crate::tlv::element;
+pub use crate::tlv::header_length;
+pub use crate::tlv::wide_header_length;
+pub use crate::tlv::write_header;
+pub use crate::tlv::write_wide_header;
 
 /// Reads elements one after another.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    rest: &'a [u8],
+    elements: tlv::Reader<'a>,
     field: &'static str,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn new(octets: &'a [u8], field: &'static str) -> Self {
         Self {
-            rest: octets,
+            elements: tlv::Reader::definite(octets),
             field,
         }
     }
@@ -37,28 +37,26 @@ impl<'a> Reader<'a> {
         clippy::should_implement_trait,
         reason = "an iterator could not end at an error"
     )]
-    pub fn next(&mut self) -> Result<Option<Tlv<'a>>, CmsError> {
-        if self.rest.is_empty() {
+    pub fn next(&mut self) -> Result<Option<Element<'a>>, CmsError> {
+        if self.elements.is_empty() {
             return Ok(None);
         }
-        let (tag, header, length) = header(self.rest)
-            .ok_or_else(|| CmsError::field(self.field, "it is not well-formed DER"))?;
-        let cut = "it ends within an element";
-        let end = header
-            .checked_add(length)
-            .ok_or_else(|| CmsError::field(self.field, cut))?;
-        let raw = self
-            .rest
-            .get(..end)
-            .ok_or_else(|| CmsError::field(self.field, cut))?;
-        let value = raw.get(header..).unwrap_or_default();
-        self.rest = self.rest.get(end..).unwrap_or_default();
-        Ok(Some(Tlv { tag, raw, value }))
+        let element = self.elements.element().map_err(|error| {
+            let reason = match error {
+                Asn1Error::Truncated => "it ends within an element",
+                Asn1Error::Length
+                | Asn1Error::Tag { .. }
+                | Asn1Error::Trailing
+                | Asn1Error::Value => "it is not well-formed DER",
+            };
+            CmsError::field(self.field, reason)
+        })?;
+        Ok(Some(element))
     }
 
     /// The next element, when its tag is `tag`.
-    pub fn optional(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, CmsError> {
-        if self.rest.first() == Some(&tag) {
+    pub fn optional(&mut self, tag: u8) -> Result<Option<Element<'a>>, CmsError> {
+        if self.elements.peek() == Some(tag) {
             self.next()
         } else {
             Ok(None)
@@ -66,9 +64,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The next element, which must have the tag `tag`; `field` is its name.
-    pub fn expect(&mut self, tag: u8, field: &'static str) -> Result<Tlv<'a>, CmsError> {
+    pub fn expect(&mut self, tag: u8, field: &'static str) -> Result<Element<'a>, CmsError> {
         self.optional(tag)?.ok_or_else(|| {
-            let found = match self.rest.first() {
+            let found = match self.elements.peek() {
                 Some(found) => format!("tag {found:#04x} stands where {tag:#04x} should"),
                 None => format!("it is missing (tag {tag:#04x})"),
             };
@@ -78,7 +76,7 @@ impl<'a> Reader<'a> {
 
     /// Fails when anything is left.
     pub fn end(&self) -> Result<(), CmsError> {
-        if self.rest.is_empty() {
+        if self.elements.is_empty() {
             Ok(())
         } else {
             Err(CmsError::field(
@@ -90,16 +88,16 @@ impl<'a> Reader<'a> {
 }
 
 /// The only element in `octets`, which must have the tag `tag`.
-pub fn single<'a>(octets: &'a [u8], tag: u8, field: &'static str) -> Result<Tlv<'a>, CmsError> {
+pub fn single<'a>(octets: &'a [u8], tag: u8, field: &'static str) -> Result<Element<'a>, CmsError> {
     let mut reader = Reader::new(octets, field);
-    let tlv = reader.expect(tag, field)?;
+    let element = reader.expect(tag, field)?;
     reader.end()?;
-    Ok(tlv)
+    Ok(element)
 }
 
 /// The version number of a structure: an INTEGER of one octet.
 pub fn version(reader: &mut Reader<'_>, field: &'static str) -> Result<u8, CmsError> {
-    match reader.expect(super::ber::tag::INTEGER, field)?.value {
+    match reader.expect(tag::INTEGER, field)?.content {
         [version @ 0..=5] => Ok(*version),
         other => Err(CmsError::field(
             field,
@@ -108,106 +106,31 @@ pub fn version(reader: &mut Reader<'_>, field: &'static str) -> Result<u8, CmsEr
     }
 }
 
-/// Tag, octets of header, and length. `None` when they are not DER that we read.
-fn header(octets: &[u8]) -> Option<(u8, usize, usize)> {
-    let [tag, first, rest @ ..] = octets else {
-        return None;
-    };
-    if tag & 0x1f == 0x1f {
-        return None;
-    }
-    match first {
-        0..=0x7f => Some((*tag, 2, usize::from(*first))),
-        0x81..=0x84 => {
-            let count = usize::from(first & 0x7f);
-            let digits = rest.get(..count)?;
-            let length = digits
-                .iter()
-                .fold(0, |sum, digit| (sum << 8) | usize::from(*digit));
-            Some((*tag, 2 + count, length))
-        }
-        _ => None,
-    }
-}
-
-/// Writes identifier and length octets.
-pub fn write_header(der: &mut Vec<u8>, tag: u8, length: usize) {
-    write_wide_header(der, tag, u64::try_from(length).unwrap_or(u64::MAX));
-}
-
-/// As [`write_header`], for the length of a message.
-pub fn write_wide_header(der: &mut Vec<u8>, tag: u8, length: u64) {
-    der.push(tag);
-    match u8::try_from(length) {
-        Ok(short @ 0..=0x7f) => der.push(short),
-        _ => {
-            let digits = length.to_be_bytes();
-            let skip = digits.iter().take_while(|digit| **digit == 0).count();
-            let count = digits.len() - skip;
-            der.push(0x80 | u8::try_from(count).unwrap_or(8));
-            der.extend(digits.iter().skip(skip));
-        }
-    }
-}
-
-/// How many octets [`write_header`] writes.
-#[must_use]
-pub fn header_length(length: usize) -> usize {
-    usize::try_from(wide_header_length(
-        u64::try_from(length).unwrap_or(u64::MAX),
-    ))
-    .unwrap_or(10)
-}
-
-/// As [`header_length`], for the length of a message.
-#[must_use]
-pub fn wide_header_length(length: u64) -> u64 {
-    if length < 0x80 {
-        2
-    } else {
-        2 + u64::from(8 - length.leading_zeros() / 8)
-    }
-}
-
-/// An element of `tag` around `parts`, one after another.
-#[must_use]
-pub fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length = parts.iter().map(|part| part.len()).sum();
-    let mut der = Vec::with_capacity(length + header_length(length));
-    write_header(&mut der, tag, length);
-    for part in parts {
-        der.extend_from_slice(part);
-    }
-    der
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_minimal() {
-        for (length, octets) in [
-            (0_u64, vec![4, 0]),
-            (127, vec![4, 127]),
-            (128, vec![4, 0x81, 128]),
-            (256, vec![4, 0x82, 1, 0]),
-        ] {
-            let mut der = Vec::new();
-            write_wide_header(&mut der, 4, length);
-            assert_eq!(der, octets);
+    fn an_element_that_is_cut_off_is_refused_by_the_name_of_its_field() {
+        for octets in [&[0x30, 3, 1, 2][..], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]] {
+            let error = Reader::new(octets, "certs").next().unwrap_err();
             assert_eq!(
-                wide_header_length(length),
-                u64::try_from(octets.len()).unwrap()
+                error.to_string(),
+                "certs is malformed: it ends within an element"
             );
         }
     }
 
     #[test]
-    fn an_element_that_is_cut_off_is_refused() {
-        let mut reader = Reader::new(&[0x30, 3, 1, 2], "field");
-        assert!(reader.next().is_err());
-        let mut reader = Reader::new(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], "field");
-        assert!(reader.next().is_err());
+    fn another_element_than_the_one_that_should_stand_there_is_named() {
+        let mut reader = Reader::new(&[2, 1, 0], "certs");
+        let error = reader.expect(tag::SET, "serial").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "serial is malformed: tag 0x02 stands where 0x31 should"
+        );
+        assert!(reader.end().is_err());
+        reader.next().unwrap();
+        reader.end().unwrap();
     }
 }

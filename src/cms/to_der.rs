@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use crate::cms::ber::LONGEST_HEADER;
 use crate::cms::ber::parse_header;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv::header_length;
 use crate::cms::tlv::write_header;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::tag;
 
 /// Which context-specific constructed tags of a structure are strings in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,107 +81,137 @@ struct Open {
     end: Option<usize>,
 }
 
+/// Walks over one element and all that is in it, by a stack of what is not yet closed.
+struct Walk<'a> {
+    octets: &'a [u8],
+    strings: Strings,
+    limits: &'a Limits,
+    field: &'static str,
+    nodes: Vec<Node>,
+    open: Vec<Open>,
+    at: usize,
+}
+
 fn nodes_of(
     octets: &[u8],
     strings: Strings,
     limits: &Limits,
     field: &'static str,
 ) -> Result<Vec<Node>, CmsError> {
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut open: Vec<Open> = Vec::new();
-    let mut at = 0;
+    let mut walk = Walk {
+        octets,
+        strings,
+        limits,
+        field,
+        nodes: Vec::new(),
+        open: Vec::new(),
+        at: 0,
+    };
     loop {
-        while let Some(top) = open.last() {
-            let closed = match top.end {
-                Some(end) => at == end,
-                None => octets.get(at..at + 2) == Some(&[0, 0]),
-            };
-            if !closed {
-                break;
-            }
-            if top.end.is_none() {
-                at += 2;
-            }
-            close(&mut nodes, &mut open);
-        }
-        if open.is_empty() && !nodes.is_empty() {
+        walk.close_ended();
+        if walk.open.is_empty() && !walk.nodes.is_empty() {
             break;
         }
-        let bound = open
-            .iter()
-            .rev()
-            .find_map(|level| level.end)
-            .unwrap_or(octets.len());
-        let (tag, content, end) = slice_header(octets, at, bound, field)?;
-        let in_string = open
-            .last()
-            .and_then(|level| nodes.get(level.node))
-            .map(|node| node.role);
-        let in_string = matches!(in_string, Some(Role::String | Role::InnerString));
-        if tag & tag::CONSTRUCTED == 0 {
-            let Some(end) = end else {
-                return Err(CmsError::field(field, "a primitive has no length"));
-            };
-            if in_string && tag != tag::OCTET_STRING {
-                return Err(CmsError::field(
-                    field,
-                    "a piece of a string is not an OCTET STRING",
-                ));
-            }
-            let role = if in_string {
-                Role::Piece
-            } else {
-                Role::Primitive
-            };
-            nodes.push(Node {
-                tag,
-                role,
-                content: content..end,
-                length: end - content,
-            });
-            add_length(&mut nodes, &open);
-            at = end;
-        } else {
-            // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
-            // STRING is something else, such as a RecipientKeyIdentifier.
-            let is_field = open.len() == 1 && octets.first() == Some(&tag::SEQUENCE);
-            let strings = if is_field {
-                strings
-            } else {
-                Strings::Universal
-            };
-            if in_string && tag != tag::OCTET_STRING | tag::CONSTRUCTED {
-                return Err(CmsError::field(
-                    field,
-                    "a piece of a string is not an OCTET STRING",
-                ));
-            }
-            let (tag, role) = role_of(octets, tag, content, in_string, strings);
-            nodes.push(Node {
-                tag,
-                role,
-                content: content..content,
-                length: 0,
-            });
-            open.push(Open {
-                node: nodes.len() - 1,
-                end,
-            });
-            LimitError::check("depth of ASN.1", open.len(), limits.asn1_depth)?;
-            at = content;
-        }
+        walk.element()?;
     }
-    if at != octets.len() {
+    if walk.at != octets.len() {
         return Err(CmsError::field(field, "octets follow it"));
     }
-    Ok(nodes)
+    Ok(walk.nodes)
+}
+
+impl Walk<'_> {
+    /// Closes every element that ends here.
+    fn close_ended(&mut self) {
+        while let Some(top) = self.open.last() {
+            let is_definite = top.end.is_some();
+            let closed = match top.end {
+                Some(end) => self.at == end,
+                None => self.octets.get(self.at..self.at + 2) == Some(&[0, 0]),
+            };
+            if !closed {
+                return;
+            }
+            if !is_definite {
+                self.at += 2;
+            }
+            close(&mut self.nodes, &mut self.open);
+        }
+    }
+
+    /// Takes the header that stands here, and the content of a primitive element.
+    fn element(&mut self) -> Result<(), CmsError> {
+        let ends = self.open.iter().rev();
+        let bound = ends.into_iter().find_map(|level| level.end);
+        let bound = bound.unwrap_or(self.octets.len());
+        let (tag, content, end) = slice_header(self.octets, self.at, bound, self.field)?;
+        let holder = self.open.last().and_then(|top| self.nodes.get(top.node));
+        let in_string =
+            holder.is_some_and(|node| matches!(node.role, Role::String | Role::InnerString));
+        if in_string && tag & !tag::CONSTRUCTED != tag::OCTET_STRING {
+            let reason = "a piece of a string is not an OCTET STRING";
+            return Err(CmsError::field(self.field, reason));
+        }
+        if tag & tag::CONSTRUCTED == 0 {
+            let end =
+                end.ok_or_else(|| CmsError::field(self.field, "a primitive has no length"))?;
+            self.primitive((tag, content..end), in_string);
+            Ok(())
+        } else {
+            Ok(self.constructed((tag, content), end, in_string)?)
+        }
+    }
+
+    fn primitive(&mut self, (tag, content): (u8, Range<usize>), in_string: bool) {
+        let role = if in_string {
+            Role::Piece
+        } else {
+            Role::Primitive
+        };
+        self.at = content.end;
+        self.nodes.push(Node {
+            tag,
+            role,
+            length: content.len(),
+            content,
+        });
+        add_length(&mut self.nodes, &self.open);
+    }
+
+    fn constructed(
+        &mut self,
+        (tag, content): (u8, usize),
+        end: Option<usize>,
+        in_string: bool,
+    ) -> Result<(), LimitError> {
+        // A key identifier stands in the outermost SEQUENCE; deeper down, [0] around an OCTET
+        // STRING is something else, such as a RecipientKeyIdentifier.
+        let is_field = self.open.len() == 1 && self.octets.first() == Some(&tag::SEQUENCE);
+        let strings = if is_field {
+            self.strings
+        } else {
+            Strings::Universal
+        };
+        let (tag, role) = role_of(self.octets, (tag, content), in_string, strings);
+        self.open.push(Open {
+            node: self.nodes.len(),
+            end,
+        });
+        self.nodes.push(Node {
+            tag,
+            role,
+            content: content..content,
+            length: 0,
+        });
+        self.at = content;
+        LimitError::check("depth of ASN.1", self.open.len(), self.limits.asn1_depth)
+    }
 }
 
 /// What a constructed element becomes: tag and role.
 fn role_of(
     octets: &[u8],
-    tag: u8,
-    content: usize,
+    (tag, content): (u8, usize),
     in_string: bool,
     strings: Strings,
 ) -> (u8, Role) {

@@ -13,7 +13,6 @@ use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Attributes;
 use crate::cms::attributes::SignatureTypeError;
 use crate::cms::attributes::SigningCertificateError;
-use crate::cms::ber::tag;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::content_info::content_type_name;
 use crate::cms::signed_data::SignerInfo;
@@ -310,17 +309,16 @@ fn check_bare_content(content: SignedContent<'_>) -> Result<(), SignatureError> 
         let content_type = content_type_name(content.content_type);
         return Err(SignatureError::NoAttributes { content_type });
     }
-    let mut first = [0];
     let octets = content.octets;
-    // What does not begin with a SET is no attributes; what is larger than all attributes of a
-    // message may be is none, either.
-    if octets.is_empty()
-        || octets
-            .read_at(0, &mut first)
-            .map(|()| first != [tag::SET])?
-    {
+    // Nearly nothing begins so, and nothing else is read into memory.
+    let mut start = [0; 10];
+    let length = usize::try_from(octets.len()).map_or(start.len(), |len| len.min(start.len()));
+    let start = start.get_mut(..length).unwrap_or_default();
+    octets.read_at(0, start)?;
+    if !attributes::begins_like_signed_attributes(start, octets.len()) {
         return Ok(());
     }
+    // What is larger than all attributes of a message may be is none.
     match octets.to_vec(Limits::default().structure_octets)? {
         Some(octets) if attributes::looks_like_signed_attributes(&octets) => {
             Err(SignatureError::LooksLikeAttributes)

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use const_oid::ObjectIdentifier;
 
 use crate::cms::attributes::build;
-use crate::cms::ber::tag;
 use crate::cms::content_info::Cms;
 use crate::cms::content_info::ContentInfo;
 use crate::cms::content_info::ID_AUTH_ENVELOPED_DATA;
@@ -36,6 +35,7 @@ use crate::octets::Octets;
 use crate::octets::View;
 use crate::octets::WINDOW;
 use crate::octets::length;
+use crate::tlv::tag;
 
 /// What is to be written around some content.
 #[derive(Clone, Debug)]

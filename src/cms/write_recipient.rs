@@ -1,6 +1,5 @@
 //! A content-encryption key for one recipient (RFC 5652 §6.2, RFC 5753 §3.1, RFC 8418 §3).
 
-use crate::cms::ber::tag;
 use crate::cms::recipient_info::Originator;
 use crate::cms::recipient_info::RecipientEncryptedKey;
 use crate::cms::recipient_info::RecipientIdentifier;
@@ -21,6 +20,7 @@ use crate::crypto::identifiers;
 use crate::crypto::oids;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::public_key::RsaScheme;
+use crate::tlv::tag;
 
 /// Somebody who is to open a message.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,12 +11,13 @@ use crate::cms::attributes::Capability;
 use crate::cms::attributes::SignatureTypeError;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::cms::attributes::build;
-use crate::cms::ber::tag;
 use crate::cms::content_info::Cms;
 use crate::cms::content_info::ContentInfo;
 use crate::cms::content_info::ID_DATA;
 use crate::cms::content_info::ID_SIGNED_DATA;
 use crate::cms::error::CmsError;
+use crate::cms::signed_data::SignedData;
+use crate::cms::signed_data::SignerInfo;
 use crate::cms::tlv;
 use crate::cms::verify;
 use crate::cms::verify::ContentDigests;
@@ -39,6 +40,7 @@ use crate::notation::SignatureType;
 use crate::octets::Chain;
 use crate::octets::Octets;
 use crate::octets::View;
+use crate::tlv::tag;
 use crate::x509::Certificate;
 use crate::x509::Time;
 
@@ -241,63 +243,29 @@ impl SignedDataPlan<'_> {
         digests: Vec<DigestAlgorithm>,
         infos: Vec<Vec<u8>>,
     ) -> SignedLayer {
-        let algorithms = digests
-            .iter()
-            .map(|digest| identifiers::encode_digest(*digest))
-            .collect();
-        // id-data, and only issuerAndSerialNumber: version 1 (RFC 5652 §5.1).
-        let before = [
-            tlv::element(tag::INTEGER, &[&[1]]),
-            build::set_of(algorithms),
-        ]
-        .concat();
-        let content_type = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()]);
-        let mut tail = Vec::new();
-        if !self.certificates.is_empty() {
-            let certificates = self.certificates.iter().map(|der| der.to_vec()).collect();
-            let mut set = build::set_of(certificates);
-            if let Some(first) = set.first_mut() {
-                *first = tag::context(0);
-            }
-            tail.append(&mut set);
-        }
-        tail.append(&mut build::set_of(infos));
-
-        let octets = if self.detached {
-            None
-        } else {
-            Some(content.len())
-        };
-        let string = octets.map_or(0, wrapped);
-        let explicit = octets.map_or(0, |_| wrapped(string));
-        let encapsulated = crate::octets::length(&content_type) + explicit;
-        let signed_data =
-            crate::octets::length(&before) + wrapped(encapsulated) + crate::octets::length(&tail);
-        let oid = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_SIGNED_DATA.as_bytes()]);
-        let mut head = Vec::new();
-        let info = crate::octets::length(&oid) + wrapped(wrapped(signed_data));
-        tlv::write_wide_header(&mut head, tag::SEQUENCE, info);
-        head.extend(oid);
-        tlv::write_wide_header(&mut head, tag::context(0), wrapped(signed_data));
-        tlv::write_wide_header(&mut head, tag::SEQUENCE, signed_data);
-        head.extend(before);
-        tlv::write_wide_header(&mut head, tag::SEQUENCE, encapsulated);
-        head.extend(content_type);
-        if let Some(octets) = octets {
-            tlv::write_wide_header(&mut head, tag::context(0), string);
-            tlv::write_wide_header(&mut head, tag::OCTET_STRING, octets);
-        }
-        let content = if self.detached {
-            None
-        } else {
-            Some(content.clone())
-        };
+        let content = (!self.detached).then(|| content.clone());
+        let tail = self.tail(infos);
+        let around = (fields_before(&digests), crate::octets::length(&tail));
         SignedLayer {
-            head,
+            head: head(around, content.as_ref().map(Octets::len)),
             content,
             tail,
             digests,
         }
+    }
+
+    /// certificates and signerInfos.
+    fn tail(&self, infos: Vec<Vec<u8>>) -> Vec<u8> {
+        let mut tail = Vec::new();
+        if !self.certificates.is_empty() {
+            let certificates = self.certificates.iter().map(|der| der.to_vec()).collect();
+            tail = build::set_of(certificates);
+            if let Some(first) = tail.first_mut() {
+                *first = tag::context(0);
+            }
+        }
+        tail.append(&mut build::set_of(infos));
+        tail
     }
 
     /// Reads back what stands around the content, and verifies each signature.
@@ -308,27 +276,7 @@ impl SignedDataPlan<'_> {
         digests: &ContentDigests,
         (provider, limits): (&Provider, &Limits),
     ) -> Result<(), SignError> {
-        // The parser reads what stands around the content, and nothing of the content itself.
-        let head = View::owned(layer.head.clone());
-        let tail = View::owned(layer.tail.clone());
-        let around = Chain::of(
-            [Some(head), layer.content.clone(), Some(tail)]
-                .into_iter()
-                .flatten(),
-        );
-        let info = ContentInfo::read(&around, limits).map_err(SignError::ReadBack)?;
-        let Cms::Signed(signed) = info.cms else {
-            return Err(SignError::ReadBack(CmsError::field(
-                "ContentInfo",
-                "it is no SignedData",
-            )));
-        };
-        if signed.signers.len() != self.signers.len() || signed.content.is_some() == self.detached {
-            return Err(SignError::ReadBack(CmsError::field(
-                "SignedData",
-                "a part of it is lost",
-            )));
-        }
+        let signed = self.read_back(layer, limits).map_err(SignError::ReadBack)?;
         let mut budget = Budget::new(limits);
         let against = SignedContent {
             content_type: signed.content_type,
@@ -336,24 +284,68 @@ impl SignedDataPlan<'_> {
             digests,
         };
         for plan in self.signers {
-            let name = plan.certificate.subject_name().to_owned();
-            let info = signed
-                .signers
-                .iter()
-                .find(|info| plan.certificate.is_named(info.sid.key_name()));
-            let Some(info) = info else {
+            let named = |info: &&SignerInfo| plan.certificate.is_named(info.sid.key_name());
+            let Some(info) = signed.signers.iter().find(named) else {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));
             };
             let key = (plan.certificate, plan.certificate.spki());
             let _verified = verify::verify_signer(info, against, key, provider, &mut budget)
                 .map_err(|source| SignError::VerifyBack {
-                    certificate: name,
+                    certificate: plan.certificate.subject_name().to_owned(),
                     source,
                 })?;
         }
         Ok(())
     }
+
+    fn read_back(&self, layer: &SignedLayer, limits: &Limits) -> Result<SignedData, CmsError> {
+        // The parser reads what stands around the content, and nothing of the content itself.
+        let head = View::owned(layer.head.clone());
+        let tail = View::owned(layer.tail.clone());
+        let pieces = [Some(head), layer.content.clone(), Some(tail)];
+        let around = Chain::of(pieces.into_iter().flatten());
+        let Cms::Signed(signed) = ContentInfo::read(&around, limits)?.cms else {
+            return Err(CmsError::field("ContentInfo", "it is no SignedData"));
+        };
+        if signed.signers.len() != self.signers.len() || signed.content.is_some() == self.detached {
+            return Err(CmsError::field("SignedData", "a part of it is lost"));
+        }
+        Ok(signed)
+    }
+}
+
+/// version and digestAlgorithms.
+fn fields_before(digests: &[DigestAlgorithm]) -> Vec<u8> {
+    let algorithms = digests.iter().copied().map(identifiers::encode_digest);
+    // id-data, and only issuerAndSerialNumber: version 1 (RFC 5652 §5.1).
+    let version = tlv::element(tag::INTEGER, &[&[1]]);
+    [version, build::set_of(algorithms.collect())].concat()
+}
+
+/// All that stands before `content` octets of content, with the lengths of all that follows: the
+/// fields before it, and as many octets as come after it.
+fn head((before, after): (Vec<u8>, u64), content: Option<u64>) -> Vec<u8> {
+    let content_type = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_DATA.as_bytes()]);
+    let string = content.map_or(0, wrapped);
+    let explicit = content.map_or(0, |_| wrapped(string));
+    let encapsulated = crate::octets::length(&content_type) + explicit;
+    let signed_data = crate::octets::length(&before) + wrapped(encapsulated) + after;
+    let oid = tlv::element(tag::OBJECT_IDENTIFIER, &[ID_SIGNED_DATA.as_bytes()]);
+    let info = crate::octets::length(&oid) + wrapped(wrapped(signed_data));
+    let mut head = Vec::new();
+    tlv::write_wide_header(&mut head, tag::SEQUENCE, info);
+    head.extend(oid);
+    tlv::write_wide_header(&mut head, tag::context(0), wrapped(signed_data));
+    tlv::write_wide_header(&mut head, tag::SEQUENCE, signed_data);
+    head.extend(before);
+    tlv::write_wide_header(&mut head, tag::SEQUENCE, encapsulated);
+    head.extend(content_type);
+    if let Some(octets) = content {
+        tlv::write_wide_header(&mut head, tag::context(0), string);
+        tlv::write_wide_header(&mut head, tag::OCTET_STRING, octets);
+    }
+    head
 }
 
 fn signer_info(
@@ -365,41 +357,16 @@ fn signer_info(
     let digest_identifier = identifiers::encode_digest(digest);
     let signature_identifier = identifiers::encode_signer_signature(&plan.algorithm)
         .ok_or_else(|| SignError::Unwritten(plan.algorithm.to_string()))?;
-    let certificate = plan.certificate;
-    let mut signed = vec![
-        build::content_type(ID_DATA),
-        build::message_digest(digests.by(digest).unwrap_or_default()),
-        build::cms_algorithm_protection(&digest_identifier, &signature_identifier)?,
-        build::signing_certificate_v2(
-            &certificate.digest(),
-            certificate.issuer(),
-            certificate.serial(),
-        )?,
-    ];
-    if let Some(time) = plan.signing_time {
-        signed.push(build::signing_time(time.unix())?);
-    }
-    if !plan.capabilities.is_empty() {
-        signed.push(build::smime_capabilities(plan.capabilities));
-    }
-    if !plan.types.is_empty() {
-        signed.push(build::signature_type(plan.types, plan.type_oid)?);
-    }
-    for attribute in plan.attributes {
-        signed.push(build::raw(attribute, limits)?);
-    }
-    let mut signed = build::set_of(signed);
-    let signature = plan
-        .key
-        .sign(&plan.algorithm, Message::Octets(&signed))
-        .map_err(|source| {
-            let certificate = plan.certificate.subject_name().to_owned();
-            SignError::Key {
-                certificate,
-                algorithm: plan.algorithm.to_string(),
-                source,
-            }
-        })?;
+    let digest = digests.by(digest).unwrap_or_default();
+    let identifiers = (&*digest_identifier, &*signature_identifier);
+    let mut signed = signed_attributes(plan, digest, identifiers, limits)?;
+    let message = Message::Octets(&signed);
+    let signature = plan.key.sign(&plan.algorithm, message);
+    let signature = signature.map_err(|source| SignError::Key {
+        certificate: plan.certificate.subject_name().to_owned(),
+        algorithm: plan.algorithm.to_string(),
+        source,
+    })?;
     if let Some(first) = signed.first_mut() {
         // [0] IMPLICIT in the message, SET OF in what is signed (RFC 5652 §5.4).
         *first = tag::context(0);
@@ -419,6 +386,39 @@ fn signer_info(
     Ok(tlv::element(tag::SEQUENCE, &parts))
 }
 
+/// The SET OF signed attributes, as it is signed; `digest` is that of the content.
+fn signed_attributes(
+    plan: &SignerPlan<'_>,
+    digest: &[u8],
+    (digest_identifier, signature_identifier): (&[u8], &[u8]),
+    limits: &Limits,
+) -> Result<Vec<u8>, SignError> {
+    let certificate = plan.certificate;
+    let mut signed = vec![
+        build::content_type(ID_DATA),
+        build::message_digest(digest),
+        build::cms_algorithm_protection(digest_identifier, signature_identifier)?,
+        build::signing_certificate_v2(
+            &certificate.digest(),
+            certificate.issuer(),
+            certificate.serial(),
+        )?,
+    ];
+    if let Some(time) = plan.signing_time {
+        signed.push(build::signing_time(time.unix())?);
+    }
+    if !plan.capabilities.is_empty() {
+        signed.push(build::smime_capabilities(plan.capabilities));
+    }
+    if !plan.types.is_empty() {
+        signed.push(build::signature_type(plan.types, plan.type_oid)?);
+    }
+    for attribute in plan.attributes {
+        signed.push(build::raw(attribute, limits)?);
+    }
+    Ok(build::set_of(signed))
+}
+
 /// The digest that stands beside a signature algorithm: its own; for Ed25519, SHA-512 (RFC 8419 §3.1).
 fn digest_to_write(algorithm: &SignatureAlgorithm) -> DigestAlgorithm {
     algorithm.digest().unwrap_or(DigestAlgorithm::Sha512)
@@ -432,7 +432,6 @@ fn wrapped(length: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cms::signed_data::SignedData;
     use crate::crypto;
 
     struct Owner {

@@ -46,12 +46,10 @@ pub mod derivation;
 pub mod identifiers;
 pub mod oids;
 pub mod password;
-pub mod pem;
 pub mod pkcs12;
 pub mod private_key_file;
 pub mod public_key;
 pub mod rust_crypto;
-mod tlv;
 pub mod transport;
 
 use std::fmt;

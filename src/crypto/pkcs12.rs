@@ -18,15 +18,15 @@ use super::password::Iterations;
 use super::password::PasswordError;
 use super::password::Pkcs12Derivation;
 use super::password::Purpose;
-use super::pem;
-use super::pem::PemError;
 use super::provider;
-use super::tlv;
-use super::tlv::Element;
-use super::tlv::Elements;
-use super::tlv::tag;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::pem;
+use crate::pem::PemError;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::Reader;
+use crate::tlv::tag;
 
 /// Why a PKCS#12 file gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,22 +117,18 @@ pub fn read(file: &[u8], password: &str, limits: &Limits) -> Result<Pkcs12, Pkcs
     if !pem::is_pem(file) {
         return read_ber(file, password, limits);
     }
-    let blocks = pem::blocks(file)?;
-    let block = blocks.iter().find(|block| block.label == "PKCS12");
-    read_ber(
-        &block.ok_or(Pkcs12Error::Malformed("PEM"))?.octets,
-        password,
-        limits,
-    )
+    let blocks = pem::blocks(file, |label| label == "PKCS12")?;
+    let block = blocks.first().ok_or(Pkcs12Error::Malformed("PEM"))?;
+    read_ber(&block.octets, password, limits)
 }
 
 fn read_ber(file: &[u8], password: &[u8], limits: &Limits) -> Result<Pkcs12, Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("outer structure");
     let mut iterations = Iterations::new(limits);
-    let mut pfx = Elements(file)
+    let mut pfx = Reader::ber(file)
         .expect(tag::SEQUENCE)
         .map_err(malformed)?
-        .elements();
+        .reader();
     pfx.expect(tag::INTEGER).map_err(malformed)?;
     let auth_safe = pfx.expect(tag::SEQUENCE).map_err(malformed)?;
     let (kind, content) = content_info(auth_safe).map_err(malformed)?;
@@ -147,10 +143,10 @@ fn read_ber(file: &[u8], password: &[u8], limits: &Limits) -> Result<Pkcs12, Pkc
         verify_mac(mac_data, &content, password, &mut iterations)?;
     }
     let mut found = Pkcs12::default();
-    let mut safes = Elements(&content)
+    let mut safes = Reader::ber(&content)
         .expect(tag::SEQUENCE)
         .map_err(malformed)?
-        .elements();
+        .reader();
     while !safes.is_empty() {
         let safe = safes.expect(tag::SEQUENCE).map_err(malformed)?;
         let bags = open_safe(safe, password, &mut iterations)?;
@@ -160,20 +156,18 @@ fn read_ber(file: &[u8], password: &[u8], limits: &Limits) -> Result<Pkcs12, Pkc
 }
 
 /// contentType, and what stands in the `[0]` after it.
-fn content_info(
-    info: Element<'_>,
-) -> Result<(ObjectIdentifier, Option<Element<'_>>), tlv::Malformed> {
-    let mut fields = info.elements();
-    let kind = oid(fields.expect(tag::OID)?)?;
+fn content_info(info: Element<'_>) -> Result<(ObjectIdentifier, Option<Element<'_>>), Asn1Error> {
+    let mut fields = info.reader();
+    let kind = oid(fields.expect(tag::OBJECT_IDENTIFIER)?)?;
     let content = fields
-        .optional(tag::CONTEXT_0)?
-        .map(|content| content.elements().element())
+        .optional(tag::context(0))?
+        .map(|content| content.reader().element())
         .transpose()?;
     Ok((kind, content))
 }
 
-fn oid(element: Element<'_>) -> Result<ObjectIdentifier, tlv::Malformed> {
-    ObjectIdentifier::from_bytes(element.content).map_err(|_| tlv::Malformed)
+fn oid(element: Element<'_>) -> Result<ObjectIdentifier, Asn1Error> {
+    ObjectIdentifier::from_bytes(element.content).map_err(|_| Asn1Error::Value)
 }
 
 fn unsupported(kind: ObjectIdentifier) -> Pkcs12Error {
@@ -200,14 +194,16 @@ fn open_safe(
             Ok(Secret::new(octets.into_owned()))
         }
         ENCRYPTED_DATA => {
-            let mut fields = content.elements();
+            let mut fields = content.reader();
             fields.expect(tag::INTEGER).map_err(malformed)?;
             let info = fields.expect(tag::SEQUENCE).map_err(malformed)?;
-            let mut fields = info.elements();
-            fields.expect(tag::OID).map_err(malformed)?;
+            let mut fields = info.reader();
+            fields.expect(tag::OBJECT_IDENTIFIER).map_err(malformed)?;
             let algorithm = fields.expect(tag::SEQUENCE).map_err(malformed)?;
             let octets = fields.element().map_err(malformed)?;
-            let octets = octets.octets(CONTEXT_0_PRIMITIVE).map_err(malformed)?;
+            let octets = octets
+                .octets(tag::context_primitive(0))
+                .map_err(malformed)?;
             decrypt("safe", algorithm, &octets, password, iterations)
         }
         kind => Err(unsupported(kind)),
@@ -241,21 +237,22 @@ fn read_bags(
     found: &mut Pkcs12,
 ) -> Result<(), Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("bag");
-    let mut bags = Elements(bags)
+    let mut bags = Reader::ber(bags)
         .expect(tag::SEQUENCE)
         .map_err(malformed)?
-        .elements();
+        .reader();
     while !bags.is_empty() {
-        let mut bag = bags.expect(tag::SEQUENCE).map_err(malformed)?.elements();
-        let kind = oid(bag.expect(tag::OID).map_err(malformed)?).map_err(malformed)?;
-        let value = bag.expect(tag::CONTEXT_0).map_err(malformed)?;
-        let value = value.elements().element().map_err(malformed)?;
+        let mut bag = bags.expect(tag::SEQUENCE).map_err(malformed)?.reader();
+        let kind =
+            oid(bag.expect(tag::OBJECT_IDENTIFIER).map_err(malformed)?).map_err(malformed)?;
+        let value = bag.expect(tag::context(0)).map_err(malformed)?;
+        let value = value.reader().element().map_err(malformed)?;
         let attributes = bag.optional(tag::SET).map_err(malformed)?;
         let names = names(attributes).map_err(malformed)?;
         match kind {
             KEY_BAG => found.keys.push(names.bag(Secret::new(value.raw.to_vec()))),
             SHROUDED_KEY_BAG => {
-                let mut fields = value.elements();
+                let mut fields = value.reader();
                 let algorithm = fields.expect(tag::SEQUENCE).map_err(malformed)?;
                 let octets = fields.element().map_err(malformed)?;
                 let octets = octets.octets(tag::OCTET_STRING).map_err(malformed)?;
@@ -278,10 +275,10 @@ fn read_bags(
 }
 
 /// The certificate of a CertBag; `None` when it is an SDSI one.
-fn certificate(bag: Element<'_>) -> Result<Option<Secret>, tlv::Malformed> {
-    let mut fields = bag.elements();
-    let kind = oid(fields.expect(tag::OID)?)?;
-    let value = fields.expect(tag::CONTEXT_0)?.elements().element()?;
+fn certificate(bag: Element<'_>) -> Result<Option<Secret>, Asn1Error> {
+    let mut fields = bag.reader();
+    let kind = oid(fields.expect(tag::OBJECT_IDENTIFIER)?)?;
+    let value = fields.expect(tag::context(0))?.reader().element()?;
     if kind != X509_CERTIFICATE {
         return Ok(None);
     }
@@ -305,13 +302,13 @@ impl Names {
     }
 }
 
-fn names(attributes: Option<Element<'_>>) -> Result<Names, tlv::Malformed> {
+fn names(attributes: Option<Element<'_>>) -> Result<Names, Asn1Error> {
     let mut names = Names::default();
-    let mut attributes = Elements(attributes.map_or(&[], |set| set.content));
+    let mut attributes = Reader::ber(attributes.map_or(&[], |set| set.content));
     while !attributes.is_empty() {
-        let mut attribute = attributes.expect(tag::SEQUENCE)?.elements();
-        let kind = oid(attribute.expect(tag::OID)?)?;
-        let mut values = attribute.expect(tag::SET)?.elements();
+        let mut attribute = attributes.expect(tag::SEQUENCE)?.reader();
+        let kind = oid(attribute.expect(tag::OBJECT_IDENTIFIER)?)?;
+        let mut values = attribute.expect(tag::SET)?.reader();
         match kind {
             FRIENDLY_NAME if !values.is_empty() => {
                 let name = values.expect(tag::BMP_STRING)?.content;
@@ -341,13 +338,15 @@ fn verify_mac(
     iterations: &mut Iterations,
 ) -> Result<(), Pkcs12Error> {
     let malformed = |_| Pkcs12Error::Malformed("MAC");
-    let mut fields = mac_data.elements();
-    let mut mac = fields.expect(tag::SEQUENCE).map_err(malformed)?.elements();
+    let mut fields = mac_data.reader();
+    let mut mac = fields.expect(tag::SEQUENCE).map_err(malformed)?.reader();
     let algorithm = identifier(mac.expect(tag::SEQUENCE).map_err(malformed)?, "MAC")?;
     let expected = mac.expect(tag::OCTET_STRING).map_err(malformed)?.content;
     let salt = fields.expect(tag::OCTET_STRING).map_err(malformed)?.content;
     let count = fields.optional(tag::INTEGER).map_err(malformed)?;
-    let count = count.map_or(Ok(1), Element::number).map_err(malformed)?;
+    let count = count
+        .map_or(Ok(1), |count| count.unsigned())
+        .map_err(malformed)?;
     let password_error = |source| Pkcs12Error::Password {
         what: "MAC",
         source,
@@ -413,6 +412,3 @@ struct Pbmac1Params<'a> {
     derivation: AlgorithmIdentifierRef<'a>,
     mac: AlgorithmIdentifierRef<'a>,
 }
-
-/// `[0] IMPLICIT` of a string that is not constructed.
-const CONTEXT_0_PRIMITIVE: u8 = 0x80;

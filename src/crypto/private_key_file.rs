@@ -19,10 +19,10 @@ use super::oids;
 use super::password;
 use super::password::Iterations;
 use super::password::PasswordError;
-use super::pem;
-use super::pem::PemError;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::pem;
+use crate::pem::PemError;
 
 /// Why a file gives no private key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,10 +88,7 @@ pub fn read(
         return Ok(vec![read_der(file, password, &mut iterations)?]);
     }
     let mut keys = Vec::new();
-    for block in pem::blocks(file)? {
-        if !block.label.ends_with("PRIVATE KEY") {
-            continue;
-        }
+    for block in pem::blocks(file, |label| label.ends_with("PRIVATE KEY"))? {
         if block.has_headers {
             return Err(PrivateKeyFileError::OldEncryption(block.label));
         }

@@ -13,6 +13,7 @@ use crate::cms::verify::SignerVerified;
 use crate::crypto::Provider;
 use crate::domsec::naming::Names;
 use crate::domsec::verdict;
+use crate::domsec::verdict::Answer;
 use crate::domsec::verdict::Facts;
 use crate::domsec::verdict::From;
 use crate::domsec::verdict::LayerFacts;
@@ -29,6 +30,7 @@ use crate::gateway::open::SignedNode;
 use crate::gateway::shown;
 use crate::limits::Budget;
 use crate::limits::Limits;
+use crate::mime::SmimeType;
 use crate::x509::Certificate;
 use crate::x509::Crl;
 use crate::x509::PathOutcome;
@@ -121,6 +123,7 @@ impl Judge<'_> {
             defects: shown::defects(opened),
             ..Facts::default()
         };
+        let mut unknown = Vec::new();
         let mut layers = Vec::new();
         for (layer, node) in opened.root.chain().enumerate() {
             match &node.kind {
@@ -129,16 +132,9 @@ impl Judge<'_> {
                     facts.layers.push(Self::facts_of(&judged, node));
                     layers.push(judged);
                 }
-                Kind::Compressed(_) | Kind::Content(_) => {
-                    let error = node.error.as_ref().filter(|_| claims_smime(node));
-                    facts.layers.extend(error.map(|error| LayerFacts {
-                        layer,
-                        error: Some(chain(error)),
-                        ..LayerFacts::default()
-                    }));
+                Kind::Compressed(_) | Kind::Content(_) | Kind::Enveloped(..) => {
+                    facts.layers.extend(unread(layer, node, &mut unknown));
                 }
-                // What no key opens is not known; why, is nobody's business (DESIGN, decision 4).
-                Kind::Enveloped(..) => {}
             }
         }
         if let (Some(_), Some(header)) = (self.from, &opened.header)
@@ -150,8 +146,15 @@ impl Judge<'_> {
         let below = opened.root.chain().count();
         let parts = self.judge_parts(&opened.root, below, budget);
         facts.signed_parts = parts.iter().any(|layer| !layer.signers.is_empty());
+        // Whoever signs the whole answers for its parts, readable or not.
+        if layers.iter().all(|layer| layer.signers.is_empty()) {
+            let unread = |node| unread(below, node, &mut unknown);
+            facts
+                .layers
+                .extend(parts_in(&opened.root).into_iter().filter_map(unread));
+        }
         Judgement {
-            verdict: verdict::judge(&facts),
+            verdict: weakened(verdict::judge(&facts), unknown),
             layers,
             parts,
         }
@@ -171,20 +174,9 @@ impl Judge<'_> {
         budget: &mut Budget,
     ) -> Vec<JudgedLayer<'o>> {
         let mut judged = Vec::new();
-        let content = root.chain().last().map(|node| &node.kind);
-        let Some(Kind::Content(parts)) = content else {
-            return judged;
-        };
-        let mut open: Vec<&Node> = parts.iter().rev().collect();
-        while let Some(part) = open.pop() {
-            for node in part.chain() {
-                match &node.kind {
-                    Kind::Signed(signed) => {
-                        judged.push(self.judge_layer(first + judged.len(), signed, budget));
-                    }
-                    Kind::Content(inner) => open.extend(inner.iter().rev()),
-                    Kind::Compressed(_) | Kind::Enveloped(..) => {}
-                }
+        for node in parts_in(root) {
+            if let Kind::Signed(signed) = &node.kind {
+                judged.push(self.judge_layer(first + judged.len(), signed, budget));
             }
         }
         judged
@@ -277,7 +269,7 @@ impl Judge<'_> {
     ) -> JudgedSigner<'o> {
         let request = self.request(certificate, material.certificates, material.crls);
         let outcome = self.paths.validate(&request, budget);
-        // A path that failed on its way down may not have come to this certificate.
+        // Another validation may give no path at all.
         let of_this = Some(&outcome.chain).filter(|chain| chain.first() == Some(certificate));
         let spki = of_this.map(|chain| effective_spki(chain));
         let spki = spki.as_deref().unwrap_or(certificate.spki());
@@ -410,21 +402,69 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         .join(": ")
 }
 
+/// What an error of `node` says of the message; `None` for none, and for ordinary mail with a
+/// malformed field.
+fn fault(node: &Node) -> Option<SignatureFault> {
+    let error = node.error.as_ref()?;
+    match (error, &node.kind) {
+        // Why it does not open is nobody's business (DESIGN, decision 4).
+        (OpenError::Decryption, _) => Some(SignatureFault::Unknown(
+            "what the encrypted layer holds is not known".to_owned(),
+        )),
+        _ if error.is_unknown() => Some(SignatureFault::Unknown(chain(error))),
+        (_, Kind::Content(_)) if !claims_smime(node) => None,
+        _ => Some(SignatureFault::Wrong(chain(error))),
+    }
+}
+
 /// Whether a node that cannot be read says that it is S/MIME: what does so is not "unsigned", and
 /// ordinary mail with a malformed field is.
 fn claims_smime(node: &Node) -> bool {
-    let Some(header) = &node.header else {
-        return true;
+    node.header.as_ref().is_none_or(SmimeType::is_claimed)
+}
+
+/// The facts of a layer that cannot be read; what is not known of it goes into `unknown`.
+fn unread(layer: usize, node: &Node, unknown: &mut Vec<String>) -> Option<LayerFacts> {
+    let error = match fault(node)? {
+        SignatureFault::Wrong(reason) => Some(reason),
+        SignatureFault::Unknown(reason) => {
+            unknown.push(format!("layer {layer}: {reason}"));
+            None
+        }
     };
-    let mut types = header
-        .all("Content-Type")
-        .chain(header.all("Content-Disposition"));
-    types.any(|field| {
-        let text = field.text().to_ascii_lowercase();
-        ["pkcs7", "multipart/signed", ".p7m", ".p7s", ".p7z"]
-            .iter()
-            .any(|word| text.contains(word))
+    Some(LayerFacts {
+        layer,
+        error,
+        ..LayerFacts::default()
     })
+}
+
+/// `verdict`, no better than it can be while `unknown` is not known.
+fn weakened(mut verdict: Verdict, unknown: Vec<String>) -> Verdict {
+    if !unknown.is_empty() && matches!(verdict.answer, Answer::Unsigned | Answer::Valid) {
+        verdict.answer = Answer::Indeterminate;
+    }
+    verdict.reasons.extend(unknown);
+    verdict
+}
+
+/// Every node in the parts of the content under `root`, each before what is in it.
+fn parts_in(root: &Node) -> Vec<&Node> {
+    let mut found = Vec::new();
+    let mut open: Vec<&Node> = Vec::new();
+    let content = root.chain().last().map(|node| &node.kind);
+    if let Some(Kind::Content(parts)) = content {
+        open.extend(parts.iter().rev());
+    }
+    while let Some(part) = open.pop() {
+        for node in part.chain() {
+            found.push(node);
+            if let Kind::Content(parts) = &node.kind {
+                open.extend(parts.iter().rev());
+            }
+        }
+    }
+    found
 }
 
 /// What the signers of one layer are held against.
@@ -473,42 +513,44 @@ fn no_parameters(certificate: &Certificate) -> String {
 /// Whether the layers end in an E that no key opened.
 fn is_closed(root: &Node) -> bool {
     let last = root.chain().last().map(|node| &node.kind);
-    matches!(
-        last,
-        Some(Kind::Enveloped(_, None) | Kind::Compressed(None))
-    )
+    matches!(last, Some(Kind::Enveloped(_, None)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cms::compressed_data::compress;
     use crate::crypto;
-    use crate::domsec::verdict::Answer;
     use crate::domsec::verdict::Binding;
     use crate::gateway::open::Opener;
     use crate::octets::Memory;
+    use crate::octets::Spool;
+    use crate::octets::SpoolWriter;
     use crate::octets::View;
     use crate::x509::Identities;
     use crate::x509::SimplePaths;
 
     /// The verdict on a message without trusting or having anything.
     fn verdict(message: &str) -> Verdict {
-        let limits = Limits::default();
+        verdict_within(message, &Limits::default(), &Memory)
+    }
+
+    fn verdict_within(message: &str, limits: &Limits, spool: &dyn Spool) -> Verdict {
         let provider = crypto::provider();
         let keys = Identities::default();
-        let mut budget = Budget::new(&limits);
+        let mut budget = Budget::new(limits);
         let opener = Opener {
             keys: &keys,
             provider,
-            limits: &limits,
-            spool: &Memory,
+            limits,
+            spool,
         };
         let opened = opener.open(&View::owned(message.as_bytes().to_vec()), &mut budget);
-        let paths = SimplePaths::new(Vec::new(), provider.verification, &limits);
+        let paths = SimplePaths::new(Vec::new(), provider.verification, limits);
         let judge = Judge {
             paths: &paths,
             provider,
-            limits: &limits,
+            limits,
             certificates: &[],
             crls: &[],
             at: Time::from_unix(1_800_000_000).unwrap(),
@@ -555,7 +597,8 @@ mod tests {
              -----END CMS-----\r\n"
         );
         let verdict = verdict(&message);
-        assert_eq!(verdict.answer, Answer::Invalid);
+        // A bound of ours: what is in it is not known.
+        assert_eq!(verdict.answer, Answer::Indeterminate);
         assert!(
             verdict.reasons[0].contains("number of"),
             "{:?}",
@@ -572,5 +615,43 @@ mod tests {
                        AQID\r\n";
         let verdict = verdict(message);
         assert_eq!(verdict.answer, Answer::Invalid, "{:?}", verdict.reasons);
+    }
+
+    /// A disk that is full.
+    #[derive(Debug)]
+    struct Full;
+
+    impl Spool for Full {
+        fn start(&self) -> std::io::Result<Box<dyn SpoolWriter>> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+    }
+
+    #[test]
+    fn bounds_and_faults_of_ours_leave_it_unknown() {
+        let mut der = Vec::new();
+        compress(&View::owned(vec![b'x'; 1000]), &mut der).unwrap();
+        let entity = format!(
+            "Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n\r\n{}\r\n",
+            base64_simd::STANDARD.encode_to_string(&der)
+        );
+        let mixed =
+            format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n{entity}--b--\r\n");
+        let good = Limits::default();
+        let small = Limits {
+            decompressed_octets: 999,
+            ..good
+        };
+        let plain = "Content-Type: text/plain\r\n\r\nHello\r\n";
+        assert_eq!(verdict(plain).answer, Answer::Unsigned);
+        for entity in [&entity, &mixed] {
+            assert_eq!(verdict(entity).answer, Answer::Unsigned);
+            let faults: [(&Limits, &dyn Spool); 2] = [(&small, &Memory), (&good, &Full)];
+            for (limits, spool) in faults {
+                let verdict = verdict_within(entity, limits, spool);
+                assert_eq!(verdict.answer, Answer::Indeterminate, "{spool:?}");
+                assert_eq!(verdict.reasons.len(), 1, "{:?}", verdict.reasons);
+            }
+        }
     }
 }

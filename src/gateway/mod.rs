@@ -4,5 +4,6 @@
 
 pub mod judge;
 pub mod open;
+mod parts;
 pub mod seal;
 pub mod shown;

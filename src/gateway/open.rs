@@ -127,6 +127,12 @@ pub enum OpenError {
     /// The octets could not be read or spooled; the same message may open later.
     #[error("octets of the message could not be read")]
     Read(#[from] io::Error),
+    /// Octets that one reader passes over and another may show: they are in no layer.
+    #[error("{octets} octets follow the CMS structure, which not all readers pass over")]
+    Trailing {
+        /// How many.
+        octets: u64,
+    },
     /// The CMS is not what the media type says.
     #[error("media type says {said}, but there is {found}")]
     Type {
@@ -135,6 +141,27 @@ pub enum OpenError {
         /// From the structure.
         found: &'static str,
     },
+}
+
+impl OpenError {
+    /// Whether it says nothing about the message: a bound of ours, octets that could not be read, or
+    /// a layer that does not open. What is inside is then not known, and not wrong.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Cms(error) => matches!(error, CmsError::Limit(_) | CmsError::Read(_)),
+            Self::Compression(error) => {
+                matches!(error, DecompressError::Limit(_) | DecompressError::Io(_))
+            }
+            Self::Decryption | Self::Limit(_) | Self::Read(_) => true,
+            Self::Mime(error) => matches!(error, MimeError::Limit(_) | MimeError::Io(_)),
+            Self::ContentElsewhere
+            | Self::ContentTwice
+            | Self::Parts { .. }
+            | Self::Trailing { .. }
+            | Self::Type { .. } => false,
+        }
+    }
 }
 
 /// What peeling needs.
@@ -177,7 +204,7 @@ impl Opener<'_> {
         }
     }
 
-    fn peel_entity(&self, entity: Entity, depth: usize, budget: &mut Budget) -> Node {
+    pub(super) fn peel_entity(&self, entity: Entity, depth: usize, budget: &mut Budget) -> Node {
         let header = entity.header.clone();
         let media_type = entity
             .media_type()
@@ -205,7 +232,7 @@ impl Opener<'_> {
         depth: usize,
         budget: &mut Budget,
     ) -> Result<Node, OpenError> {
-        match SmimeType::of(&entity)? {
+        match self.smime_type(&entity)? {
             Some(SmimeType::MultipartSigned { .. }) => self.peel_multipart(&entity, depth, budget),
             Some(SmimeType::Pkcs7Mime { .. }) => {
                 let decoded = entity.decoded(self.spool)?;
@@ -230,21 +257,12 @@ impl Opener<'_> {
             let found = found.map_or(0, <[View]>::len);
             return Err(OpenError::Parts { found });
         };
-        let signature = Entity::parse(signature, self.limits)?;
-        if SmimeType::of(&signature)? != Some(SmimeType::Pkcs7Signature) {
-            return Err(OpenError::Type {
-                said: "multipart/signed with an S/MIME protocol",
-                found: "a second part that is no application/pkcs7-signature",
-            });
-        }
-        let signature = signature.decoded(self.spool)?;
-        let Cms::Signed(data) = ContentInfo::read(&signature, self.limits)?.cms else {
-            return Err(OpenError::Type {
-                said: "application/pkcs7-signature",
-                found: "no SignedData",
-            });
-        };
+        let (data, trailing) = self.detached_signature(signature)?;
         let error = data.content.is_some().then_some(OpenError::ContentTwice);
+        let mut defects = multipart.defects.clone();
+        if SmimeType::of(entity)?.is_none() {
+            defects.push(MultipartDefect::Protocol);
+        }
         // The line ends that were signed are CRLF (RFC 8551 §3.1.1), however the file keeps them.
         let covered = self.canonical(content)?;
         let child = match Entity::parse(content, self.limits) {
@@ -254,16 +272,40 @@ impl Opener<'_> {
         let octets = covered.len();
         let signed = SignedNode {
             data,
-            defects: multipart.defects.clone(),
+            defects,
             detached: true,
             covered: Some(covered),
             child: Some(Box::new(child)),
         };
         Ok(Node {
-            error,
+            error: error.or(trailing),
             octets,
             ..bare(Kind::Signed(Box::new(signed)), entity.raw.clone())
         })
+    }
+
+    /// The SignedData of the second part, and the error of what follows it.
+    fn detached_signature(
+        &self,
+        part: &View,
+    ) -> Result<(SignedData, Option<OpenError>), OpenError> {
+        let signature = Entity::parse(part, self.limits)?;
+        if SmimeType::of(&signature)? != Some(SmimeType::Pkcs7Signature) {
+            return Err(OpenError::Type {
+                said: "multipart/signed with an S/MIME protocol",
+                found: "a second part that is no application/pkcs7-signature",
+            });
+        }
+        let signature = signature.decoded(self.spool)?;
+        let info = ContentInfo::read(&signature, self.limits)?;
+        let trailing = trailing(&signature, &info)?;
+        let Cms::Signed(data) = info.cms else {
+            return Err(OpenError::Type {
+                said: "application/pkcs7-signature",
+                found: "no SignedData",
+            });
+        };
+        Ok((data, trailing))
     }
 
     /// The octets that a detached signature covers; a copy only where line ends must be changed.
@@ -280,17 +322,23 @@ impl Opener<'_> {
     fn peel_cms(&self, octets: View, depth: usize, budget: &mut Budget) -> Node {
         let peeled = LimitError::check("number of layers", depth, self.limits.layers)
             .map_err(OpenError::from)
-            .and_then(|()| Ok(ContentInfo::read(&octets, self.limits)?));
-        let node = match peeled {
-            Ok(info) => match info.cms {
-                Cms::Compressed(compressed) => self.peel_compressed(&compressed, depth, budget),
-                Cms::Enveloped(enveloped) => self.peel_enveloped(enveloped, depth, budget),
-                Cms::Signed(data) => self.peel_signed(data, depth, budget),
-            },
+            .and_then(|()| {
+                let info = ContentInfo::read(&octets, self.limits)?;
+                Ok((trailing(&octets, &info)?, info.cms))
+            });
+        let (trailing, cms) = match peeled {
+            Ok(peeled) => peeled,
             Err(error) => return broken(octets, error),
+        };
+        let node = match cms {
+            Cms::Compressed(compressed) => self.peel_compressed(&compressed, depth, budget),
+            Cms::Enveloped(enveloped) => self.peel_enveloped(enveloped, depth, budget),
+            Cms::Signed(data) => self.peel_signed(data, depth, budget),
         };
         Node {
             raw: octets,
+            // That something is wrong counts more than that something is missing.
+            error: trailing.or(node.error),
             ..node
         }
     }
@@ -396,38 +444,6 @@ impl Opener<'_> {
             Err(error) => broken(content, error.into()),
         }
     }
-
-    /// S/MIME in the parts of an entity that is no layer itself.
-    fn peel_parts(
-        &self,
-        entity: &Entity,
-        depth: usize,
-        budget: &mut Budget,
-    ) -> Result<Node, OpenError> {
-        let mut found = Vec::new();
-        let mut open: Vec<(View, usize)> = parts_of(entity, 1, self.limits)?;
-        let mut seen = open.len();
-        while let Some((part, level)) = open.pop() {
-            let part = Entity::parse(&part, self.limits)?;
-            // A part that says in no readable way what it is, is no S/MIME.
-            match SmimeType::of(&part).unwrap_or_default() {
-                Some(SmimeType::MultipartSigned { .. } | SmimeType::Pkcs7Mime { .. }) => {
-                    found.push(self.peel_entity(part, depth + 1, budget));
-                }
-                Some(SmimeType::Pkcs7Signature) | None => {
-                    let inner = parts_of(&part, level + 1, self.limits)?;
-                    seen += inner.len();
-                    LimitError::check("number of parts", seen, self.limits.parts)?;
-                    open.extend(inner);
-                }
-            }
-        }
-        let octets = entity.body.len();
-        Ok(Node {
-            octets,
-            ..bare(Kind::Content(found), entity.raw.clone())
-        })
-    }
 }
 
 impl Node {
@@ -485,26 +501,17 @@ impl SignedNode {
     }
 }
 
-/// The parts of a multipart, or the message inside a message/rfc822, one level down.
-fn parts_of(
-    entity: &Entity,
-    level: usize,
-    limits: &Limits,
-) -> Result<Vec<(View, usize)>, OpenError> {
-    let parts = match entity.multipart(limits) {
-        Ok(Some(multipart)) => multipart.parts,
-        Ok(None) if entity.media_type()?.is_message() => vec![entity.body.clone()],
-        Ok(None) => Vec::new(),
-        Err(error @ (MimeError::Limit(_) | MimeError::Io(_))) => return Err(error.into()),
-        // Without a boundary it has no parts.
-        Err(_) => Vec::new(),
-    };
-    if !parts.is_empty() {
-        LimitError::check("depth of multiparts", level, limits.multipart_depth)?;
-    }
-    LimitError::check("number of parts", parts.len(), limits.parts)?;
-    // Popped from the end: the first part first.
-    Ok(parts.into_iter().rev().map(|part| (part, level)).collect())
+/// The error of octets after the structure, but for line ends: mail systems end a body with one, and
+/// no reader shows them.
+fn trailing(octets: &View, info: &ContentInfo) -> Result<Option<OpenError>, OpenError> {
+    let rest = octets.slice(octets.len() - info.trailing..octets.len());
+    let mut is_blank = true;
+    rest.windows(|window| {
+        is_blank &= window.iter().all(|octet| matches!(octet, b'\r' | b'\n'));
+        Ok::<(), OpenError>(())
+    })?;
+    let octets = info.trailing;
+    Ok((!is_blank).then_some(OpenError::Trailing { octets }))
 }
 
 /// Whether it has fields that a MIME entity has, and is not just octets that happen to look so.
@@ -514,7 +521,7 @@ pub(super) fn is_entity(entity: &Entity) -> bool {
     entity.header.fields().any(known)
 }
 
-fn bare(kind: Kind, raw: View) -> Node {
+pub(super) fn bare(kind: Kind, raw: View) -> Node {
     let octets = raw.len();
     Node {
         kind,
@@ -530,7 +537,7 @@ fn plain(octets: View) -> Node {
     bare(Kind::Content(Vec::new()), octets)
 }
 
-fn broken(octets: View, error: OpenError) -> Node {
+pub(super) fn broken(octets: View, error: OpenError) -> Node {
     Node {
         error: Some(error),
         ..plain(octets)

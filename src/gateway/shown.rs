@@ -7,6 +7,7 @@ use crate::address::list::Address;
 use crate::domsec::verdict::From;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Opened;
+use crate::gateway::open::SignedNode;
 use crate::mime::Header;
 use crate::mime::header::Defect;
 use crate::mime::multipart::MultipartDefect;
@@ -70,7 +71,7 @@ pub fn defects(opened: &Opened) -> Vec<String> {
         match &node.kind {
             Kind::Signed(signed) => {
                 is_signed |= !signed.data.signers.is_empty();
-                defects.extend(signed.defects.iter().filter_map(doubtful_multipart));
+                defects.extend(doubtful_multipart(signed));
             }
             Kind::Enveloped(..) => is_encrypted = true,
             Kind::Compressed(_) | Kind::Content(_) => {}
@@ -119,8 +120,12 @@ fn doubtful_header(defect: &Defect) -> Option<String> {
     }
 }
 
-/// What in a multipart/signed lets readers see other parts.
-fn doubtful_multipart(defect: &MultipartDefect) -> Option<String> {
+/// What in a multipart/signed lets readers see other parts, or no signature.
+pub fn doubtful_multipart(signed: &SignedNode) -> impl Iterator<Item = String> {
+    signed.defects.iter().filter_map(doubtful)
+}
+
+fn doubtful(defect: &MultipartDefect) -> Option<String> {
     match defect {
         MultipartDefect::DelimiterInEpilogue(at) => Some(format!(
             "multipart/signed goes on after its end, at octet {at} of its body"
@@ -131,6 +136,11 @@ fn doubtful_multipart(defect: &MultipartDefect) -> Option<String> {
         MultipartDefect::Encoded => {
             Some("multipart/signed has a transfer encoding, which it may not".to_owned())
         }
+        MultipartDefect::Protocol => Some(
+            "multipart/signed lacks the protocol of its S/MIME signature, so that not all readers \
+             see that it is signed"
+                .to_owned(),
+        ),
         // Cut off at its end, or no parts at all: what is missing is reported for itself.
         MultipartDefect::NoDelimiter | MultipartDefect::NotClosed => None,
     }

@@ -203,14 +203,14 @@ impl TransferEncoding {
     }
 }
 
-/// Every address of every From and Sender field, as needed to bind a signature to its sender.
+/// Every address of every From field, as needed to bind a signature to its originator.
+///
+/// Sender is no originator: a list or a secretary stands there, and no signature is bound to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FromAddresses {
     /// One entry for each From field, in order.
     pub from: Vec<Result<Vec<Address>, AddressError>>,
-    /// One entry for each Sender field, in order.
-    pub sender: Vec<Result<Vec<Address>, AddressError>>,
 }
 
 impl FromAddresses {
@@ -227,17 +227,6 @@ impl FromAddresses {
             },
             _ => None,
         }
-    }
-
-    /// Whether every Sender field is the one address of From, or there is none.
-    #[must_use]
-    pub fn sender_is_from(&self) -> bool {
-        self.sender
-            .iter()
-            .all(|field| match (field.as_deref(), self.sole()) {
-                (Ok([sender]), Some(from)) => sender.mailbox.same_mailbox(&from.mailbox),
-                _ => false,
-            })
     }
 }
 
@@ -392,17 +381,13 @@ impl Header {
         name.map(|name| words::decode(&name))
     }
 
-    /// Every address of every From and Sender field.
+    /// Every address of every From field.
     #[must_use]
     pub fn from_addresses(&self) -> FromAddresses {
-        let read = |name| {
-            self.all(name)
-                .map(|field| AddressList::parse(field.body()))
-                .collect()
-        };
+        let fields = self.all("From");
+        let read = |field: Field<'_>| AddressList::parse(field.body());
         FromAddresses {
-            from: read("From"),
-            sender: read("Sender"),
+            from: fields.map(read).collect(),
         }
     }
 }
@@ -679,8 +664,6 @@ mod tests {
                 "{text:?}"
             );
         }
-        let (header, _) = parse("From: a@b.example\nSender: A@B.example\n\n");
-        assert!(!header.from_addresses().sender_is_from());
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub enum MultipartDefect {
     NoDelimiter,
     /// There is no close delimiter.
     NotClosed,
+    /// The protocol of a multipart/signed does not say S/MIME, as RFC 1847 §2.1 demands, though its
+    /// signature is one.
+    Protocol,
 }
 
 /// What a line that begins with the boundary is.

@@ -7,6 +7,7 @@ use std::io;
 
 use super::MimeError;
 use super::entity::Entity;
+use super::header::Header;
 use super::window;
 use crate::octets::View;
 
@@ -52,6 +53,19 @@ impl SmimeType {
             ("application", "pkcs7-signature" | "x-pkcs7-signature") => Some(Self::Pkcs7Signature),
             ("application", "octet-stream") => Self::of_file_name(entity),
             _ => None,
+        })
+    }
+
+    /// Whether `header` says anywhere in its Content-Type or Content-Disposition, however malformed,
+    /// that this is S/MIME.
+    #[must_use]
+    pub fn is_claimed(header: &Header) -> bool {
+        const WORDS: [&str; 5] = ["pkcs7", "multipart/signed", ".p7m", ".p7s", ".p7z"];
+        let types = header.all("Content-Type");
+        let mut types = types.chain(header.all("Content-Disposition"));
+        types.any(|field| {
+            let text = field.text().to_ascii_lowercase();
+            WORDS.iter().any(|word| text.contains(word))
         })
     }
 

@@ -11,12 +11,6 @@ use sha1::Sha1;
 use sha2::Digest as _;
 use sha2::Sha256;
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::Reader;
-use super::asn1::dotted;
-use super::asn1::only;
-use super::asn1::tag;
 use super::extensions::AuthorityKey;
 use super::extensions::BasicConstraints;
 use super::extensions::Extensions;
@@ -29,6 +23,12 @@ use super::oids;
 use super::time::Time;
 use crate::limits::LimitError;
 use crate::octets::hex;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::Reader;
+use crate::tlv::dotted;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// The largest certificate. SLH-DSA makes some of 50,000 octets, and lists of names some of 100,000.
 const OCTETS: usize = 1024 * 1024;
@@ -454,7 +454,7 @@ fn read_tbs(
 
 fn version(fields: &mut Reader<'_>) -> Result<u8, CertificateError> {
     let number = fields
-        .optional(tag::constructed(0))
+        .optional(tag::context(0))
         .and_then(|version| match version {
             Some(version) => only(version.content, tag::INTEGER)?.unsigned(),
             None => Ok(0),
@@ -480,7 +480,7 @@ fn spki(fields: &mut Reader<'_>) -> Result<Spki, Asn1Error> {
     let whole = fields.expect(tag::SEQUENCE)?;
     let mut parts = whole.reader();
     let mut algorithm = parts.expect(tag::SEQUENCE)?.reader();
-    let oid = algorithm.expect(tag::OID)?;
+    let oid = algorithm.expect(tag::OBJECT_IDENTIFIER)?;
     let key = parts.expect(tag::BIT_STRING)?;
     parts.finish()?;
     Ok(Spki {
@@ -493,11 +493,11 @@ fn spki(fields: &mut Reader<'_>) -> Result<Spki, Asn1Error> {
 fn extensions(fields: &mut Reader<'_>) -> Result<Extensions, CertificateError> {
     for (number, field) in [(1, "issuerUniqueID"), (2, "subjectUniqueID")] {
         fields
-            .optional(tag::primitive(number))
+            .optional(tag::context_primitive(number))
             .map_err(malformed(field))?;
     }
     match fields
-        .optional(tag::constructed(3))
+        .optional(tag::context(3))
         .map_err(malformed("extensions"))?
     {
         Some(wrapper) => {

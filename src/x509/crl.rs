@@ -7,12 +7,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::Reader;
-use super::asn1::encode;
-use super::asn1::only;
-use super::asn1::tag;
 use super::certificate::oid_text;
 use super::certificate::signature_range;
 use super::extensions::Extension;
@@ -27,6 +21,12 @@ use super::signature::Signed;
 use super::time::Time;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::Reader;
+use crate::tlv::element;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// A CRL. Cheap to clone; equal when its octets are.
 #[derive(Clone)]
@@ -307,7 +307,7 @@ fn crl_extensions(
     let mut scope = Scope::default();
     let mut unknown = None;
     let wrapper = fields
-        .optional(tag::constructed(0))
+        .optional(tag::context(0))
         .map_err(malformed("crlExtensions"))?;
     if let Some(wrapper) = wrapper {
         let sequence = only(wrapper.content, tag::SEQUENCE).map_err(malformed("crlExtensions"))?;
@@ -414,12 +414,12 @@ fn take(scope: &mut Scope, extension: &Extension<'_>, issuer: &[u8]) -> Result<b
 fn read_scope(value: &[u8], issuer: &[u8]) -> Result<Scope, Asn1Error> {
     let mut fields = only(value, tag::SEQUENCE)?.reader();
     let mut scope = Scope::default();
-    if let Some(point) = fields.optional(tag::constructed(0))? {
+    if let Some(point) = fields.optional(tag::context(0))? {
         scope.distribution_point = Some(point_names(&point, issuer)?);
     }
     scope.only_user_certificates = flag(&mut fields, 1)?;
     scope.only_ca_certificates = flag(&mut fields, 2)?;
-    let reasons = fields.optional(tag::primitive(3))?;
+    let reasons = fields.optional(tag::context_primitive(3))?;
     scope.reasons = reasons.map(|reasons| named_bits(&reasons)).transpose()?;
     scope.indirect = flag(&mut fields, 4)?;
     scope.only_attribute_certificates = flag(&mut fields, 5)?;
@@ -428,7 +428,7 @@ fn read_scope(value: &[u8], issuer: &[u8]) -> Result<Scope, Asn1Error> {
 }
 
 fn flag(fields: &mut Reader<'_>, number: u8) -> Result<bool, Asn1Error> {
-    match fields.optional(tag::primitive(number))? {
+    match fields.optional(tag::context_primitive(number))? {
         Some(flag) => flag.boolean(),
         None => Ok(false),
     }
@@ -446,14 +446,14 @@ pub(super) fn point_names(
         inside.finish()?;
         choice
     };
-    if choice.tag == tag::constructed(0) {
+    if choice.tag == tag::context(0) {
         return choice
             .reader()
             .map(|name| GeneralName::read(&name?))
             .collect();
     }
-    let relative = choice.expect(tag::constructed(1))?;
-    let rdn = encode(tag::SET, &[relative.content]);
-    let whole = encode(tag::SEQUENCE, &[only(issuer, tag::SEQUENCE)?.content, &rdn]);
+    let relative = choice.expect(tag::context(1))?;
+    let rdn = element(tag::SET, &[relative.content]);
+    let whole = element(tag::SEQUENCE, &[only(issuer, tag::SEQUENCE)?.content, &rdn]);
     Ok(vec![GeneralName::Directory(FoldedName::of(&whole)?)])
 }

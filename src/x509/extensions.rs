@@ -5,16 +5,16 @@
 
 use std::collections::HashSet;
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::Reader;
-use super::asn1::only;
-use super::asn1::tag;
 use super::certificate::CertificateError;
 use super::certificate::malformed;
 use super::general_name::GeneralName;
 use super::general_name::general_names;
 use super::oids;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::Reader;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// What the extensions of one certificate say.
 #[derive(Debug, Default)]
@@ -129,7 +129,7 @@ pub(super) fn list<'a>(sequence: &Element<'a>) -> Result<Vec<Extension<'a>>, Lis
     let mut extensions = Vec::new();
     for extension in sequence.expect(tag::SEQUENCE)?.reader() {
         let mut fields = extension?.expect(tag::SEQUENCE)?.reader();
-        let oid = fields.expect(tag::OID)?.content;
+        let oid = fields.expect(tag::OBJECT_IDENTIFIER)?.content;
         let critical = match fields.optional(tag::BOOLEAN)? {
             Some(critical) => critical.boolean()?,
             None => false,
@@ -221,10 +221,10 @@ impl Extensions {
 
 fn authority_key(value: &[u8]) -> Result<AuthorityKey, Asn1Error> {
     let mut fields = only(value, tag::SEQUENCE)?.reader();
-    let identifier = fields.optional(tag::primitive(0))?;
+    let identifier = fields.optional(tag::context_primitive(0))?;
     // The issuer's own issuer; we look by the other two.
-    fields.optional(tag::constructed(1))?;
-    let serial = fields.optional(tag::primitive(2))?;
+    fields.optional(tag::context(1))?;
+    let serial = fields.optional(tag::context_primitive(2))?;
     fields.finish()?;
     Ok(AuthorityKey {
         identifier: identifier.map(|identifier| identifier.content.to_vec()),
@@ -262,7 +262,7 @@ pub(super) fn named_bits(element: &Element<'_>) -> Result<u16, Asn1Error> {
 fn object_identifiers(value: &[u8]) -> Result<Vec<Vec<u8>>, Asn1Error> {
     let identifiers = only(value, tag::SEQUENCE)?.reader();
     identifiers
-        .map(|identifier| Ok(identifier?.expect(tag::OID)?.content.to_vec()))
+        .map(|identifier| Ok(identifier?.expect(tag::OBJECT_IDENTIFIER)?.content.to_vec()))
         .collect()
 }
 
@@ -271,7 +271,7 @@ fn policies(value: &[u8]) -> Result<Vec<Vec<u8>>, Asn1Error> {
     policies
         .map(|policy| {
             let mut fields = policy?.expect(tag::SEQUENCE)?.reader();
-            let identifier = fields.expect(tag::OID)?;
+            let identifier = fields.expect(tag::OBJECT_IDENTIFIER)?;
             fields.optional(tag::SEQUENCE)?;
             fields.finish()?;
             Ok(identifier.content.to_vec())
@@ -281,8 +281,8 @@ fn policies(value: &[u8]) -> Result<Vec<Vec<u8>>, Asn1Error> {
 
 fn require_explicit(value: &[u8]) -> Result<Option<u32>, Asn1Error> {
     let mut fields = only(value, tag::SEQUENCE)?.reader();
-    let require_explicit = fields.optional(tag::primitive(0))?;
-    if let Some(inhibit_mapping) = fields.optional(tag::primitive(1))? {
+    let require_explicit = fields.optional(tag::context_primitive(0))?;
+    if let Some(inhibit_mapping) = fields.optional(tag::context_primitive(1))? {
         inhibit_mapping.unsigned()?;
     }
     fields.finish()?;
@@ -294,7 +294,7 @@ fn maps_any_policy(value: &[u8]) -> Result<bool, Asn1Error> {
     for mapping in only(value, tag::SEQUENCE)?.reader() {
         let mut fields = mapping?.expect(tag::SEQUENCE)?.reader();
         for _ in 0..2 {
-            any |= fields.expect(tag::OID)?.content == oids::ANY_POLICY.as_bytes();
+            any |= fields.expect(tag::OBJECT_IDENTIFIER)?.content == oids::ANY_POLICY.as_bytes();
         }
         fields.finish()?;
     }
@@ -308,10 +308,10 @@ fn name_constraints(value: &[u8]) -> Result<NameConstraints, Asn1Error> {
         excluded: Vec::new(),
         has_distances: false,
     };
-    if let Some(permitted) = fields.optional(tag::constructed(0))? {
+    if let Some(permitted) = fields.optional(tag::context(0))? {
         constraints.permitted = subtrees(permitted.reader(), &mut constraints.has_distances)?;
     }
-    if let Some(excluded) = fields.optional(tag::constructed(1))? {
+    if let Some(excluded) = fields.optional(tag::context(1))? {
         constraints.excluded = subtrees(excluded.reader(), &mut constraints.has_distances)?;
     }
     fields.finish()?;
@@ -323,8 +323,8 @@ fn subtrees(list: Reader<'_>, has_distances: &mut bool) -> Result<Vec<GeneralNam
         let mut fields = subtree?.expect(tag::SEQUENCE)?.reader();
         let base = GeneralName::read(&fields.element()?)?;
         // A minimum of 0 is the default, and some CAs write it.
-        let minimum = fields.optional(tag::primitive(0))?;
-        let maximum = fields.optional(tag::primitive(1))?;
+        let minimum = fields.optional(tag::context_primitive(0))?;
+        let maximum = fields.optional(tag::context_primitive(1))?;
         fields.finish()?;
         *has_distances |= maximum.is_some() || minimum.is_some_and(|least| least.content != [0]);
         Ok(base)

@@ -3,13 +3,13 @@
 //! A name that cannot be read as its form demands is kept as [`GeneralName::Other`], so that it
 //! matches nothing, and constraints on its form still refuse it.
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::only;
-use super::asn1::tag;
 use super::name::FoldedName;
 use super::name::string;
 use super::oids;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// One GeneralName.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,12 +31,12 @@ pub enum GeneralName {
     Uri(String),
 }
 
-const OTHER_NAME: u8 = tag::constructed(0);
-const RFC822_NAME: u8 = tag::primitive(1);
-const DNS_NAME: u8 = tag::primitive(2);
-const DIRECTORY_NAME: u8 = tag::constructed(4);
-const URI: u8 = tag::primitive(6);
-const IP_ADDRESS: u8 = tag::primitive(7);
+const OTHER_NAME: u8 = tag::context(0);
+const RFC822_NAME: u8 = tag::context_primitive(1);
+const DNS_NAME: u8 = tag::context_primitive(2);
+const DIRECTORY_NAME: u8 = tag::context(4);
+const URI: u8 = tag::context_primitive(6);
+const IP_ADDRESS: u8 = tag::context_primitive(7);
 
 impl GeneralName {
     pub(super) fn read(element: &Element<'_>) -> Result<Self, Asn1Error> {
@@ -91,8 +91,8 @@ fn ia5(content: &[u8]) -> Option<String> {
 /// `None` for other types of otherName, and for a mailbox that is no UTF8String of visible letters.
 fn smtp_utf8_mailbox(element: &Element<'_>) -> Result<Option<String>, Asn1Error> {
     let mut fields = element.reader();
-    let oid = fields.expect(tag::OID)?.content;
-    let value = fields.expect(tag::constructed(0))?;
+    let oid = fields.expect(tag::OBJECT_IDENTIFIER)?.content;
+    let value = fields.expect(tag::context(0))?;
     fields.finish()?;
     if oid != oids::SMTP_UTF8_MAILBOX.as_bytes() {
         return Ok(None);
@@ -104,7 +104,7 @@ fn smtp_utf8_mailbox(element: &Element<'_>) -> Result<Option<String>, Asn1Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x509::asn1::Reader;
+    use crate::tlv::Reader;
 
     fn read(der: &[u8]) -> GeneralName {
         GeneralName::read(&Reader::new(der).element().unwrap()).unwrap()

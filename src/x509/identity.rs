@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::asn1::only;
-use super::asn1::tag;
 use super::certificate::Certificate;
 use crate::crypto::KeyName;
 use crate::crypto::Keys;
 use crate::crypto::PrivateKey;
 use crate::crypto::oids;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// A certificate, what leads from it to an anchor, and its private key.
 #[derive(Clone)]
@@ -132,7 +132,7 @@ impl<'a> KeyParts<'a> {
         let mut fields = only(spki, tag::SEQUENCE).ok()?.reader();
         let algorithm = fields.expect(tag::SEQUENCE).ok()?;
         let key = fields.expect(tag::BIT_STRING).ok()?;
-        let oid = algorithm.reader().expect(tag::OID).ok()?;
+        let oid = algorithm.reader().expect(tag::OBJECT_IDENTIFIER).ok()?;
         Some(Self {
             oid: oid.content,
             parameters: algorithm.content.strip_prefix(oid.raw)?,

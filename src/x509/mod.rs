@@ -3,7 +3,6 @@
 //! Time is an argument, and nothing here fetches: issuers and CRLs are handed in. Public-key work
 //! goes through [`crate::crypto`]'s traits and is counted against the message's budget.
 
-mod asn1;
 pub mod certificate;
 mod crl;
 mod extensions;
@@ -22,7 +21,7 @@ pub mod signature;
 pub mod simple_paths;
 pub mod time;
 
-pub use asn1::Asn1Error;
+pub use crate::tlv::Asn1Error;
 pub use certificate::Certificate;
 pub use certificate::CertificateError;
 pub use certificate::serial_hex;

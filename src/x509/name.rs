@@ -5,13 +5,13 @@
 
 use std::fmt::Write;
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::dotted;
-use super::asn1::only;
-use super::asn1::tag;
 use super::oids;
 use crate::octets::hex;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::dotted;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// Attribute types with a name in the LDAP registry (RFC 4514 §3, RFC 4520), by content octets.
 #[rustfmt::skip]
@@ -119,7 +119,7 @@ fn for_each_rdn(name: &[u8], mut visit: impl FnMut(&[Attribute<'_>])) -> Result<
         for attribute in rdn?.expect(tag::SET)?.reader() {
             let mut fields = attribute?.expect(tag::SEQUENCE)?.reader();
             attributes.push(Attribute {
-                oid: fields.expect(tag::OID)?.content,
+                oid: fields.expect(tag::OBJECT_IDENTIFIER)?.content,
                 value: fields.element()?,
             });
             fields.finish()?;
@@ -256,7 +256,7 @@ mod tests {
             let attributes = rdn.iter().map(|(oid, tag, value)| {
                 der(
                     tag::SEQUENCE,
-                    &[der(tag::OID, oid), der(*tag, value)].concat(),
+                    &[der(tag::OBJECT_IDENTIFIER, oid), der(*tag, value)].concat(),
                 )
             });
             der(tag::SET, &attributes.collect::<Vec<_>>().concat())

@@ -6,9 +6,6 @@
 
 use std::fmt;
 
-use super::asn1::encode;
-use super::asn1::only;
-use super::asn1::tag;
 use super::certificate::Certificate;
 use super::name_constraints::NameFault;
 use super::purpose::PurposeError;
@@ -21,6 +18,9 @@ use crate::crypto::SignatureAlgorithm;
 use crate::crypto::oids;
 use crate::limits::Budget;
 use crate::limits::LimitError;
+use crate::tlv::element;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 /// Judges paths.
 pub trait PathValidation: fmt::Debug + Send + Sync {
@@ -122,7 +122,7 @@ pub struct PathOutcome {
     /// In one word.
     pub verdict: Verdict,
     /// The path that was judged, the target first and the anchor last. Unless the verdict is valid,
-    /// as far as it was built.
+    /// as far up as it was built; nothing is known of what stands beneath the one that failed.
     pub chain: Vec<Certificate>,
     /// Why not valid; of several paths, the one that came closest.
     pub error: Option<PathError>,
@@ -308,8 +308,8 @@ pub(super) fn inherit(spki: &[u8], issuer: &[u8]) -> Vec<u8> {
         if !parameters.is_empty() || of_issuer.is_empty() {
             return None;
         }
-        let algorithm = encode(tag::SEQUENCE, &[oid, of_issuer]);
-        Some(encode(tag::SEQUENCE, &[&algorithm, key]))
+        let algorithm = element(tag::SEQUENCE, &[oid, of_issuer]);
+        Some(element(tag::SEQUENCE, &[&algorithm, key]))
     };
     inherited().unwrap_or_else(|| spki.to_vec())
 }
@@ -319,7 +319,7 @@ fn dsa_parts(spki: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let mut fields = only(spki, tag::SEQUENCE).ok()?.reader();
     let algorithm = fields.expect(tag::SEQUENCE).ok()?;
     let key = fields.expect(tag::BIT_STRING).ok()?;
-    let oid = algorithm.reader().expect(tag::OID).ok()?;
+    let oid = algorithm.reader().expect(tag::OBJECT_IDENTIFIER).ok()?;
     let parameters = algorithm.content.strip_prefix(oid.raw)?;
     // Some write NULL where RFC 3279 says that parameters are to be omitted.
     let parameters = if parameters == [0x05, 0x00] {

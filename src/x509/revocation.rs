@@ -3,9 +3,6 @@
 //! Complete CRLs of the certificate's own issuer count, by scope and reasons. Delta and indirect
 //! CRLs are not evaluated: where one would have a say, the answer is that nobody knows.
 
-use super::asn1::Asn1Error;
-use super::asn1::only;
-use super::asn1::tag;
 use super::certificate::Certificate;
 use super::crl::Entry;
 use super::crl::point_names;
@@ -16,6 +13,9 @@ use super::signature::verify;
 use super::time::Time;
 use crate::crypto::SignatureVerification;
 use crate::limits::Budget;
+use crate::tlv::Asn1Error;
+use crate::tlv::only;
+use crate::tlv::tag;
 
 pub use super::crl::Crl;
 pub use super::crl::CrlError;
@@ -305,9 +305,9 @@ fn distribution_points(certificate: &Certificate) -> Result<Vec<DistributionPoin
     let mut points = Vec::new();
     for point in only(value, tag::SEQUENCE)?.reader() {
         let mut fields = point?.expect(tag::SEQUENCE)?.reader();
-        let name = fields.optional(tag::constructed(0))?;
-        let reasons = fields.optional(tag::primitive(1))?;
-        let crl_issuer = fields.optional(tag::constructed(2))?;
+        let name = fields.optional(tag::context(0))?;
+        let reasons = fields.optional(tag::context_primitive(1))?;
+        let crl_issuer = fields.optional(tag::context(2))?;
         fields.finish()?;
         if let (Some(name), None) = (name, crl_issuer) {
             points.push(DistributionPoint {

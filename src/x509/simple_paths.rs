@@ -98,7 +98,9 @@ struct Search<'a> {
     crl_issuers: CrlIssuers,
     /// What names reach from the target upwards, by issuer.
     children: HashMap<&'a FoldedName, Vec<&'a Certificate>>,
-    /// The anchors among them.
+    /// The same, the target first, each with the index of the one that it was reached from.
+    reached: Vec<(&'a Certificate, Option<usize>)>,
+    /// The anchors above them.
     tops: Vec<&'a Certificate>,
     closest: Option<Failure>,
     comparisons: usize,
@@ -120,6 +122,7 @@ impl<'a> Search<'a> {
             request,
             crl_issuers,
             children: HashMap::new(),
+            reached: Vec::new(),
             tops: Vec::new(),
             closest: None,
             comparisons: COMPARISONS,
@@ -192,7 +195,8 @@ impl<'a> Search<'a> {
             }
             next += 1;
         }
-        dead_end.map_or_else(Vec::new, |end| way_down(&reached, end))
+        self.reached = reached;
+        dead_end.map_or_else(Vec::new, |end| way_to(&self.reached, end))
     }
 
     /// The path that is one anchor; `None`, with the failure noted, when the anchor may not issue.
@@ -388,29 +392,54 @@ impl<'a> Search<'a> {
         found
     }
 
-    fn note(&mut self, good: &[Link<'a>], certificate: &Certificate, fault: PathFault) {
+    /// Keeps a failure of `certificate`, which stands beneath `good`, when it came closest so far.
+    fn note(&mut self, good: &[Link<'a>], certificate: &'a Certificate, fault: PathFault) {
         let is_signature = matches!(fault, PathFault::Signature(_));
         let unknown = fault.verdict() == Verdict::Indeterminate;
         let rank = (good.len(), !is_signature, unknown);
         if self.closest.as_ref().is_some_and(|best| best.rank >= rank) {
             return;
         }
-        let above = good.iter().rev().map(|link| link.certificate.clone());
+        let mut chain = self.way_up_to(certificate);
+        for link in good.iter().rev() {
+            // The way down that was tried may be another than the shortest way up.
+            if !chain.contains(&link.certificate) {
+                chain.push(link.certificate);
+            }
+        }
         self.closest = Some(Failure {
             rank,
             error: PathError::new(certificate, fault),
-            chain: std::iter::once(certificate.clone()).chain(above).collect(),
+            chain: chain.into_iter().cloned().collect(),
         });
+    }
+
+    /// The shortest way from the target to `certificate`, which was reached or is an anchor.
+    fn way_up_to(&self, certificate: &'a Certificate) -> Vec<&'a Certificate> {
+        let index = |found: &dyn Fn(&Certificate) -> bool| {
+            self.reached
+                .iter()
+                .position(|(certificate, _)| found(certificate))
+        };
+        if let Some(end) = index(&|reached| std::ptr::eq(reached, certificate)) {
+            return way_to(&self.reached, end);
+        }
+        let name = certificate.folded_subject();
+        let below = index(&|reached| reached.folded_issuer() == name);
+        let mut way = below.map_or_else(Vec::new, |end| way_to(&self.reached, end));
+        way.push(certificate);
+        way
     }
 
     /// Why there is no anchor above: something is wrong on the way to `dead_end`'s last, or that is
     /// self-issued, or its issuer is missing.
     fn explain(mut self, dead_end: Vec<&'a Certificate>, budget: &mut Budget) -> PathOutcome {
-        let chain = dead_end.iter().copied().cloned().collect();
         let Some((top, rest)) = dead_end.split_last() else {
             let target = self.request.target;
-            return failed(PathError::new(target, PathFault::NotAnchored), chain);
+            let error = PathError::new(target, PathFault::NotAnchored);
+            return failed(error, vec![target.clone()]);
         };
+        let chain = dead_end.iter().copied().cloned().collect();
         let mut state = State::new(top, self.request);
         let mut checked = self.check_alone(top);
         if !rest.is_empty() {
@@ -468,7 +497,7 @@ fn key_mismatch(child: &Certificate, issuer: &Certificate) -> u8 {
 }
 
 /// The certificates from the target (the first reached) to the one at `end`.
-fn way_down<'a>(reached: &[(&'a Certificate, Option<usize>)], end: usize) -> Vec<&'a Certificate> {
+fn way_to<'a>(reached: &[(&'a Certificate, Option<usize>)], end: usize) -> Vec<&'a Certificate> {
     let mut way = Vec::new();
     let mut next = Some(end);
     // Each was reached from one before it, so this ends.

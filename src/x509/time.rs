@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::asn1::Asn1Error;
-use super::asn1::Element;
-use super::asn1::tag;
+use crate::tlv::Asn1Error;
+use crate::tlv::Element;
+use crate::tlv::tag;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted. Years 0 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

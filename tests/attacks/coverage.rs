@@ -221,6 +221,58 @@ fn a_forwarded_signed_message_says_nothing_of_who_forwards_it() {
 }
 
 #[test]
+fn parts_of_a_digest_are_messages_where_they_do_not_say_what_they_are() {
+    // RFC 2046 §5.1.5: the part begins with an empty header, and then comes the message.
+    let untyped = [b"\r\n".to_vec(), from_alice(&enclosed(&letter()))].concat();
+    let of = |kind| {
+        from_alice(&multipart(
+            kind,
+            &[attached(&from_alice(&letter())), untyped.clone()],
+        ))
+    };
+    verify(&of("multipart/digest")).is("invalid").covers("part");
+    // Elsewhere it is text, which nobody shows as signed.
+    verify(&of("multipart/mixed")).is("unsigned");
+    let inspected = inspect(&of("multipart/digest"));
+    assert_eq!(inspected.report["tree"]["parts"][0]["kind"], "signed");
+}
+
+#[test]
+fn a_signed_multipart_that_lacks_its_protocol_is_judged_and_not_valid() {
+    let good = from_alice(&detached(&letter()));
+    verify(&good).is("valid");
+    let protocol = " protocol=\"application/pkcs7-signature\";";
+    for other in [
+        "",
+        " protocol=\"application/pgp-signature\";",
+        " protocol=x;",
+    ] {
+        let message = replaced(&good, protocol, other);
+        verify(&message)
+            .is("invalid")
+            .because("protocol")
+            .covers("whole")
+            .layers("S(C)")
+            .signature(0, "signature", "valid");
+        let defects = inspect(&message).all("defects");
+        assert!(defects[0].to_string().contains("protocol"), "{defects:?}");
+        verify(&replaced(&message, "pay 100", "pay 900"))
+            .is("invalid")
+            .signature(0, "signature", "invalid");
+        let entity = replaced(&detached(&letter()), protocol, other);
+        let mixed = multipart("multipart/mixed", &[text("before"), entity]);
+        verify(&from_alice(&mixed)).is("invalid").covers("part");
+    }
+    // Without a signature of S/MIME it is another's.
+    let pgp = replaced(
+        &good,
+        "application/pkcs7-signature",
+        "application/pgp-signature",
+    );
+    verify(&pgp).is("unsigned").layers("C");
+}
+
+#[test]
 fn a_signature_among_attachments_is_only_a_part() {
     let mut file = b"Content-Disposition: attachment; filename=smime.p7m\r\n".to_vec();
     file.extend(enclosed(&letter()));

@@ -26,3 +26,4 @@ mod originator;
 mod pki;
 mod signature_types;
 mod signatures;
+mod unreadable;

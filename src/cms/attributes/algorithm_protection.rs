@@ -9,10 +9,10 @@ use super::oid::Oid;
 use super::value::Value;
 use super::value::describe_algorithm;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::crypto::identifiers;
+use crate::tlv::tag;
 
 /// CMSAlgorithmProtection (RFC 6211 §2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +46,18 @@ impl<'a> AlgorithmProtection<'a> {
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         const FIELD: &str = "cmsAlgorithmProtection";
         let sequence = tlv::single(value, tag::SEQUENCE, FIELD)?;
-        let mut fields = tlv::Reader::new(sequence.value, FIELD);
+        let mut fields = tlv::Reader::new(sequence.content, FIELD);
         let digest = fields.expect(tag::SEQUENCE, "digestAlgorithm")?;
         let signature = fields.optional(tag::context(1))?;
         let mac = fields.optional(tag::context(2))?;
         fields.end()?;
         let operation = match (signature, mac) {
             (Some(signature), None) => Operation::Signature(Algorithm::from_content(
-                signature.value,
+                signature.content,
                 "signatureAlgorithm",
             )?),
             (None, Some(mac)) => {
-                Operation::Mac(Algorithm::from_content(mac.value, "macAlgorithm")?)
+                Operation::Mac(Algorithm::from_content(mac.content, "macAlgorithm")?)
             }
             (Some(_), Some(_)) | (None, None) => {
                 return Err(CmsError::field(
@@ -67,7 +67,7 @@ impl<'a> AlgorithmProtection<'a> {
             }
         };
         Ok(Self {
-            digest: Algorithm::from_content(digest.value, "digestAlgorithm")?,
+            digest: Algorithm::from_content(digest.content, "digestAlgorithm")?,
             operation,
         })
     }
@@ -91,7 +91,7 @@ impl<'a> AlgorithmProtection<'a> {
 impl<'a> Algorithm<'a> {
     /// Reads the DER of an AlgorithmIdentifier.
     pub fn decode(der: &'a [u8], field: &'static str) -> Result<Self, CmsError> {
-        Self::from_content(tlv::single(der, tag::SEQUENCE, field)?.value, field)
+        Self::from_content(tlv::single(der, tag::SEQUENCE, field)?.content, field)
     }
 
     fn from_content(content: &'a [u8], field: &'static str) -> Result<Self, CmsError> {

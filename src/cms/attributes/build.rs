@@ -13,13 +13,13 @@ use super::signature_type::encode;
 use super::signing_certificate::SigningCertificate;
 use super::smime::Capability;
 use super::time;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::cms::tlv::element;
 use crate::limits::LimitError;
 use crate::limits::Limits;
 use crate::notation::SignatureType;
+use crate::tlv::tag;
 
 /// A SET OF `elements`, sorted as DER demands (X.690 §11.6).
 ///
@@ -111,7 +111,7 @@ pub fn cms_algorithm_protection(
     signature_algorithm: &[u8],
 ) -> Result<Vec<u8>, CmsError> {
     let signature = tlv::single(signature_algorithm, tag::SEQUENCE, "signatureAlgorithm")?;
-    let signature = element(tag::context(1), &[signature.value]);
+    let signature = element(tag::context(1), &[signature.content]);
     let value = element(tag::SEQUENCE, &[digest_algorithm, &signature]);
     AlgorithmProtection::decode(&value)?;
     Ok(attribute(known::ALGORITHM_PROTECTION, &value))
@@ -151,7 +151,7 @@ fn check_encoding(der: &[u8], limits: &Limits) -> Result<(), CmsError> {
             open.pop();
             continue;
         };
-        let minimal = tlv::header_length(element.value.len()) + element.value.len();
+        let minimal = tlv::header_length(element.content.len()) + element.content.len();
         if element.raw.len() != minimal {
             return Err(CmsError::field(
                 "Attribute",
@@ -160,7 +160,7 @@ fn check_encoding(der: &[u8], limits: &Limits) -> Result<(), CmsError> {
         }
         if element.tag & tag::CONSTRUCTED != 0 {
             LimitError::check("depth of an attribute", open.len() + 1, limits.asn1_depth)?;
-            open.push(tlv::Reader::new(element.value, "Attribute"));
+            open.push(tlv::Reader::new(element.content, "Attribute"));
         }
     }
     Ok(())

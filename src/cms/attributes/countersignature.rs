@@ -5,9 +5,9 @@ use super::names::number;
 use super::oid::Oid;
 use super::value::Value;
 use super::value::describe_algorithm;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::tlv::tag;
 
 /// The SignerInfo that is a counter-signature, as far as a list needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl<'a> CounterSignature<'a> {
     /// Reads one value of a countersignature attribute.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "counterSignature")?;
-        let mut fields = tlv::Reader::new(sequence.value, "counterSignature");
+        let mut fields = tlv::Reader::new(sequence.content, "counterSignature");
         let version = fields.expect(tag::INTEGER, "version of counterSignature")?;
         number(&version, "version of counterSignature")?;
         let signer = CertificateName::read(
@@ -63,7 +63,7 @@ impl<'a> CounterSignature<'a> {
 
 fn algorithm(fields: &mut tlv::Reader<'_>, field: &'static str) -> Result<Oid, CmsError> {
     let identifier = fields.expect(tag::SEQUENCE, field)?;
-    Oid::read(&mut tlv::Reader::new(identifier.value, field), field)
+    Oid::read(&mut tlv::Reader::new(identifier.content, field), field)
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use super::value::describe_content_type;
 use super::value::hex;
 use super::value::map;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::limits::LimitError;
+use crate::tlv::tag;
 
 /// ContentHints (RFC 2634 §2.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +30,10 @@ impl<'a> ContentHints<'a> {
     /// Reads the value of a contentHints attribute.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "contentHints")?;
-        let mut fields = tlv::Reader::new(sequence.value, "contentHints");
+        let mut fields = tlv::Reader::new(sequence.content, "contentHints");
         let description = fields
             .optional(UTF8_STRING)?
-            .map(|description| utf8(description.value, "contentDescription"))
+            .map(|description| utf8(description.content, "contentDescription"))
             .transpose()?;
         let content_type = Oid::read(&mut fields, "contentType of contentHints")?;
         fields.end()?;
@@ -70,15 +70,15 @@ impl<'a> ContentReference<'a> {
     /// Reads the value of a contentReference attribute.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "contentReference")?;
-        let mut fields = tlv::Reader::new(sequence.value, "contentReference");
+        let mut fields = tlv::Reader::new(sequence.content, "contentReference");
         let content_type = Oid::read(&mut fields, "contentType of contentReference")?;
         let identifier = fields.expect(tag::OCTET_STRING, "signedContentIdentifier")?;
         let signature = fields.expect(tag::OCTET_STRING, "originatorSignatureValue")?;
         fields.end()?;
         Ok(Self {
             content_type,
-            identifier: identifier.value,
-            signature: signature.value,
+            identifier: identifier.content,
+            signature: signature.content,
         })
     }
 
@@ -117,15 +117,15 @@ impl<'a> ReceiptRequest<'a> {
     /// Reads the value of a receiptRequest attribute.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "receiptRequest")?;
-        let mut fields = tlv::Reader::new(sequence.value, "receiptRequest");
+        let mut fields = tlv::Reader::new(sequence.content, "receiptRequest");
         let identifier = fields.expect(tag::OCTET_STRING, "signedContentIdentifier")?;
         let from = Self::receipts_from(&mut fields)?;
         let to = fields.expect(tag::SEQUENCE, "receiptsTo")?;
         fields.end()?;
-        let to = lists_of_names(to.value, "receiptsTo")?;
+        let to = lists_of_names(to.content, "receiptsTo")?;
         LimitError::check("number of receiptsTo", to.len(), RECEIPTS_TO)?;
         Ok(Self {
-            identifier: identifier.value,
+            identifier: identifier.content,
             from,
             to,
         })
@@ -144,7 +144,7 @@ impl<'a> ReceiptRequest<'a> {
         }
         let list = fields.expect(tag::context(1), "receiptsFrom")?;
         Ok(ReceiptsFrom::List(lists_of_names(
-            list.value,
+            list.content,
             "receiptList",
         )?))
     }

@@ -5,9 +5,9 @@ use const_oid::ObjectIdentifier;
 use super::Attribute;
 use super::Attributes;
 use super::build;
-use crate::cms::ber::tag;
 use crate::cms::tlv::element;
 use crate::limits::Limits;
+use crate::tlv::tag;
 
 /// Octets of hex with blanks.
 pub(crate) fn hex(text: &str) -> Vec<u8> {

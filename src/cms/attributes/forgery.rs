@@ -5,8 +5,8 @@
 
 use super::known;
 use super::oid::Oid;
-use crate::cms::ber::tag;
 use crate::cms::tlv;
+use crate::tlv::tag;
 
 /// Whether `content` is the DER of a SET OF Attribute that holds contentType or messageDigest.
 ///
@@ -17,7 +17,7 @@ pub fn looks_like_signed_attributes(content: &[u8]) -> bool {
     let Ok(set) = tlv::single(content, tag::SET, "content") else {
         return false;
     };
-    let mut attributes = tlv::Reader::new(set.value, "content");
+    let mut attributes = tlv::Reader::new(set.content, "content");
     let mut named = false;
     loop {
         match attributes.next() {
@@ -56,11 +56,11 @@ pub fn begins_like_signed_attributes(start: &[u8], length: u64) -> bool {
 }
 
 /// The type of an Attribute; `None` when it is none.
-fn attribute_type(attribute: &tlv::Tlv<'_>) -> Option<Oid> {
+fn attribute_type(attribute: &tlv::Element<'_>) -> Option<Oid> {
     if attribute.tag != tag::SEQUENCE {
         return None;
     }
-    let mut fields = tlv::Reader::new(attribute.value, "content");
+    let mut fields = tlv::Reader::new(attribute.content, "content");
     let oid = Oid::read(&mut fields, "content").ok()?;
     fields.expect(tag::SET, "content").ok()?;
     fields.end().ok()?;

@@ -10,9 +10,9 @@ use super::value::Value;
 use super::value::hex;
 use super::value::map;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::tlv::tag;
 
 /// ESSSecurityLabel (RFC 2634 §3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl<'a> SecurityLabel<'a> {
     ///
     /// The members of a SET are told apart by their tags, and their order is not looked at.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
-        Self::from_content(tlv::single(value, tag::SET, "eSSSecurityLabel")?.value)
+        Self::from_content(tlv::single(value, tag::SET, "eSSSecurityLabel")?.content)
     }
 
     fn from_content(content: &'a [u8]) -> Result<Self, CmsError> {
@@ -52,7 +52,7 @@ impl<'a> SecurityLabel<'a> {
             match member.tag {
                 tag::OBJECT_IDENTIFIER => set(
                     &mut policy,
-                    Oid::from_content(member.value, "security-policy-identifier")?,
+                    Oid::from_content(member.content, "security-policy-identifier")?,
                     "security-policy-identifier",
                 )?,
                 tag::INTEGER => set(
@@ -62,12 +62,12 @@ impl<'a> SecurityLabel<'a> {
                 )?,
                 UTF8_STRING | PRINTABLE_STRING => set(
                     &mut privacy_mark,
-                    utf8(member.value, "privacy-mark")?,
+                    utf8(member.content, "privacy-mark")?,
                     "privacy-mark",
                 )?,
                 tag::SET => set(
                     &mut categories,
-                    self::categories(member.value)?,
+                    self::categories(member.content)?,
                     "security-categories",
                 )?,
                 other => {
@@ -127,7 +127,7 @@ fn set<T>(member: &mut Option<T>, value: T, field: &'static str) -> Result<(), C
     }
 }
 
-fn classification(member: &tlv::Tlv<'_>) -> Result<u64, CmsError> {
+fn classification(member: &tlv::Element<'_>) -> Result<u64, CmsError> {
     match number(member, "security-classification")? {
         known @ 0..=HIGHEST_CLASSIFICATION => Ok(known),
         other => Err(CmsError::field(
@@ -146,14 +146,14 @@ fn categories(content: &[u8]) -> Result<Vec<SecurityCategory<'_>>, CmsError> {
             if category.tag != tag::SEQUENCE {
                 return Err(unexpected("SecurityCategory", category.tag, tag::SEQUENCE));
             }
-            let mut fields = tlv::Reader::new(category.value, "SecurityCategory");
+            let mut fields = tlv::Reader::new(category.content, "SecurityCategory");
             let oid = fields.expect(tag::context_primitive(0), "type of SecurityCategory")?;
-            let oid = Oid::from_content(oid.value, "type of SecurityCategory")?;
+            let oid = Oid::from_content(oid.content, "type of SecurityCategory")?;
             let value = fields.expect(tag::context(1), "value of SecurityCategory")?;
             fields.end()?;
             Ok(SecurityCategory {
                 oid,
-                value: value.value,
+                value: value.content,
             })
         },
     )
@@ -176,11 +176,11 @@ impl<'a> EquivalentLabels<'a> {
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "equivalentLabels")?;
         let labels = list(
-            sequence.value,
+            sequence.content,
             "number of equivalentLabels",
             LABELS,
             |label| match label.tag {
-                tag::SET => SecurityLabel::from_content(label.value),
+                tag::SET => SecurityLabel::from_content(label.content),
                 other => Err(unexpected("eSSSecurityLabel", other, tag::SET)),
             },
         )?;

@@ -11,10 +11,10 @@ use super::time;
 use super::value::Value;
 use super::value::map;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
-use crate::cms::tlv::Tlv;
+use crate::cms::tlv::Element;
+use crate::tlv::tag;
 
 /// MLExpansionHistory, the first list first (RFC 2634 §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl<'a> MlExpansionHistory<'a> {
     /// Reads the value of a mlExpansionHistory attribute: one list at least, 64 at most.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "mlExpansionHistory")?;
-        let lists = list(sequence.value, "number of MLData", LISTS, MlData::decode)?;
+        let lists = list(sequence.content, "number of MLData", LISTS, MlData::decode)?;
         if lists.is_empty() {
             return Err(CmsError::field("mlExpansionHistory", "it holds no MLData"));
         }
@@ -62,11 +62,11 @@ impl<'a> MlExpansionHistory<'a> {
 const LISTS: usize = 64;
 
 impl<'a> MlData<'a> {
-    fn decode(element: Tlv<'a>) -> Result<Self, CmsError> {
+    fn decode(element: Element<'a>) -> Result<Self, CmsError> {
         if element.tag != tag::SEQUENCE {
             return Err(unexpected("MLData", element.tag, tag::SEQUENCE));
         }
-        let mut fields = tlv::Reader::new(element.value, "MLData");
+        let mut fields = tlv::Reader::new(element.content, "MLData");
         let list = CertificateName::read(&mut fields, tag::OCTET_STRING, "mailListIdentifier")?;
         let expansion_time = generalized_time(&mut fields, "expansionTime")?;
         let receipt_policy = fields.next()?.map(receipt_policy).transpose()?;
@@ -97,13 +97,13 @@ impl<'a> MlData<'a> {
     }
 }
 
-fn receipt_policy(choice: Tlv<'_>) -> Result<MlReceiptPolicy<'_>, CmsError> {
+fn receipt_policy(choice: Element<'_>) -> Result<MlReceiptPolicy<'_>, CmsError> {
     const FIELD: &str = "mlReceiptPolicy";
-    let names = || match lists_of_names(choice.value, FIELD)? {
+    let names = || match lists_of_names(choice.content, FIELD)? {
         names if names.is_empty() => Err(CmsError::field(FIELD, "it names nobody")),
         names => Ok(names),
     };
-    match (choice.tag, choice.value) {
+    match (choice.tag, choice.content) {
         (NONE, []) => Ok(MlReceiptPolicy::None),
         (INSTEAD_OF, _) => Ok(MlReceiptPolicy::InsteadOf(names()?)),
         (IN_ADDITION_TO, _) => Ok(MlReceiptPolicy::InAdditionTo(names()?)),

@@ -25,11 +25,11 @@ use std::ops::Range;
 
 use const_oid::ObjectIdentifier;
 
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::tag;
 
 pub use algorithm_protection::Algorithm;
 pub use algorithm_protection::AlgorithmProtection;
@@ -86,13 +86,13 @@ impl Attribute {
     /// read; [`Attribute::value`] refuses it.
     pub fn parse(der: &[u8], limits: &Limits) -> Result<Self, CmsError> {
         let attribute = tlv::single(der, tag::SEQUENCE, "Attribute")?;
-        let mut fields = tlv::Reader::new(attribute.value, "Attribute");
+        let mut fields = tlv::Reader::new(attribute.content, "Attribute");
         let oid = Oid::read(&mut fields, "attrType")?;
         let set = fields.expect(tag::SET, "attrValues")?;
         fields.end()?;
         let mut values = Vec::new();
-        let mut at = der.len() - set.value.len();
-        let mut reader = tlv::Reader::new(set.value, "attrValues");
+        let mut at = der.len() - set.content.len();
+        let mut reader = tlv::Reader::new(set.content, "attrValues");
         while let Some(value) = reader.next()? {
             LimitError::check(
                 "number of values of an attribute",
@@ -187,7 +187,7 @@ impl Attributes {
     /// Reads `der`, one element with the identifier octet `tag`: 0x31 for SET, 0xa0 for signedAttrs,
     /// 0xa1 for unsignedAttrs. Fails as [`Attributes::parse`] does.
     pub fn parse_tagged(der: &[u8], tag: u8, limits: &Limits) -> Result<Self, CmsError> {
-        Self::parse(tlv::single(der, tag, "attributes")?.value, limits)
+        Self::parse(tlv::single(der, tag, "attributes")?.content, limits)
     }
 
     /// All of them, in the order of the message.
@@ -235,14 +235,14 @@ impl Attributes {
     /// contentType (RFC 5652 §11.1). Fails when it is missing, repeated or malformed.
     pub fn content_type(&self) -> Result<Oid, AttributeError> {
         let value = self.needed(CONTENT_TYPE)?;
-        let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.value;
+        let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.content;
         Ok(Oid::from_content(content, "contentType")?)
     }
 
     /// messageDigest (RFC 5652 §11.2). Fails when it is missing, repeated or malformed.
     pub fn message_digest(&self) -> Result<&[u8], AttributeError> {
         let value = self.needed(MESSAGE_DIGEST)?;
-        Ok(tlv::single(value, tag::OCTET_STRING, "messageDigest")?.value)
+        Ok(tlv::single(value, tag::OCTET_STRING, "messageDigest")?.content)
     }
 
     /// signingTime in seconds since 1970, or `None` (RFC 5652 §11.3). Fails when it is repeated or

@@ -8,11 +8,11 @@ use super::value::Value;
 use super::value::hex;
 use super::value::map;
 use super::value::text;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
-use crate::cms::tlv::Tlv;
+use crate::cms::tlv::Element;
 use crate::limits::LimitError;
+use crate::tlv::tag;
 use crate::x509::name::to_rfc4514;
 
 /// IssuerAndSerialNumber (RFC 5652 §10.2.4).
@@ -63,10 +63,10 @@ impl<'a> CertificateName<'a> {
         field: &'static str,
     ) -> Result<Self, CmsError> {
         if let Some(key) = fields.optional(key_tag)? {
-            return Ok(Self::SubjectKeyIdentifier(key.value));
+            return Ok(Self::SubjectKeyIdentifier(key.content));
         }
         let name = fields.expect(tag::SEQUENCE, field)?;
-        let name = IssuerAndSerial::from_content(name.value, field)?;
+        let name = IssuerAndSerial::from_content(name.content, field)?;
         Ok(Self::IssuerAndSerialNumber(name))
     }
 
@@ -94,15 +94,15 @@ pub enum GeneralName<'a> {
 }
 
 impl<'a> GeneralName<'a> {
-    fn decode(name: Tlv<'a>) -> Result<Self, CmsError> {
+    fn decode(name: Element<'a>) -> Result<Self, CmsError> {
         Ok(match name.tag {
-            MAIL_NAME => Self::Email(name.value),
-            DNS_NAME => Self::Dns(name.value),
+            MAIL_NAME => Self::Email(name.content),
+            DNS_NAME => Self::Dns(name.content),
             // Explicit, since Name is a CHOICE.
             DIRECTORY_NAME => {
-                Self::Directory(tlv::single(name.value, tag::SEQUENCE, "directoryName")?.raw)
+                Self::Directory(tlv::single(name.content, tag::SEQUENCE, "directoryName")?.raw)
             }
-            URI => Self::Uri(name.value),
+            URI => Self::Uri(name.content),
             _ => Self::Other(name.raw),
         })
     }
@@ -141,7 +141,7 @@ pub(crate) fn lists_of_names<'a>(
     field: &'static str,
 ) -> Result<Vec<Vec<GeneralName<'a>>>, CmsError> {
     list(content, field, NAMES, |names| match names.tag {
-        tag::SEQUENCE => general_names(names.value, field),
+        tag::SEQUENCE => general_names(names.content, field),
         other => Err(unexpected(field, other, tag::SEQUENCE)),
     })
 }
@@ -162,7 +162,7 @@ pub(crate) fn list<'a, T>(
     content: &'a [u8],
     field: &'static str,
     most: usize,
-    mut read: impl FnMut(Tlv<'a>) -> Result<T, CmsError>,
+    mut read: impl FnMut(Element<'a>) -> Result<T, CmsError>,
 ) -> Result<Vec<T>, CmsError> {
     let mut reader = tlv::Reader::new(content, field);
     let mut list = Vec::new();
@@ -177,15 +177,18 @@ pub(crate) fn list<'a, T>(
 ///
 /// Serial numbers with a superfluous octet are in use and are compared byte by byte, so that nothing
 /// is gained by refusing them.
-pub(crate) fn integer<'a>(integer: &Tlv<'a>, field: &'static str) -> Result<&'a [u8], CmsError> {
-    match integer.value {
+pub(crate) fn integer<'a>(
+    integer: &Element<'a>,
+    field: &'static str,
+) -> Result<&'a [u8], CmsError> {
+    match integer.content {
         [] => Err(CmsError::field(field, "it is an integer without octets")),
         value => Ok(value),
     }
 }
 
 /// An INTEGER from 0 to `u64::MAX`.
-pub(crate) fn number(element: &Tlv<'_>, field: &'static str) -> Result<u64, CmsError> {
+pub(crate) fn number(element: &Element<'_>, field: &'static str) -> Result<u64, CmsError> {
     let digits = match integer(element, field)? {
         [0, rest @ ..] => rest,
         [first, ..] if first & 0x80 != 0 => {

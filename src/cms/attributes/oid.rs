@@ -7,10 +7,10 @@ use std::fmt;
 
 use const_oid::ObjectIdentifier;
 
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::limits::LimitError;
+use crate::tlv::tag;
 
 /// An object identifier that is well-formed (X.690 §8.19).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ impl Oid {
     /// Reads `field` where it stands in `reader`.
     pub fn read(reader: &mut tlv::Reader<'_>, field: &'static str) -> Result<Self, CmsError> {
         let element = reader.expect(tag::OBJECT_IDENTIFIER, field)?;
-        Self::from_content(element.value, field)
+        Self::from_content(element.content, field)
     }
 
     /// Its content octets.

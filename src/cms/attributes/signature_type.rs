@@ -13,10 +13,10 @@ use super::names::list;
 use super::names::unexpected;
 use super::oid::Oid;
 use super::value::Value;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::notation::SignatureType;
+use crate::tlv::tag;
 
 /// What the SignatureType attribute of one SignerInfo holds, in its order; empty when it is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl SignatureTypes {
     pub(crate) fn decode(value: &[u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "signatureType")?;
         let entries = list(
-            sequence.value,
+            sequence.content,
             "number of signature types",
             TYPES,
             |element| {
@@ -73,7 +73,7 @@ impl SignatureTypes {
                         tag::OBJECT_IDENTIFIER,
                     ));
                 }
-                let oid = Oid::from_content(element.value, "signatureType")?;
+                let oid = Oid::from_content(element.content, "signatureType")?;
                 let known = SignatureType::ALL
                     .into_iter()
                     .find(|known| oid == identifier(*known));

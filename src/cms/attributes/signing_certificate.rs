@@ -20,15 +20,15 @@ use super::value::algorithm_name;
 use super::value::describe_algorithm;
 use super::value::hex;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
-use crate::cms::tlv::Tlv;
+use crate::cms::tlv::Element;
 use crate::crypto::CryptoError;
 use crate::crypto::Digests;
 use crate::crypto::identifiers;
 use crate::crypto::oids::SHA_1;
 use crate::crypto::oids::SHA_256;
+use crate::tlv::tag;
 use crate::x509::name;
 
 /// SigningCertificate or SigningCertificateV2 (RFC 5035 §5.4.1, §5.4.2).
@@ -74,23 +74,23 @@ impl<'a> SigningCertificate<'a> {
     fn read(
         value: &'a [u8],
         field: &'static str,
-        cert_id: fn(Tlv<'a>) -> Result<CertId<'a>, CmsError>,
+        cert_id: fn(Element<'a>) -> Result<CertId<'a>, CmsError>,
     ) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, field)?;
-        let mut fields = tlv::Reader::new(sequence.value, field);
+        let mut fields = tlv::Reader::new(sequence.content, field);
         let certs = fields.expect(tag::SEQUENCE, "certs")?;
         let policies = fields.optional(tag::SEQUENCE)?;
         fields.end()?;
-        let certs = list(certs.value, "number of certs", CERTS, cert_id)?;
+        let certs = list(certs.content, "number of certs", CERTS, cert_id)?;
         if certs.is_empty() {
             return Err(CmsError::field(
                 "certs",
                 "it holds no certificate identifier",
             ));
         }
-        let policies = policies.map_or(&[][..], |policies| policies.value);
+        let policies = policies.map_or(&[][..], |policies| policies.content);
         let policies = list(policies, "number of policies", CERTS, |policy| {
-            let mut fields = tlv::Reader::new(policy.value, "policies");
+            let mut fields = tlv::Reader::new(policy.content, "policies");
             Oid::read(&mut fields, "policyIdentifier")
         })?;
         Ok(Self { certs, policies })
@@ -111,16 +111,16 @@ impl<'a> SigningCertificate<'a> {
 const CERTS: usize = 64;
 
 impl<'a> CertId<'a> {
-    fn decode(element: Tlv<'a>) -> Result<Self, CmsError> {
+    fn decode(element: Element<'a>) -> Result<Self, CmsError> {
         let mut fields = Self::fields(element, "ESSCertID")?;
         Self::rest(&mut fields, Oid::from(SHA_1))
     }
 
-    fn decode_v2(element: Tlv<'a>) -> Result<Self, CmsError> {
+    fn decode_v2(element: Element<'a>) -> Result<Self, CmsError> {
         let mut fields = Self::fields(element, "ESSCertIDv2")?;
         let hash_algorithm = match fields.optional(tag::SEQUENCE)? {
             Some(identifier) => {
-                let mut identifier = tlv::Reader::new(identifier.value, "hashAlgorithm");
+                let mut identifier = tlv::Reader::new(identifier.content, "hashAlgorithm");
                 Oid::read(&mut identifier, "hashAlgorithm")?
             }
             None => Oid::from(SHA_256),
@@ -128,17 +128,17 @@ impl<'a> CertId<'a> {
         Self::rest(&mut fields, hash_algorithm)
     }
 
-    fn fields(element: Tlv<'a>, field: &'static str) -> Result<tlv::Reader<'a>, CmsError> {
+    fn fields(element: Element<'a>, field: &'static str) -> Result<tlv::Reader<'a>, CmsError> {
         match element.tag {
-            tag::SEQUENCE => Ok(tlv::Reader::new(element.value, field)),
+            tag::SEQUENCE => Ok(tlv::Reader::new(element.content, field)),
             other => Err(unexpected(field, other, tag::SEQUENCE)),
         }
     }
 
     fn rest(fields: &mut tlv::Reader<'a>, hash_algorithm: Oid) -> Result<Self, CmsError> {
-        let hash = fields.expect(tag::OCTET_STRING, "certHash")?.value;
+        let hash = fields.expect(tag::OCTET_STRING, "certHash")?.content;
         let issuer_serial = match fields.optional(tag::SEQUENCE)? {
-            Some(element) => Some(IssuerSerial::from_content(element.value)?),
+            Some(element) => Some(IssuerSerial::from_content(element.content)?),
             None => None,
         };
         fields.end()?;
@@ -170,7 +170,7 @@ impl<'a> IssuerSerial<'a> {
         let serial = fields.expect(tag::INTEGER, "serialNumber of issuerSerial")?;
         fields.end()?;
         Ok(Self {
-            issuer: general_names(issuer.value, "issuer of issuerSerial")?,
+            issuer: general_names(issuer.content, "issuer of issuerSerial")?,
             serial: integer(&serial, "serialNumber of issuerSerial")?,
         })
     }

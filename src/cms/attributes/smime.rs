@@ -10,9 +10,9 @@ use super::value::Value;
 use super::value::algorithm_name;
 use super::value::hex;
 use super::value::map_of_present;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::tlv::tag;
 
 /// SMIMECapabilities, the signer's preference first (RFC 8551 §2.5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +32,14 @@ impl<'a> Capabilities<'a> {
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let sequence = tlv::single(value, tag::SEQUENCE, "SMIMECapabilities")?;
         let capabilities = list(
-            sequence.value,
+            sequence.content,
             "number of SMIMECapabilities",
             CAPABILITIES,
             |capability| {
                 if capability.tag != tag::SEQUENCE {
                     return Err(unexpected("SMIMECapability", capability.tag, tag::SEQUENCE));
                 }
-                let mut fields = tlv::Reader::new(capability.value, "SMIMECapability");
+                let mut fields = tlv::Reader::new(capability.content, "SMIMECapability");
                 let oid = Oid::read(&mut fields, "capabilityID")?;
                 let parameters = fields.next()?.map(|parameters| parameters.raw);
                 fields.end()?;
@@ -87,9 +87,9 @@ impl<'a> EncryptionKeyPreference<'a> {
         reader.end()?;
         let by_key = |key| CertificateName::SubjectKeyIdentifier(key);
         match choice.tag {
-            ISSUER_AND_SERIAL => Self::by_issuer(choice.value),
+            ISSUER_AND_SERIAL => Self::by_issuer(choice.content),
             RECIPIENT_KEY_ID => {
-                let mut fields = tlv::Reader::new(choice.value, FIELD);
+                let mut fields = tlv::Reader::new(choice.content, FIELD);
                 let key = fields.expect(tag::OCTET_STRING, "subjectKeyIdentifier")?;
                 let date = match fields.optional(time::GENERALIZED_TIME)? {
                     Some(date) => Some(time::decode(&date, "date")?),
@@ -99,12 +99,12 @@ impl<'a> EncryptionKeyPreference<'a> {
                 fields.optional(tag::SEQUENCE)?;
                 fields.end()?;
                 Ok(Self {
-                    certificate: by_key(key.value),
+                    certificate: by_key(key.content),
                     date,
                 })
             }
             SUBJECT_KEY_ID => Ok(Self {
-                certificate: by_key(choice.value),
+                certificate: by_key(choice.content),
                 date: None,
             }),
             other => Err(CmsError::field(
@@ -117,7 +117,7 @@ impl<'a> EncryptionKeyPreference<'a> {
     /// Reads the value of Microsoft's attribute: an IssuerAndSerialNumber by itself.
     pub fn decode_microsoft(value: &'a [u8]) -> Result<Self, CmsError> {
         const FIELD: &str = "microsoftEncryptionKeyPreference";
-        Self::by_issuer(tlv::single(value, tag::SEQUENCE, FIELD)?.value)
+        Self::by_issuer(tlv::single(value, tag::SEQUENCE, FIELD)?.content)
     }
 
     fn by_issuer(content: &'a [u8]) -> Result<Self, CmsError> {

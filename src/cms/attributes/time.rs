@@ -4,7 +4,7 @@
 //! [`crate::x509::Time`]: fractions, offsets and missing seconds are refused.
 
 use crate::cms::error::CmsError;
-use crate::cms::tlv::Tlv;
+use crate::cms::tlv::Element;
 use crate::cms::tlv::element;
 use crate::x509::Time;
 
@@ -14,10 +14,10 @@ pub(crate) const UTC_TIME: u8 = 0x17;
 pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 
 /// Reads a Time, the only value of `field`, as seconds since 1970.
-pub(crate) fn decode(time: &Tlv<'_>, field: &'static str) -> Result<i64, CmsError> {
+pub(crate) fn decode(time: &Element<'_>, field: &'static str) -> Result<i64, CmsError> {
     let read = match time.tag {
-        UTC_TIME if is_plain(time.value, 12) => Time::from_utc_time(time.value),
-        GENERALIZED_TIME if is_plain(time.value, 14) => Time::from_generalized_time(time.value),
+        UTC_TIME if is_plain(time.content, 12) => Time::from_utc_time(time.content),
+        GENERALIZED_TIME if is_plain(time.content, 14) => Time::from_generalized_time(time.content),
         UTC_TIME | GENERALIZED_TIME => None,
         other => {
             return Err(CmsError::field(
@@ -31,7 +31,7 @@ pub(crate) fn decode(time: &Tlv<'_>, field: &'static str) -> Result<i64, CmsErro
             field,
             format!(
                 "{:?} is no time in UTC with seconds and no fraction",
-                String::from_utf8_lossy(time.value.get(..QUOTED).unwrap_or(time.value))
+                String::from_utf8_lossy(time.content.get(..QUOTED).unwrap_or(time.content))
             ),
         )
     })

@@ -20,11 +20,11 @@ use super::signing_certificate::SigningCertificate;
 use super::smime::Capabilities;
 use super::smime::EncryptionKeyPreference;
 use super::time;
-use crate::cms::ber::tag;
 use crate::cms::content_info::content_type_name;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::crypto::identifiers;
+use crate::tlv::tag;
 
 /// A value in a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,7 @@ type Decoder = fn(&[u8]) -> Result<Value, CmsError>;
 #[rustfmt::skip]
 const DECODERS: &[(ObjectIdentifier, Decoder)] = &[
     (known::CONTENT_TYPE, |value| {
-        let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.value;
+        let content = tlv::single(value, tag::OBJECT_IDENTIFIER, "contentType")?.content;
         Ok(describe_content_type(&Oid::from_content(content, "contentType")?))
     }),
     (known::MESSAGE_DIGEST, |value| octet_string(value, "messageDigest")),
@@ -118,7 +118,7 @@ pub(crate) fn signing_time(value: &[u8]) -> Result<i64, CmsError> {
 }
 
 fn octet_string(value: &[u8], field: &'static str) -> Result<Value, CmsError> {
-    Ok(hex(tlv::single(value, tag::OCTET_STRING, field)?.value))
+    Ok(hex(tlv::single(value, tag::OCTET_STRING, field)?.content))
 }
 
 /// Octets of an attribute that we do not decode, or cannot, that a report shows.
