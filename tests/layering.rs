@@ -1,6 +1,13 @@
 //! Draft §5: the examples of §5.1 as a table, the decisions on it, and every small stack of layers
 //! against properties that are stated without the search.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests state what must hold; a panic there is the report"
+)]
+
 mod mailing_list;
 
 use domsec::domsec::conditions::Authenticated;

@@ -442,6 +442,7 @@ mod tests {
     /// Every layer of these, spoiled or unknown.
     #[test]
     fn every_signature_that_is_present_must_be_valid_down_to_a_domain_signature() {
+        let changes: [(fn(&mut Facts, usize), &str); 2] = [(spoil, INVALID), (forget, UNKNOWN)];
         for notation in [
             "S(C)",
             "S(S(C))",
@@ -458,9 +459,7 @@ mod tests {
             let vouched = good.layers.iter().position(is_domain);
             for layer in 0..good.layers.len() {
                 let matters = vouched.is_none_or(|domain| layer <= domain);
-                for (change, begins) in
-                    [(spoil as fn(&mut Facts, usize), INVALID), (forget, UNKNOWN)]
-                {
+                for (change, begins) in changes {
                     let mut facts = good.clone();
                     change(&mut facts, layer);
                     let answer = ask(&facts, &[login(&[ALICE])]);

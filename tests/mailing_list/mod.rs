@@ -46,40 +46,36 @@ impl Agent {
         // Strip what encapsulates it, and itself; "AND the MLA subsequently finds an envelopedData
         // layer buried deeper": "strip off all of the signedData layers down to" that.
         let rest = &layers[outer + 1..];
-        let enveloped = rest
-            .iter()
-            .position(|layer| !self.is_passed(*layer))
-            .unwrap();
-        let is_enveloped = rest[enveloped] == Layer::Enveloped;
-        (
-            marks,
-            if is_enveloped {
-                &rest[enveloped..]
-            } else {
-                rest
-            },
-        )
+        let found = rest.iter().position(|layer| !self.is_passed(*layer));
+        let deeper = found.filter(|at| rest[*at] == Layer::Enveloped);
+        (marks, &rest[deeper.unwrap_or(0)..])
     }
 
     /// "To determine if any of them either include an mlExpansionHistory attribute or encapsulate
     /// an envelopedData object", from the outside in.
     fn outer(self, layers: &[Layer]) -> Option<usize> {
         for (index, layer) in layers.iter().enumerate() {
-            let encapsulates = layers.get(index + 1) == Some(&Layer::Enveloped);
+            let mut inside = layers[index + 1..].iter();
+            let inside = inside.find(|one| !self.looks_through(**one));
+            let encapsulates = inside == Some(&Layer::Enveloped);
             match layer {
                 Layer::Signed(marks) if marks.contains(Marks::ML) || encapsulates => {
                     return Some(index);
                 }
-                other if self.is_passed(*other) => {}
-                _ => return None,
+                Layer::Signed(_) => {}
+                other if self.looks_through(*other) => {}
+                Layer::Compressed | Layer::Content | Layer::Enveloped => return None,
             }
         }
         None
     }
 
     fn is_passed(self, layer: Layer) -> bool {
-        let compressed = self == Self::ProseThroughCompression && layer == Layer::Compressed;
-        compressed || matches!(layer, Layer::Signed(_))
+        self.looks_through(layer) || matches!(layer, Layer::Signed(_))
+    }
+
+    fn looks_through(self, layer: Layer) -> bool {
+        self == Self::ProseThroughCompression && layer == Layer::Compressed
     }
 }
 

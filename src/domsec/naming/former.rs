@@ -52,7 +52,7 @@ pub(super) fn domain(names: &Names, authority: Authority) -> Option<Domain> {
     }
     let mut parts = Vec::new();
     for email in &names.emails {
-        // "If the certificate contains an RFC 822 address, this name shall appear" in it.
+        // If it contains an address, "this name shall appear" as its local part.
         let mailbox: Mailbox = email.parse().ok()?;
         if !is_name(mailbox.local()) {
             return None;
