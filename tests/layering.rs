@@ -285,6 +285,16 @@ fn an_ml_layer_is_remembered_only_when_it_verified_and_its_signers_agree() {
 }
 
 #[test]
+fn signers_that_contradict_each_other_spoil_the_message_wherever_their_layer_stands() {
+    let mut arrived = sound("E(S[ml](C))");
+    arrived[1].histories_differ = true;
+    // It would stay inside, and is no more to be trusted for that.
+    let error = planned(&arrived, &[Domain], true).unwrap_err();
+    assert_eq!(error, LayeringError::HistoriesDiffer { layer: 1 });
+    assert!(planned(&arrived, &[Review], true).is_ok());
+}
+
+#[test]
 fn the_plan_says_from_which_layers_the_attributes_come() {
     let plan = planned(&sound("S(S[ml](E(S(S[ml](S(C))))))"), &[Domain], false).unwrap();
     let added = [
@@ -399,7 +409,8 @@ fn protected(plan: &LayerPlan) -> Option<usize> {
 }
 
 /// What must hold of every plan with a domain or delegated signature, stated without the search.
-fn check_plan(arrived: &[Layer], plan: &LayerPlan, leaves: &Layers, encrypt: bool, name: &str) {
+fn check_plan(arrived: &[Layer], plan: &LayerPlan, leaves: &Layers, encrypt: bool) {
+    let name = format!("{arrived:?} encrypted {encrypt} -> {leaves}");
     let removed = &arrived[..plan.keep];
     let kept = &arrived[plan.keep..];
     let remembered: Vec<usize> = plan
@@ -487,9 +498,8 @@ fn every_small_stack_is_layered_as_the_properties_say_and_no_list_strips_it() {
                 };
                 assert!(!closed, "{stack:?}: a signature over what no key opens");
                 let leaves = plan.layers(&arrived).unwrap();
-                let name = format!("{stack:?} {signatures:?} {encrypt} -> {leaves}");
-                check_plan(&stack, &plan, &leaves, encrypt, &name);
-                check_lists(&leaves, protected(&plan).unwrap(), &name);
+                check_plan(&stack, &plan, &leaves, encrypt);
+                check_lists(&leaves, protected(&plan).unwrap());
                 planned += 1;
             }
         }
@@ -498,7 +508,7 @@ fn every_small_stack_is_layered_as_the_properties_say_and_no_list_strips_it() {
 }
 
 /// Three lists, one after the other, leave the domain signature and all beneath it.
-fn check_lists(leaves: &Layers, domain: usize, name: &str) {
+fn check_lists(leaves: &Layers, domain: usize) {
     let protected = &leaves.as_slice()[domain..];
     for first in Agent::ALL {
         let mut message = leaves.clone();
@@ -506,7 +516,7 @@ fn check_lists(leaves: &Layers, domain: usize, name: &str) {
             message = agent.expand(&message);
             assert!(
                 message.as_slice().ends_with(protected),
-                "{name}: {agent:?} after {first:?} leaves {message}"
+                "{leaves}: {agent:?} after {first:?} leaves {message}"
             );
         }
     }

@@ -439,10 +439,13 @@ mod tests {
         assert_eq!(authenticity(&evidence).unwrap_err(), WhyNot::ClosedPart);
     }
 
+    /// Makes one layer of the message other than it should be.
+    type Change = fn(&mut Facts, usize);
+
     /// Every layer of these, spoiled or unknown.
     #[test]
     fn every_signature_that_is_present_must_be_valid_down_to_a_domain_signature() {
-        let changes: [(fn(&mut Facts, usize), &str); 2] = [(spoil, INVALID), (forget, UNKNOWN)];
+        let changes: [(Change, &str); 2] = [(spoil, INVALID), (forget, UNKNOWN)];
         for notation in [
             "S(C)",
             "S(S(C))",

@@ -200,6 +200,11 @@ fn check(
         let layer = arrived.len().saturating_sub(1);
         return Err(LayeringError::Closed { kind, layer });
     }
+    // Where signers contradict each other the message is invalid, be the layer remembered or not
+    // (RFC 2634 §4.1; DESIGN, decision 9).
+    if let Some(layer) = arrived.iter().position(|one| one.histories_differ) {
+        return Err(LayeringError::HistoriesDiffer { layer });
+    }
     match wanted.may_sign {
         Some(_) => Ok(()),
         None => Err(LayeringError::Unproven(kind)),
@@ -245,13 +250,12 @@ impl Opening {
         let Some((layer, found)) = self.find(arrived, ends).filter(|(_, one)| one.is_ml()) else {
             return Ok(());
         };
-        // An attribute counts when its signature does, and when all signers say the same
-        // (RFC 2634 §4.1; DESIGN, decision 9).
-        match (found.standing, found.histories_differ) {
-            (Standing::Spoiled, _) => Err(LayeringError::MlSpoiled { layer }),
-            (Standing::Unknown, _) => Err(LayeringError::MlUnknown { layer }),
-            (Standing::Verified, true) => Err(LayeringError::HistoriesDiffer { layer }),
-            (Standing::Verified, false) => {
+        // "MUST NOT process the mlExpansionHistory attribute unless the signature over it has been
+        // verified" (RFC 2634 §4.1): a valid domain signature outside of it does not replace that.
+        match found.standing {
+            Standing::Spoiled => Err(LayeringError::MlSpoiled { layer }),
+            Standing::Unknown => Err(LayeringError::MlUnknown { layer }),
+            Standing::Verified => {
                 self.remembered.push(layer);
                 self.keep = layer + 1;
                 Ok(())
@@ -282,8 +286,8 @@ impl Opening {
         arrived: &'a [ArrivedLayer],
         ends: impl Fn(&&ArrivedLayer) -> bool,
     ) -> Option<(usize, &'a ArrivedLayer)> {
-        let left = arrived.iter().enumerate().skip(self.keep);
-        left.into_iter().find(|(_, one)| ends(one))
+        let mut left = arrived.iter().enumerate().skip(self.keep);
+        left.find(|(_, one)| ends(one))
     }
 
     fn has_enveloped_below(&self, arrived: &[ArrivedLayer]) -> bool {

@@ -298,7 +298,7 @@ fn check_ascendant(domains: &[Domain], originators: &[Mailbox]) -> Result<(), Na
     }
 }
 
-/// What the domains of one certificate cover: a look-up for each label of a name, however many
+/// What the domains of one certificate cover, none of which is a registry's: a look-up for each label of a name, however many
 /// names the certificate has.
 struct Covered<'a> {
     itself: HashSet<&'a str>,
@@ -307,13 +307,11 @@ struct Covered<'a> {
 
 impl<'a> Covered<'a> {
     fn by(domains: &'a [Domain]) -> Self {
-        let all = |reach| {
-            let of_reach = domains.iter().filter(move |one| Reach::of(one) >= reach);
-            of_reach.map(Domain::as_str).collect()
-        };
+        let reaches_below = |one: &&Domain| Reach::of(one) == Reach::Below;
+        let below = domains.iter().filter(reaches_below);
         Self {
-            itself: all(Reach::Itself),
-            below: all(Reach::Below),
+            itself: domains.iter().map(Domain::as_str).collect(),
+            below: below.map(Domain::as_str).collect(),
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::address::Domain;
 
 /// For whom the owner of a domain may speak by the naming rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     /// For nobody: a suffix under which a registry gives domains to anybody (`co.uk`), a single
     /// label, or an address.
