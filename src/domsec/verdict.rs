@@ -3,100 +3,25 @@
 //! A pure function of what was found; [`judge`] is all there is. "Wrong" and "not known" are kept
 //! apart to the end: only what is known to be wrong is invalid.
 
+mod binding;
+mod facts;
+pub(in crate::domsec) mod faults;
+
 use std::collections::HashSet;
 
-use crate::address::Domain;
-use crate::address::Mailbox;
-use crate::domsec::naming::Names;
-use crate::domsec::naming::NamingError;
 use crate::domsec::originator::Role;
 use crate::domsec::originator::SignedLayer;
 use crate::domsec::originator::Speaker;
 use crate::domsec::originator::speaker;
-use crate::notation::SignatureType;
 
-/// What was found in a message.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// The signed layers around the whole content, outermost first.
-    pub layers: Vec<LayerFacts>,
-    /// Whether an E that no key opened ends the layers: what is inside is not known.
-    pub closed: bool,
-    /// Whether S/MIME with signers stands in parts of the content, beside what nobody signed.
-    pub signed_parts: bool,
-    /// Defects of structure, each of which makes a reader see something other than what was signed.
-    pub defects: Vec<String>,
-    /// Who the message says that it is from.
-    pub from: From,
-}
+pub use facts::Facts;
+pub use facts::From;
+pub use facts::LayerFacts;
+pub use facts::PathFacts;
+pub use facts::SignatureFault;
+pub use facts::SignerFacts;
 
-/// One signed layer.
-#[derive(Clone, Debug, Default)]
-pub struct LayerFacts {
-    /// Which layer of the notation it is; 0 is the outermost.
-    pub layer: usize,
-    /// Whether an mlExpansionHistory is there.
-    pub ml: bool,
-    /// What is wrong with the layer as a whole.
-    pub error: Option<String>,
-    /// Its signers; none in the empty signature.
-    pub signers: Vec<SignerFacts>,
-}
-
-/// One signer.
-#[derive(Clone, Debug)]
-pub struct SignerFacts {
-    /// Whether digest, attributes and signature are right; else why not.
-    pub signature: Result<(), SignatureFault>,
-    /// Whether the certificate's path is valid.
-    pub path: PathFacts,
-    /// Signature types, as far as they could be read.
-    pub types: Vec<SignatureType>,
-    /// The names in the certificate; `None` when it was not found.
-    pub names: Option<Names>,
-}
-
-/// Why a signature is not known to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SignatureFault {
-    /// The signer's certificate or the content is not at hand.
-    Unknown(String),
-    /// It does not hold.
-    Wrong(String),
-}
-
-impl SignatureFault {
-    /// The reason, for people.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        match self {
-            Self::Unknown(reason) | Self::Wrong(reason) => reason,
-        }
-    }
-}
-
-/// What is known of a certificate's path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathFacts {
-    /// Something is missing: an issuer, a certificate, revocation.
-    Indeterminate(String),
-    /// It is wrong.
-    Invalid(String),
-    /// It leads to an anchor, and nothing is wrong with it.
-    Valid,
-}
-
-/// Who the message says that it is from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum From {
-    /// No From, and none was given: binding is waived.
-    #[default]
-    Absent,
-    /// Readers would differ about it; why.
-    Ambiguous(String),
-    /// From: one address, seldom several.
-    Mailboxes(Vec<Mailbox>),
-}
+use faults::Fault;
 
 /// The answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,68 +91,85 @@ pub struct Verdict {
 pub fn judge(facts: &Facts) -> Verdict {
     let mut reasons = Reasons::default();
     reasons.wrong.extend(facts.defects.iter().cloned());
-    let mailboxes = match &facts.from {
-        From::Mailboxes(mailboxes) => mailboxes.as_slice(),
-        From::Absent | From::Ambiguous(_) => &[],
-    };
-    for (index, layer) in facts.layers.iter().enumerate() {
-        reasons.of_layer(layer);
-        reasons.of_encapsulation(facts, index);
+    for index in 0..facts.layers.len() {
+        reasons.add(faults::of_layer(facts, index));
     }
-    let signers = naming_of_all(facts, mailboxes, &mut reasons);
-    let is_signed = facts.layers.iter().any(|layer| !layer.signers.is_empty());
-    let search: Vec<SignedLayer> = facts.layers.iter().map(search_view).collect();
-    let mut verdict = Verdict {
-        answer: Answer::Unsigned,
-        reasons: Vec::new(),
-        originator: Binding::Absent,
-        speaker: None,
-        covers: covers(facts, is_signed),
-        signers,
-    };
-    match speaker(&search) {
-        Speaker::Layer { index, role } => {
-            // A layer that could not be read has no signer who could speak.
-            let layer = facts.layers.get(index);
-            if let Some(layer) = layer.filter(|layer| !layer.signers.is_empty()) {
-                verdict.originator = bind(layer, role, &facts.from, &mut reasons);
-                verdict.speaker = Some((layer.layer, speaker_name(layer, role, mailboxes)));
-            }
-        }
-        Speaker::Nobody if is_signed => {
-            reasons
-                .unknown
-                .push("no signature speaks for the originator".to_owned());
-        }
-        Speaker::Hidden { .. } | Speaker::Nobody => {}
+    let (originator, speaker) = judge_originator(facts, &mut reasons);
+    let covers = covers(facts);
+    if covers == Covers::Part {
+        let reason = "only a part of what is shown is signed";
+        reasons.wrong.push(reason.to_owned());
     }
-    if verdict.covers == Covers::Part {
-        reasons
-            .wrong
-            .push("only a part of what is shown is signed".to_owned());
-    }
+    let is_signed = is_signed(facts);
     if facts.closed && !is_signed {
-        reasons
-            .unknown
-            .push("no key opens the encrypted layer, whose inside may be signed".to_owned());
+        let reason = "no key opens the encrypted layer, whose inside may be signed";
+        reasons.unknown.push(reason.to_owned());
     }
     let anything_signed = is_signed || facts.signed_parts;
     let layer_broken = facts.layers.iter().any(|layer| layer.error.is_some());
-    verdict.answer = match (reasons.wrong.is_empty(), reasons.unknown.is_empty()) {
+    let answer = match (reasons.wrong.is_empty(), reasons.unknown.is_empty()) {
         (false, _) if anything_signed || layer_broken => Answer::Invalid,
         (_, false) => Answer::Indeterminate,
         _ if anything_signed => Answer::Valid,
         _ => Answer::Unsigned,
     };
-    // Signers that fail for one reason give it once.
-    let mut said = HashSet::new();
-    let reasons = reasons.wrong.into_iter().chain(reasons.unknown);
-    verdict.reasons = reasons
-        .filter(|reason| said.insert(reason.clone()))
-        .collect();
-    verdict
+    Verdict {
+        answer,
+        reasons: reasons.each_once(),
+        originator,
+        speaker,
+        covers,
+        signers: signers(facts),
+    }
 }
 
+/// Which layer speaks for the originator, and in which role: an index into `facts.layers`.
+///
+/// `None` when nobody does, when a layer that hides the rest did not verify, and when the layer
+/// has no signers or nothing that it covers.
+fn speaking(facts: &Facts) -> Option<(usize, Role)> {
+    let Speaker::Layer { index, role } = find_speaker(facts) else {
+        return None;
+    };
+    // A layer that could not be read has no signer who could speak, and a detached signature alone
+    // has nothing that it could speak of.
+    let layer = facts.layers.get(index)?;
+    let speaks = !layer.signers.is_empty() && !layer.content_elsewhere;
+    speaks.then_some((index, role))
+}
+
+/// In which role a signature speaks for From, by the names in its certificate.
+///
+/// Whether that signature is valid is not asked here.
+pub(in crate::domsec) fn speaks_for_from(facts: &Facts) -> Option<Role> {
+    let (index, role) = speaking(facts)?;
+    let (binding, _) = binding::bind(facts.layers.get(index)?, role, &facts.from);
+    (binding == Binding::Match).then_some(role)
+}
+
+fn find_speaker(facts: &Facts) -> Speaker {
+    let search: Vec<SignedLayer> = facts.layers.iter().map(LayerFacts::as_searched).collect();
+    speaker(&search)
+}
+
+/// Binds who speaks to From; gives the layer of the notation and the name of who does.
+fn judge_originator(facts: &Facts, reasons: &mut Reasons) -> (Binding, Option<(usize, String)>) {
+    if is_signed(facts) && find_speaker(facts) == Speaker::Nobody {
+        let reason = "no signature speaks for the originator";
+        reasons.unknown.push(reason.to_owned());
+    }
+    let speaking = speaking(facts);
+    let found = speaking.and_then(|(index, role)| Some((facts.layers.get(index)?, role)));
+    let Some((layer, role)) = found else {
+        return (Binding::Absent, None);
+    };
+    let (binding, fault) = binding::bind(layer, role, &facts.from);
+    reasons.add(fault);
+    let name = binding::speaker_name(layer, role, facts.mailboxes());
+    (binding, Some((layer.layer, name)))
+}
+
+/// Why a message is not valid, so far.
 #[derive(Debug, Default)]
 struct Reasons {
     wrong: Vec<String>,
@@ -235,67 +177,30 @@ struct Reasons {
 }
 
 impl Reasons {
-    fn of_layer(&mut self, layer: &LayerFacts) {
-        let at = layer.layer;
-        if let Some(error) = &layer.error {
-            self.wrong.push(format!("layer {at}: {error}"));
-        }
-        for signer in &layer.signers {
-            match &signer.signature {
-                Err(SignatureFault::Unknown(reason)) => {
-                    self.unknown.push(format!("layer {at}: {reason}"));
-                }
-                Err(SignatureFault::Wrong(reason)) => {
-                    self.wrong.push(format!("layer {at}: {reason}"));
-                }
-                Ok(()) => {}
-            }
-            match &signer.path {
-                PathFacts::Indeterminate(reason) => {
-                    self.unknown.push(format!("layer {at}: {reason}"));
-                }
-                PathFacts::Invalid(reason) => self.wrong.push(format!("layer {at}: {reason}")),
-                PathFacts::Valid => {}
+    fn add(&mut self, faults: impl IntoIterator<Item = Fault>) {
+        for fault in faults {
+            match fault {
+                Fault::Unknown(reason) => self.unknown.push(reason),
+                Fault::Wrong(reason) => self.wrong.push(reason),
             }
         }
     }
 
-    /// What must encapsulate a signature, be it empty, does (draft §3.2). An E that no key opens
-    /// may hold one.
-    fn of_encapsulation(&mut self, facts: &Facts, index: usize) {
-        let Some(layer) = facts.layers.get(index) else {
-            return;
-        };
-        if facts.closed || facts.layers.len() > index + 1 {
-            return;
-        }
-        let types = layer.signers.iter().flat_map(|signer| &signer.types);
-        if let Some(kind) = types.into_iter().find(|kind| kind.must_encapsulate()) {
-            let (at, kind) = (layer.layer, kind.as_str());
-            self.wrong.push(format!(
-                "layer {at}: the {kind} signature encapsulates no other signature, as it must"
-            ));
-        }
+    /// What is wrong first. Signers that fail for one reason give it once.
+    fn each_once(self) -> Vec<String> {
+        let mut said = HashSet::new();
+        let all = self.wrong.into_iter().chain(self.unknown);
+        all.filter(|reason| said.insert(reason.clone())).collect()
     }
 }
 
-fn search_view(layer: &LayerFacts) -> SignedLayer {
-    let verified =
-        |signer: &SignerFacts| signer.signature.is_ok() && signer.path == PathFacts::Valid;
-    SignedLayer {
-        types: layer
-            .signers
-            .first()
-            .map(|signer| signer.types.clone())
-            .unwrap_or_default(),
-        ml: layer.ml,
-        empty: layer.signers.is_empty() && layer.error.is_none(),
-        verified: layer.error.is_none() && layer.signers.iter().all(verified),
-    }
+fn is_signed(facts: &Facts) -> bool {
+    facts.layers.iter().any(|layer| !layer.signers.is_empty())
 }
 
-fn covers(facts: &Facts, is_signed: bool) -> Covers {
-    if is_signed {
+fn covers(facts: &Facts) -> Covers {
+    let covers = |layer: &LayerFacts| !layer.signers.is_empty() && !layer.content_elsewhere;
+    if facts.layers.iter().any(covers) {
         Covers::Whole
     } else if facts.signed_parts {
         Covers::Part
@@ -304,163 +209,30 @@ fn covers(facts: &Facts, is_signed: bool) -> Covers {
     }
 }
 
-fn naming_of_all(
-    facts: &Facts,
-    mailboxes: &[Mailbox],
-    reasons: &mut Reasons,
-) -> Vec<Vec<(Naming, bool)>> {
-    let mut all = Vec::with_capacity(facts.layers.len());
-    for layer in &facts.layers {
-        let mut of_layer = Vec::with_capacity(layer.signers.len());
-        for signer in &layer.signers {
-            let naming = match check_naming(signer, &facts.from, mailboxes) {
-                None => Naming::NotApplicable,
-                Some(Ok(())) => Naming::Match,
-                Some(Err(error)) => {
-                    reasons
-                        .wrong
-                        .push(format!("layer {}: {error}", layer.layer));
-                    Naming::Mismatch
-                }
-            };
-            of_layer.push((naming, binds(signer, mailboxes)));
-        }
-        all.push(of_layer);
-    }
-    all
-}
-
-/// Checks the convention for the types that have one; with no From, a domain's certificate need
-/// only name some domain.
-fn check_naming(
-    signer: &SignerFacts,
-    from: &From,
-    mailboxes: &[Mailbox],
-) -> Option<Result<(), NamingError>> {
-    let names = signer.names.as_ref()?;
-    let is = |kind| signer.types.contains(&kind);
-    let waived = *from == From::Absent;
-    if is(SignatureType::Domain) {
-        Some(if waived {
-            names.check_agent()
-        } else {
-            names.check_domain(mailboxes)
-        })
-    } else if is(SignatureType::Delegated) {
-        let delegated = if names.are_delegated() {
-            Ok(())
-        } else {
-            Err(NamingError::NoDomain)
-        };
-        Some(if waived {
-            delegated
-        } else {
-            names.check_delegated(mailboxes)
-        })
-    } else if is(SignatureType::Review) || is(SignatureType::AdditionalAttributes) {
-        Some(names.check_agent())
-    } else {
-        None
-    }
-}
-
-/// Whether this signature could speak for From, by its type and the names of its certificate.
-fn binds(signer: &SignerFacts, mailboxes: &[Mailbox]) -> bool {
-    let Some(names) = &signer.names else {
-        return false;
+fn signers(facts: &Facts) -> Vec<Vec<(Naming, bool)>> {
+    let of_signer = |signer| {
+        let binds = binding::binds(signer, facts.mailboxes());
+        (faults::naming(signer, facts), binds)
     };
-    let never = [SignatureType::Review, SignatureType::AdditionalAttributes];
-    let checked = if signer.types.contains(&SignatureType::Domain) {
-        names.check_domain(mailboxes)
-    } else if signer.types.contains(&SignatureType::Delegated) {
-        names.check_delegated(mailboxes)
-    } else if signer.types.iter().any(|kind| never.contains(kind)) {
-        return false;
-    } else {
-        names.check_address(mailboxes)
-    };
-    checked.is_ok()
-}
-
-/// Binds the layer that speaks to From. Naming errors of domain and delegated signatures have been
-/// reported already.
-fn bind(layer: &LayerFacts, role: Role, from: &From, reasons: &mut Reasons) -> Binding {
-    let mailboxes = match from {
-        From::Absent => return Binding::Absent,
-        From::Ambiguous(reason) => {
-            reasons.wrong.push(reason.clone());
-            return Binding::Mismatch;
-        }
-        From::Mailboxes(mailboxes) => mailboxes,
-    };
-    for signer in &layer.signers {
-        let Some(names) = &signer.names else {
-            return Binding::Mismatch;
-        };
-        let checked = match role {
-            Role::Delegated => names.check_delegated(mailboxes).map_err(|_| None),
-            Role::Domain => names.check_domain(mailboxes).map_err(|_| None),
-            Role::Originator => names.check_address(mailboxes).map_err(Some),
-        };
-        if let Err(error) = checked {
-            reasons
-                .wrong
-                .extend(error.map(|error| format!("layer {}: {error}", layer.layer)));
-            return Binding::Mismatch;
-        }
-    }
-    Binding::Match
-}
-
-/// The name that matches From, or the first that the signer has.
-fn speaker_name(layer: &LayerFacts, role: Role, mailboxes: &[Mailbox]) -> String {
-    let names = layer
-        .signers
-        .first()
-        .and_then(|signer| signer.names.as_ref());
-    let name = names.and_then(|names| match role {
-        Role::Domain => {
-            let domains = names.domains();
-            let above = |domain: &&Domain| {
-                mailboxes
-                    .iter()
-                    .any(|mailbox| mailbox.domain().is_or_is_under(domain))
-            };
-            domains
-                .iter()
-                .find(above)
-                .or(domains.first())
-                .map(ToString::to_string)
-        }
-        Role::Delegated | Role::Originator => {
-            let is_from = |email: &&String| {
-                email
-                    .parse::<Mailbox>()
-                    .is_ok_and(|email| mailboxes.contains(&email))
-            };
-            names
-                .emails
-                .iter()
-                .find(is_from)
-                .or(names.emails.first())
-                .cloned()
-        }
-    });
-    name.unwrap_or_default()
+    let layers = facts.layers.iter();
+    layers
+        .map(|layer| layer.signers.iter().map(of_signer).collect())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domsec::naming::Names;
+    use crate::notation::SignatureType;
 
     fn signer(types: &[SignatureType], emails: &[&str], uris: &[&str]) -> SignerFacts {
         let owned = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         let names = Names {
             emails: owned(emails),
             uris: owned(uris),
-            dns: Vec::new(),
-            subject_emails: Vec::new(),
             may_protect_mail: true,
+            ..Names::default()
         };
         SignerFacts {
             signature: Ok(()),
@@ -645,5 +417,36 @@ mod tests {
             ..Facts::default()
         };
         assert_eq!(judge(&facts).answer, Answer::Indeterminate);
+    }
+
+    #[test]
+    fn a_detached_signature_alone_covers_nothing_and_speaks_for_nobody() {
+        let elsewhere = SignerFacts {
+            signature: Err(SignatureFault::Unknown(
+                "its content is not here".to_owned(),
+            )),
+            ..alice()
+        };
+        let bare = LayerFacts {
+            content_elsewhere: true,
+            ..layer(0, vec![elsewhere])
+        };
+        let facts = Facts {
+            layers: vec![bare.clone()],
+            from: from("alice@a.example"),
+            ..Facts::default()
+        };
+        let verdict = judge(&facts);
+        assert_eq!(verdict.answer, Answer::Indeterminate);
+        assert_eq!(verdict.covers, Covers::None);
+        assert_eq!(verdict.originator, Binding::Absent);
+        assert_eq!(verdict.speaker, None);
+        // A layer around it covers what there is: the signature.
+        let around = Facts {
+            layers: vec![layer(0, vec![domain_of_a()]), bare],
+            ..facts
+        };
+        assert_eq!(judge(&around).covers, Covers::Whole);
+        assert_eq!(judge(&around).originator, Binding::Match);
     }
 }

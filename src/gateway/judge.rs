@@ -375,6 +375,7 @@ impl Judge<'_> {
                 .signers
                 .iter()
                 .any(|signer| signer.info.has_ml_expansion_history()),
+            content_elsewhere: judged.node.covered.is_none(),
             error: error.map(|error| chain(error)).or(differ),
             signers: signers.collect(),
         }
@@ -384,13 +385,7 @@ impl Judge<'_> {
 /// What the naming convention looks at in a certificate.
 #[must_use]
 pub fn names_of(certificate: &Certificate) -> Names {
-    Names {
-        emails: certificate.emails().map(ToOwned::to_owned).collect(),
-        uris: certificate.uris().map(ToOwned::to_owned).collect(),
-        dns: certificate.dns_names().map(ToOwned::to_owned).collect(),
-        subject_emails: certificate.subject_emails().to_vec(),
-        may_protect_mail: certificate.allows_email_protection(),
-    }
+    Names::of(certificate)
 }
 
 /// An error and its sources, for a report.

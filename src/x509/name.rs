@@ -57,14 +57,27 @@ pub fn to_rfc4514(name: &[u8]) -> Result<String, Asn1Error> {
 
 /// The values of the emailAddress attributes of a DER Name, in its order (RFC 5280 §4.1.2.6).
 pub fn email_addresses(name: &[u8]) -> Result<Vec<String>, Asn1Error> {
-    let mut addresses = Vec::new();
+    values(name, oids::EMAIL_ADDRESS.as_bytes())
+}
+
+/// The values of the commonName attributes of a DER Name, in its order. Fails when it is no Name.
+pub fn common_names(name: &[u8]) -> Result<Vec<String>, Asn1Error> {
+    values(name, oids::COMMON_NAME.as_bytes())
+}
+
+/// The values of the domainComponent attributes of a DER Name, in its order: the top-level domain
+/// first (RFC 4514 §3). Fails when it is no Name.
+pub fn domain_components(name: &[u8]) -> Result<Vec<String>, Asn1Error> {
+    values(name, oids::DOMAIN_COMPONENT.as_bytes())
+}
+
+fn values(name: &[u8], oid: &[u8]) -> Result<Vec<String>, Asn1Error> {
+    let mut values = Vec::new();
     for_each_rdn(name, |attributes| {
-        let of_type = attributes
-            .iter()
-            .filter(|attribute| attribute.oid == oids::EMAIL_ADDRESS.as_bytes());
-        addresses.extend(of_type.filter_map(|attribute| string(&attribute.value)));
+        let of_type = attributes.iter().filter(|attribute| attribute.oid == oid);
+        values.extend(of_type.filter_map(|attribute| string(&attribute.value)));
     })?;
-    Ok(addresses)
+    Ok(values)
 }
 
 /// Whether two DER Names are one: equal octets, or equal after folding (RFC 5280 §7.1).

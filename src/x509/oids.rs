@@ -28,6 +28,8 @@ pub(super) const INHIBIT_ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.54");
 pub(super) const ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.32.0");
 pub(super) const ANY_EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37.0");
 pub(super) const EMAIL_PROTECTION: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.3.4");
+pub(super) const COMMON_NAME: Oid = Oid::new_unwrap("2.5.4.3");
+pub(super) const DOMAIN_COMPONENT: Oid = Oid::new_unwrap("0.9.2342.19200300.100.1.25");
 pub(super) const EMAIL_ADDRESS: Oid = Oid::new_unwrap("1.2.840.113549.1.9.1");
 /// id-on-SmtpUTF8Mailbox (RFC 9598 §3).
 pub(super) const SMTP_UTF8_MAILBOX: Oid = Oid::new_unwrap("1.3.6.1.5.5.7.8.9");

@@ -80,10 +80,17 @@ fn a_signature_that_lacks_its_content_is_not_valid() {
     let by_alice = Signed::by([Signer::of("alice")], b"");
     verify(&from_alice(&opaque(&by_alice.detached()))).is_not_valid();
     let content = letter();
-    verify(&from_alice(&opaque(
-        &Signed::by([Signer::of("alice")], &content).detached(),
-    )))
-    .is_not_valid();
+    let detached = Signed::by([Signer::of("alice")], &content).detached();
+    // What such a message shows its reader is nothing, and that is not what was signed.
+    verify(&from_alice(&opaque(&detached)))
+        .is("invalid")
+        .originator("absent")
+        .covers("none");
+    // Alone, it has its content elsewhere.
+    verify_with(&detached, &["--from", "alice@a.example"])
+        .is("indeterminate")
+        .originator("absent")
+        .covers("none");
 }
 
 #[test]

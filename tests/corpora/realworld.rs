@@ -5,6 +5,7 @@
 use domsec::domsec::naming::NamingError;
 use domsec::gateway::judge::names_of;
 use domsec::limits::Limits;
+use domsec::notation::SignatureType;
 use domsec::x509::pem;
 
 use super::folder::Folder;
@@ -40,5 +41,8 @@ fn a_gateways_old_certificate_names_no_domain() {
         assert!(names.check_address(&from).is_err());
         assert!(names.check_delegated(&from).is_err());
     }
-    assert_eq!(names.check_agent(), Err(NamingError::NoDomain));
+    assert_eq!(
+        names.check_agent(SignatureType::Review),
+        Err(NamingError::NoDomain)
+    );
 }
