@@ -215,23 +215,19 @@ fn hidden_by_removal(protected: &Protected, field: &Compared) -> bool {
 
 /// Whether the author hid one of `inside`, and left the values outside that are there now.
 fn excused(protected: &Protected, inside: &[Field<'_>], outside: &[Field<'_>]) -> bool {
-    match protected.scheme() {
-        // It says that a field is modified, not to what (RFC 7508 §4.4).
-        Scheme::Rfc7508 => inside
+    // It says that a field is modified, not to what (RFC 7508 §4.4).
+    if protected.scheme() == Scheme::Rfc7508 {
+        return inside
             .iter()
-            .all(|field| protected.is_hidden(field) == Some(true)),
-        _ => match inside
-            .first()
-            .map(|field| (field, protected.is_hidden(field)))
-        {
-            Some((_, Some(hidden))) => {
-                let said = |field: &Field<'_>| protected.is_shown(field) == Some(true);
-                hidden && outside.iter().all(said)
-            }
-            Some((field, None)) => hidden_by_custom(protected, field.name()),
-            None => false,
-        },
+            .all(|field| protected.is_hidden(field) == Some(true));
     }
+    let said = |field: &Field<'_>| protected.is_shown(field) == Some(true);
+    inside
+        .first()
+        .is_some_and(|field| match protected.is_hidden(field) {
+            Some(hidden) => hidden && outside.iter().all(said),
+            None => hidden_by_custom(protected, field.name()),
+        })
 }
 
 /// Older schemes do not say what they hid. Fields for people are what they hid when they encrypted

@@ -19,6 +19,9 @@ use crate::mime::unstructured;
 /// Octets of a line without its end (RFC 5322 §2.1.1).
 const LINE: usize = 998;
 
+/// Octets that a legacy display may add: its parameter, a charset and a transfer encoding.
+const DISPLAY_PARAMETERS: usize = 128;
+
 /// What is done to the payload.
 #[derive(Clone, Copy, Debug)]
 pub enum Protection<'a> {
@@ -128,7 +131,8 @@ impl Composed {
         // The empty line is counted with them, and allowed for.
         let count = fields.filter(is_start).count().saturating_sub(1);
         LimitError::check("number of header fields", count, limits.header_fields)?;
-        LimitError::check("octets of a header", self.inner.len(), limits.header_octets)
+        let octets = self.inner.len().saturating_add(DISPLAY_PARAMETERS);
+        LimitError::check("octets of a header", octets, limits.header_octets)
     }
 }
 

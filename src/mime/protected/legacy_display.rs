@@ -362,8 +362,7 @@ fn without_elements(text: &[u8]) -> Option<Vec<u8>> {
                 *depth -= 1;
                 if *depth == 0 {
                     kept.extend_from_slice(text.get(from..*begin).unwrap_or_default());
-                    let rest = text.get(end..).unwrap_or_default();
-                    from = end + rest.starts_with(b"\r\n").then_some(2).unwrap_or(0);
+                    from = after_line_end(text, end);
                     (element, found) = (None, true);
                 }
             }
@@ -372,6 +371,12 @@ fn without_elements(text: &[u8]) -> Option<Vec<u8>> {
     }
     kept.extend_from_slice(text.get(from..).unwrap_or_default());
     found.then_some(kept)
+}
+
+/// `at`, or what follows the CRLF that stands there.
+fn after_line_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    text.len() - rest.strip_prefix(b"\r\n").unwrap_or(rest).len()
 }
 
 /// Where the next tag starts and ends, from `at` on.
@@ -400,8 +405,7 @@ fn start_of_body(text: &[u8]) -> usize {
         let tag = text.get(start..end).unwrap_or_default();
         at = end;
         if is_tag(tag, b"<body") {
-            let rest = text.get(end..).unwrap_or_default();
-            return end + rest.starts_with(b"\r\n").then_some(2).unwrap_or(0);
+            return after_line_end(text, end);
         }
         let early = [b"<html".as_slice(), b"</head", b"<!doctype"];
         if early.iter().any(|name| is_tag(tag, name)) {
