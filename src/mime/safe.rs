@@ -97,14 +97,21 @@ fn is_safe(scan: &Scan) -> bool {
 /// A header field that can be handed on, with CRLF at its end; borrowed where it was safe already.
 ///
 /// Its value is the same where only line ends were wrong or a long line has white space to fold at;
-/// else stray octets become spaces, and a space is put in after 998 octets, as Postfix does.
+/// else stray octets become spaces, and a space is put in after 998 octets, as Postfix does. Lines of
+/// white space alone are left out, which some readers take for the end of the header (RFC 5322 §4.2).
 #[must_use]
 pub fn field(raw: &[u8]) -> Cow<'_, [u8]> {
     let scan = Scan::of_octets(raw);
-    if is_safe(&scan) && raw.ends_with(b"\r\n") {
+    let lines = |octets| <[u8]>::split_inclusive(octets, |octet| *octet == b'\n');
+    let is_blank = |line: &&[u8]| line.trim_ascii().is_empty();
+    if is_safe(&scan) && raw.ends_with(b"\r\n") && !lines(raw).any(|line| is_blank(&line)) {
         return Cow::Borrowed(raw);
     }
-    let mut safe = swept(raw);
+    let swept = swept(raw);
+    let mut safe: Vec<u8> = lines(&swept)
+        .filter(|line| !is_blank(line))
+        .collect::<Vec<_>>()
+        .concat();
     if !safe.ends_with(b"\r\n") {
         safe.extend_from_slice(b"\r\n");
     }
@@ -310,5 +317,9 @@ mod tests {
         );
         assert!(matches!(field(b"X: y\r\n"), Cow::Borrowed(_)));
         assert_eq!(field(b"X: y\n z").as_ref(), b"X: y\r\n z\r\n");
+        assert_eq!(
+            field(b"X: y\r\n \t\r\n z\r\n  \r\n").as_ref(),
+            b"X: y\r\n z\r\n"
+        );
     }
 }
