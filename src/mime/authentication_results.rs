@@ -10,6 +10,7 @@ use super::unstructured;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::address::words;
+use crate::octets::hex;
 
 /// The name of the field.
 pub const NAME: &str = "Authentication-Results";
@@ -317,10 +318,7 @@ impl SmimeResult<'_> {
                 let issuer = quoted(&escaped(issuer));
                 // RFC 7281 §3.2.3: both or neither.
                 if issuer.len() <= VALUE_OCTETS {
-                    words.push(format!(
-                        "body.smime-serial={}",
-                        value(&crate::octets::hex(serial))
-                    ));
+                    words.push(format!("body.smime-serial={}", value(&hex(serial))));
                     words.push(format!("body.smime-issuer={issuer}"));
                 }
             }

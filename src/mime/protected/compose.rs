@@ -78,7 +78,8 @@ pub fn compose(
         repaired: Vec::new(),
     };
     let mut said = Vec::new();
-    for field in message.fields() {
+    // RFC 9788 §2.2: HP-Outer stands on a payload alone, and outside it would tell what is hidden.
+    for field in message.fields().filter(|field| !field.is("HP-Outer")) {
         match Role::of(field.name()) {
             Role::Structural => {}
             Role::Transit => composed.outer.extend_from_slice(&safe::field(field.raw())),
@@ -258,12 +259,14 @@ mod tests {
     #[test]
     fn what_mail_systems_add_does_not_go_in() {
         let text = format!(
-            "Received: x\r\nBcc: c@c.example\r\nAuthentication-Results: x; none\r\n{JONES}"
+            "HP-Outer: Subject: x\r\nReceived: x\r\nBcc: c@c.example\r\n\
+             Authentication-Results: x; none\r\n{JONES}"
         );
         let (inner, outer) = composed(&text, Protection::Signed);
         for name in ["Received", "Bcc", "Authentication-Results"] {
             assert!(!inner.contains(name) && outer.contains(name), "{name}");
         }
+        assert!(!inner.contains("HP-Outer") && !outer.contains("HP-Outer"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::content_type;
 use crate::address::words;
 use crate::limits::Limits;
 use crate::mime::Entity;
+use crate::mime::Field;
+use crate::mime::Header;
 use crate::mime::MediaType;
 use crate::mime::MimeError;
 use crate::mime::TransferEncoding;
@@ -255,7 +257,7 @@ fn part(entity: &Entity, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
     Ok(part)
 }
 
-fn typed(field: &crate::mime::Field<'_>, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
+fn typed(field: &Field<'_>, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
     if !rewritten.mark {
         return content_type::without_parameter(field, PARAMETER);
     }
@@ -264,7 +266,7 @@ fn typed(field: &crate::mime::Field<'_>, rewritten: &Rewritten) -> Result<Vec<u8
         return Ok(marked);
     };
     let limits = Limits::default();
-    let (header, _) = crate::mime::Header::parse(&View::owned(marked.clone()), &limits)?;
+    let (header, _) = Header::parse(&View::owned(marked.clone()), &limits)?;
     match header.first("Content-Type") {
         Some(field) => content_type::with_parameter(&field, "charset", charset),
         None => Ok(marked),

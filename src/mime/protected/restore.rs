@@ -51,7 +51,8 @@ pub fn restore(outer: &Header, protected: &Protected, restoration: Restoration) 
                 result.extend_from_slice(&safe::field(one.raw()));
             }
         }
-        let stays = !names.contains(&name) && !was_added(&field, protected);
+        let stays =
+            !names.contains(&name) && !was_added(&field, protected) && !field.is("HP-Outer");
         if stays && Role::of(field.name()) != Role::Structural {
             result.extend_from_slice(&safe::field(field.raw()));
         }
