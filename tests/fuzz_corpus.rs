@@ -53,8 +53,9 @@ struct Seeds {
 impl Seeds {
     fn gather() -> Self {
         let mut seeds = Self::default();
-        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/samples");
-        let folders = [Some(samples), corpora_dir::corpora()];
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (samples, vectors) = (ours.join("certs/samples"), ours.join("tests/rfc9788"));
+        let folders = [Some(samples), Some(vectors), corpora_dir::corpora()];
         for file in folders
             .into_iter()
             .flatten()
@@ -117,7 +118,7 @@ impl Seeds {
             "addresses" => self.addresses.iter().collect(),
             "attributes" => self.attributes.iter().collect(),
             "ber" => self.cms.iter().collect(),
-            "entity" => self.entities.iter().collect(),
+            "entity" | "protected" => self.entities.iter().collect(),
             _ => self.cms.iter().chain(&self.smime).collect(),
         }
     }
@@ -230,6 +231,11 @@ fn entity_holds() {
 #[test]
 fn enveloped_data_holds() {
     hold("enveloped_data");
+}
+
+#[test]
+fn protected_holds() {
+    hold("protected");
 }
 
 #[test]

@@ -103,6 +103,11 @@ impl MediaType {
             .map(|(_, value)| value.as_str())
     }
 
+    /// All parameters, their names in lower case.
+    pub(super) fn parameters(&self) -> &[(String, String)] {
+        &self.parameters
+    }
+
     /// Type and subtype with a slash, without parameters.
     #[must_use]
     pub fn essence(&self) -> String {

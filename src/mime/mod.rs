@@ -3,17 +3,22 @@
 //! Header fields in order (RFC 5322), entities and multiparts (RFC 2045, 2046), the S/MIME media
 //! types and the transit form (RFC 8551 §3.1). Refuses what two readers could read as two messages.
 
+pub mod authentication_results;
 pub mod base64;
 pub mod canonical;
 pub mod detect;
 pub mod entity;
 pub mod header;
+pub mod mark;
 pub mod media_type;
 pub mod multipart;
+pub mod protected;
 pub mod quoted_printable;
+pub mod safe;
 pub mod scan;
 pub mod smime;
 pub mod transit;
+mod unstructured;
 pub mod walk;
 mod window;
 

@@ -3,6 +3,7 @@
 //! One pass at memory speed: counts first, and lines only as far as needed to see that none is long.
 
 use std::io;
+use std::io::Write;
 
 use memchr::memchr;
 use memchr::memchr_iter;
@@ -44,6 +45,13 @@ impl Scan {
         Ok(scanner.finish())
     }
 
+    /// Reads `octets` once.
+    pub(super) fn of_octets(octets: &[u8]) -> Self {
+        let mut scanner = Scanner::default();
+        scanner.window(octets);
+        scanner.finish()
+    }
+
     /// 7bit, CRLF alone, lines within 998 octets, no NUL (RFC 8551 §3.1.3).
     #[must_use]
     pub fn is_transit_form(&self) -> bool {
@@ -63,8 +71,9 @@ impl Scan {
     }
 }
 
+/// Looks at what is written to it.
 #[derive(Default)]
-struct Scanner {
+pub(super) struct Scanner {
     carriage_returns: u64,
     line_feeds: u64,
     pairs: u64,
@@ -151,7 +160,7 @@ impl Scanner {
         self.line += wide(rest.len());
     }
 
-    fn finish(self) -> Scan {
+    pub(super) fn finish(self) -> Scan {
         Scan {
             line_ends: self.pairs,
             bare_carriage_returns: self.carriage_returns - self.pairs,
@@ -160,6 +169,17 @@ impl Scanner {
             long_lines: self.long_lines || self.line > LINE,
             nul: self.nul,
         }
+    }
+}
+
+impl Write for Scanner {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.window(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -29,13 +29,35 @@ use domsec::gateway::open::Opener;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
 use domsec::mime::Canonical;
+use domsec::mime::Entity;
+use domsec::mime::Header;
 use domsec::mime::InputKind;
 use domsec::mime::TransferEncoding;
 use domsec::mime::Walk;
+use domsec::mime::authentication_results;
+use domsec::mime::authentication_results::AuthservId;
+use domsec::mime::authentication_results::Signer;
+use domsec::mime::authentication_results::SmimeOutcome;
+use domsec::mime::authentication_results::SmimeResult;
 use domsec::mime::base64;
+use domsec::mime::mark::tagged_subject;
+use domsec::mime::mark::warning;
 use domsec::mime::media_type::MediaType;
 use domsec::mime::multipart::Multipart;
+use domsec::mime::protected::Candidate;
+use domsec::mime::protected::Change;
+use domsec::mime::protected::ConfidentialityPolicy;
+use domsec::mime::protected::Difference;
+use domsec::mime::protected::Protected;
+use domsec::mime::protected::Protection;
+use domsec::mime::protected::Restoration;
+use domsec::mime::protected::compare;
+use domsec::mime::protected::compose;
+use domsec::mime::protected::legacy_display;
+use domsec::mime::protected::restore;
 use domsec::mime::quoted_printable;
+use domsec::mime::safe::SafePlan;
+use domsec::mime::scan::Scan;
 use domsec::mime::transit::TransitPlan;
 use domsec::mime::transit::is_transit_form;
 use domsec::mime::walk::Structure;
@@ -67,6 +89,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("ber", ber),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
+    ("protected", protected),
     ("signed_data", signed_data),
 ];
 
@@ -462,4 +485,107 @@ fn joined(multipart: &Multipart) -> Vec<u8> {
     }
     pieces.push(whole(&multipart.epilogue));
     pieces.concat()
+}
+
+/// A header with its fields protected: read again as they were, restored, safe to hand on; and the
+/// fields that are judged or written beside it.
+fn protected(octets: &[u8]) {
+    let limits = limits();
+    let view = View::owned(octets.to_vec());
+    let id = AuthservId::parse("gw.a.example").expect("an identifier");
+    if let Ok(entity) = Entity::parse(&view, &limits) {
+        let policy = ConfidentialityPolicy::shy();
+        for protection in [Protection::Signed, Protection::Encrypted(&policy)] {
+            there_and_back(&entity, protection, &limits);
+        }
+        for field in entity.header.fields() {
+            let _ = id.forged(&field);
+            if let Some(tagged) = tagged_subject(Some(&field), "[x]") {
+                assert!(is_one_field(&tagged), "a tag made a field of its own");
+            }
+        }
+        let _ = legacy_display::remove(&view, &limits);
+    }
+    let text = String::from_utf8_lossy(octets);
+    assert!(
+        is_one_field(warning(&text).as_bytes()),
+        "a warning is more than its field"
+    );
+    let signer = Signer::Certificate {
+        serial: octets,
+        issuer: &text,
+    };
+    let result = SmimeResult {
+        outcome: SmimeOutcome::Pass,
+        reason: Some(&text),
+        part: Some(&text),
+        signer: Some(signer),
+    };
+    let written = authentication_results::field(&id, &[result]);
+    assert!(
+        is_one_field(written.as_bytes()),
+        "a result is more than its field"
+    );
+    handed_on(&view, &limits);
+}
+
+fn there_and_back(entity: &Entity, protection: Protection<'_>, limits: &Limits) {
+    let Ok(composed) = compose(&entity.header, &entity.header, protection, limits) else {
+        return;
+    };
+    let encrypted = matches!(protection, Protection::Encrypted(_));
+    let body = whole(&entity.body);
+    let payload = View::owned([composed.inner, body.clone()].concat());
+    let payload = legacy_display::add(&payload, &composed.hidden, limits).unwrap_or(payload);
+    let payload = Entity::parse(&payload, limits).expect("a header within the bounds");
+    let candidate = Candidate {
+        header: &payload.header,
+        raw: &payload.raw,
+        encrypted,
+    };
+    let protected = Protected::read(&[candidate], limits).expect("fields within the bounds");
+    let outer = View::owned([composed.outer, b"\r\n".to_vec()].concat());
+    let (outer, _) = Header::parse(&outer, limits).expect("a header within the bounds");
+    for difference in compare(&protected, &outer, None) {
+        let repeated = matches!(
+            difference,
+            Difference::Field {
+                change: Change::Repeated,
+                ..
+            }
+        );
+        assert!(repeated, "{difference}");
+    }
+    let restored = restore(
+        &outer,
+        &protected,
+        Restoration {
+            hidden: true,
+            bound: false,
+        },
+    );
+    handed_on(&View::owned([restored, b"\r\n".to_vec()].concat()), limits);
+}
+
+/// Whether these octets are one field that can be handed on.
+fn is_one_field(octets: &[u8]) -> bool {
+    let view = View::owned([octets, b"\r\n"].concat());
+    let (header, _) = Header::parse(&view, &Limits::default()).expect("a header");
+    header.fields().count() == 1 && header.defects().is_empty() && header.raw_fields() == octets
+}
+
+fn handed_on(view: &View, limits: &Limits) {
+    let Ok(plan) = SafePlan::of(view, limits) else {
+        return;
+    };
+    let mut written = Vec::new();
+    if plan.write(&mut written).is_err() {
+        return;
+    }
+    let scan = Scan::of(&View::owned(written)).expect("memory is readable");
+    let stray = scan.bare_carriage_returns + scan.bare_line_feeds;
+    assert!(
+        stray == 0 && !scan.nul && !scan.long_lines,
+        "unsafe to hand on"
+    );
 }

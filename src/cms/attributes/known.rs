@@ -84,6 +84,8 @@ pub const SIGNATURE_TIME_STAMP_TOKEN: ObjectIdentifier = oid("1.2.840.113549.1.9
 pub const SIGNATURE_TYPE: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.28");
 /// id-aa-signingCertificateV2 (RFC 5035 §5.4.1).
 pub const SIGNING_CERTIFICATE_V2: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.47");
+/// id-aa-secureHeaderFieldsIdentifier (RFC 7508 §4.1).
+pub const SECURE_HEADER_FIELDS: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.55");
 /// szOID_MICROSOFT_Encryption_Key_Preference: an IssuerAndSerialNumber, as Outlook writes it.
 pub const MICROSOFT_ENCRYPTION_KEY_PREFERENCE: ObjectIdentifier = oid("1.3.6.1.4.1.311.16.4");
 
@@ -126,6 +128,7 @@ const KNOWN: &[Known] = &[
     once(ENCRYPTION_KEY_PREFERENCE, "encryptionKeyPreference", Place::Signed),
     once(SIGNING_CERTIFICATE, "signingCertificate", Place::Signed),
     once(SIGNING_CERTIFICATE_V2, "signingCertificateV2", Place::Signed),
+    once(SECURE_HEADER_FIELDS, "secureHeaderFieldsIdentifier", Place::Signed),
     // No standard says more of those below than their names.
     any(MICROSOFT_ENCRYPTION_KEY_PREFERENCE, "microsoftEncryptionKeyPreference", Place::Either),
     any(SIGNATURE_TIME_STAMP_TOKEN, "signatureTimeStampToken", Place::Either),
@@ -136,5 +139,4 @@ const KNOWN: &[Known] = &[
     any(oid("1.2.840.113549.1.9.16.2.20"), "contentTimeStamp", Place::Either),
     any(oid("1.2.840.113549.1.9.16.2.46"), "binarySigningTime", Place::Either),
     any(oid("1.2.840.113549.1.9.16.2.51"), "multipleSignatures", Place::Either),
-    any(oid("1.2.840.113549.1.9.16.2.55"), "secureHeaderFieldsIdentifier", Place::Either),
 ];

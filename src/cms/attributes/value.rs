@@ -15,6 +15,7 @@ use super::label::EquivalentLabels;
 use super::label::SecurityLabel;
 use super::mailing_list::MlExpansionHistory;
 use super::oid::Oid;
+use super::secure_headers::SecureHeaderFields;
 use super::signature_type::SignatureTypes;
 use super::signing_certificate::SigningCertificate;
 use super::smime::Capabilities;
@@ -103,6 +104,7 @@ const DECODERS: &[(ObjectIdentifier, Decoder)] = &[
         |value| Ok(EncryptionKeyPreference::decode_microsoft(value)?.describe())),
     (known::SIGNING_CERTIFICATE, |value| Ok(SigningCertificate::decode(value)?.describe())),
     (known::SIGNING_CERTIFICATE_V2, |value| Ok(SigningCertificate::decode_v2(value)?.describe())),
+    (known::SECURE_HEADER_FIELDS, |value| Ok(SecureHeaderFields::decode(value)?.describe())),
     // A token is a message of its own: its size is all that this layer says of it.
     (known::SIGNATURE_TIME_STAMP_TOKEN, |value| Ok(map([("octets", count(value.len()))]))),
 ];
