@@ -15,5 +15,6 @@ pub mod manual;
 pub mod mime;
 pub mod notation;
 pub mod octets;
+pub mod policy;
 pub mod uri;
 pub mod x509;
