@@ -102,7 +102,7 @@ impl Condition {
         let program = ENVIRONMENT.compile(text).map_err(|errors| {
             let first = errors.errors.iter().min_by_key(|error| error.pos);
             let (position, reason) =
-                first.map_or(((1, 1), String::new()), |e| (e.pos, e.msg.clone()));
+                first.map_or(((1, 1), String::new()), |e| (e.pos, not_cel(&e.msg)));
             at(place::offset_of(text, position), reason)
         })?;
         let offset_of = |id: u64| {
@@ -201,6 +201,18 @@ impl fmt::Debug for Condition {
         f.debug_tuple("Condition").field(&self.text).finish()
     }
 }
+
+/// What the parser says, which can be long where much would have been possible.
+fn not_cel(message: &str) -> String {
+    let message = message.trim_start_matches("Syntax error: ");
+    format!(
+        "not CEL: {}",
+        message.chars().take(MESSAGE).collect::<String>()
+    )
+}
+
+/// Characters of what the parser says.
+const MESSAGE: usize = 200;
 
 /// What went wrong, without the values, which are the sender's.
 fn summary(error: &ExecutionError) -> String {

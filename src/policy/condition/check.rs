@@ -391,7 +391,7 @@ impl Checker<'_> {
         self.locals.push((all.accu_var.clone(), start));
         self.locals.push((all.iter_var.clone(), element));
         self.type_of(&mut all.loop_cond)?;
-        let step = self.type_of(&mut all.loop_step)?;
+        let step = self.step(&mut all.loop_step)?;
         self.locals.pop();
         self.locals.pop();
         let Some(end) = start.unify(step) else {
@@ -403,6 +403,42 @@ impl Checker<'_> {
         self.locals.pop();
         self.comprehensions -= 1;
         Ok(result)
+    }
+}
+
+impl Checker<'_> {
+    /// One step of a macro; what it asks of an element is looked at by itself, since the operators
+    /// around it are not the officer's.
+    fn step(&mut self, step: &mut Expression) -> Result<Type, Wrong> {
+        let Expr::Call(call) = &mut step.expr else {
+            return self.type_of(step);
+        };
+        match (call.func_name.as_str(), call.args.as_mut_slice()) {
+            (operators::LOGICAL_OR | operators::LOGICAL_AND, [_, asked]) => {
+                self.asked(asked)?;
+                Ok(Type::Bool)
+            }
+            (operators::CONDITIONAL, [asked, taken, left]) => {
+                self.asked(asked)?;
+                let (taken_type, left_type) = (self.type_of(taken)?, self.type_of(left)?);
+                let both = taken_type.unify(left_type);
+                both.ok_or_else(|| self.wrong(taken.id, "it makes no list of one type"))
+            }
+            _ => self.type_of(step),
+        }
+    }
+
+    fn asked(&mut self, asked: &mut Expression) -> Result<(), Wrong> {
+        match self.type_of(asked)? {
+            Type::Bool => Ok(()),
+            other => {
+                let reason = format!(
+                    "what is asked of each element must be true or false, and is {}",
+                    other.describe()
+                );
+                Err(self.wrong(asked.id, reason))
+            }
+        }
     }
 }
 
@@ -430,24 +466,36 @@ fn path(expression: &Expression) -> Option<String> {
 /// Brackets nest, and so does every operator of a chain such as `1 + 1 + 1`; what `||`, `&&` and
 /// commas join does not. What stands in quotes does not count.
 pub(super) fn depth(text: &str) -> Result<(), Wrong> {
-    let (mut brackets, mut chain, mut quote) = (0_usize, 0_usize, None);
-    let mut characters = text.char_indices().peekable();
-    while let Some((offset, character)) = characters.next() {
-        match (quote, character) {
-            (Some(_), '\\') => drop(characters.next()),
-            (Some(open), _) if open == character => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '(' | '[' | '{') => {
-                brackets += 1;
-                chain += 1;
+    let mut outer: Vec<Level> = Vec::new();
+    let mut here = Level::default();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let offset = text.len() - rest.len();
+        let after = rest.get(character.len_utf8()..).unwrap_or_default();
+        rest = after;
+        match character {
+            '"' | '\'' => {
+                let raw = text
+                    .get(..offset)
+                    .is_some_and(|before| before.ends_with(['r', 'R']));
+                rest = after_string(after, character, raw);
             }
-            (None, ')' | ']' | '}') => brackets = brackets.saturating_sub(1),
-            (None, ',' | '|' | '&') => chain = 0,
-            (None, '.' | '+' | '-' | '*' | '/' | '%' | '!' | '?' | '<' | '=' | '>') => chain += 1,
-            (None, _) => {}
+            '(' | '[' | '{' => outer.push(std::mem::take(&mut here)),
+            ')' | ']' | '}' => {
+                let inner = here.deepest() + 1;
+                here = outer.pop().unwrap_or_default();
+                here.brackets = here.brackets.max(inner);
+            }
+            ',' | '|' | '&' => {
+                here = Level {
+                    before: here.deepest(),
+                    ..Level::default()
+                };
+            }
+            '.' | '+' | '-' | '*' | '/' | '%' | '!' | '?' | '<' | '=' | '>' => here.chain += 1,
+            _ => {}
         }
-        if brackets > BRACKETS || chain > CHAIN {
+        if outer.len() + here.deepest() > NESTING {
             let reason = "it nests too deeply; make it several rules".to_owned();
             return Err(Wrong { offset, reason });
         }
@@ -455,14 +503,56 @@ pub(super) fn depth(text: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// How deep what stands between two brackets is.
+#[derive(Clone, Copy, Default)]
+struct Level {
+    /// The deepest of what was joined to this before.
+    before: usize,
+    /// Operators since then.
+    chain: usize,
+    /// The deepest bracket since then.
+    brackets: usize,
+}
+
+impl Level {
+    fn deepest(self) -> usize {
+        self.before.max(self.chain + self.brackets)
+    }
+}
+
+/// What follows a string whose opening quote, the first of them, has been read.
+fn after_string(rest: &str, quote: char, raw: bool) -> &str {
+    let triple: String = [quote; 2].iter().collect();
+    let end: &str = if rest.starts_with(&triple) {
+        &[quote; 3].iter().collect::<String>()
+    } else {
+        &quote.to_string()
+    };
+    let mut rest = rest
+        .strip_prefix(&triple)
+        .filter(|_| end.len() == 3)
+        .unwrap_or(rest);
+    while let Some(character) = rest.chars().next() {
+        if let Some(after) = rest.strip_prefix(end) {
+            return after;
+        }
+        let mut characters = rest.chars();
+        characters.next();
+        if character == '\\' && !raw {
+            characters.next();
+        }
+        rest = characters.as_str();
+    }
+    rest
+}
+
 /// The fact that has fields of its own.
 const HEADERS: &str = "message.headers";
-/// Nodes above each other: a bracket takes two or three.
-const DEPTH: usize = 96;
-/// Brackets within each other; what people write and can still read has three or four.
-const BRACKETS: usize = 16;
-/// Operators and points in a row that nothing separates.
-const CHAIN: usize = 64;
+/// Nodes above each other: a macro takes some five.
+const DEPTH: usize = 64;
+/// Brackets and operators within each other. What people can read has about eight; the parser takes up
+/// to 40 KB of stack for each where it is not optimised, and a thread has 2 MiB.
+const NESTING: usize = 24;
 /// Lists gone through within each other.
 const COMPREHENSIONS: usize = 2;
 /// Memory of one compiled pattern; the default of `regex` is ten times as much.
