@@ -216,13 +216,16 @@ const MESSAGE: usize = 200;
 
 /// What went wrong, without the values, which are the sender's.
 fn summary(error: &ExecutionError) -> String {
-    let reason = match error {
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-            "it divides by zero"
-        }
-        ExecutionError::Overflow(..) => "a number in it is too large",
-        // The check when the policy was loaded leaves nothing else that the mail could bring about.
-        _ => "the interpreter refuses it, which is a fault of ours",
+    use ExecutionError::DivisionByZero;
+    use ExecutionError::Overflow;
+    use ExecutionError::RemainderByZero;
+    let reason = if matches!(error, DivisionByZero(_) | RemainderByZero(_)) {
+        "it divides by zero"
+    } else if matches!(error, Overflow(..)) {
+        "a number in it is too large"
+    } else {
+        // The check when the policy was loaded leaves nothing else that mail could bring about.
+        "the interpreter refuses it, which is a fault of ours"
     };
     reason.to_owned()
 }

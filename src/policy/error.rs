@@ -13,7 +13,7 @@ pub struct PolicyFileError {
     /// Where in it.
     pub place: Place,
     /// What is wrong there.
-    pub fault: PolicyFault,
+    pub fault: Box<PolicyFault>,
 }
 
 /// A place in a text.

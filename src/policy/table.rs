@@ -27,7 +27,7 @@ impl Source<'_> {
         PolicyFileError {
             file: self.file.to_owned(),
             place: self.place(offset),
-            fault,
+            fault: Box::new(fault),
         }
     }
 
@@ -186,25 +186,25 @@ impl<'t, 'i> Entry<'t, 'i> {
     }
 
     pub(super) fn text(&self) -> Result<&'t str, PolicyFileError> {
-        match self.value.get_ref() {
-            DeValue::String(text) => Ok(text),
-            other => Err(self.wrong_type("a string", other)),
-        }
+        let DeValue::String(text) = self.value.get_ref() else {
+            return Err(self.wrong_type("a string"));
+        };
+        Ok(text)
     }
 
     pub(super) fn flag(&self) -> Result<bool, PolicyFileError> {
-        match self.value.get_ref() {
-            DeValue::Boolean(flag) => Ok(*flag),
-            other => Err(self.wrong_type("true or false", other)),
-        }
+        let DeValue::Boolean(flag) = self.value.get_ref() else {
+            return Err(self.wrong_type("true or false"));
+        };
+        Ok(*flag)
     }
 
     pub(super) fn number(&self) -> Result<u64, PolicyFileError> {
-        match self.value.get_ref() {
-            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix())
-                .map_err(|_| self.bad("it must be a whole number, not negative")),
-            other => Err(self.wrong_type("a number", other)),
-        }
+        let DeValue::Integer(number) = self.value.get_ref() else {
+            return Err(self.wrong_type("a number"));
+        };
+        u64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| self.bad("it must be a whole number, not negative"))
     }
 
     /// What the word stands for in `words`.
@@ -220,7 +220,7 @@ impl<'t, 'i> Entry<'t, 'i> {
     /// The elements of an array, at most `most`.
     pub(super) fn list(&self, most: usize) -> Result<Vec<Self>, PolicyFileError> {
         let DeValue::Array(elements) = self.value.get_ref() else {
-            return Err(self.wrong_type("an array", self.value.get_ref()));
+            return Err(self.wrong_type("an array"));
         };
         LimitError::check("number of elements of one array", elements.len(), most)
             .map_err(|error| self.error(error.into()))?;
@@ -244,7 +244,7 @@ impl<'t, 'i> Entry<'t, 'i> {
     /// The table whose keys are names, called `name` in messages.
     pub(super) fn names(&self, name: impl Into<String>) -> Result<Table<'t, 'i>, PolicyFileError> {
         let DeValue::Table(values) = self.value.get_ref() else {
-            return Err(self.wrong_type("a table", self.value.get_ref()));
+            return Err(self.wrong_type("a table"));
         };
         Ok(Table {
             source: self.source,
@@ -312,11 +312,11 @@ impl<'t, 'i> Entry<'t, 'i> {
         self.source.error(self.offset(), fault)
     }
 
-    fn wrong_type(&self, expected: &'static str, found: &DeValue<'_>) -> PolicyFileError {
+    fn wrong_type(&self, expected: &'static str) -> PolicyFileError {
         self.error(PolicyFault::WrongType {
             key: self.key.clone(),
             expected,
-            found: match found {
+            found: match self.value.get_ref() {
                 DeValue::Array(_) => "an array",
                 DeValue::Boolean(_) => "true or false",
                 DeValue::Datetime(_) => "a date or time",

@@ -49,7 +49,7 @@ impl<'a> SecurityLabel<'a> {
     /// Its DER, the members of each SET sorted (X.690 §10.3, §11.6); the privacy mark as UTF8String.
     pub(crate) fn to_der(&self) -> Vec<u8> {
         let mut members = vec![self.policy.to_der()];
-        members.extend(self.classification.map(|class| integer(class)));
+        members.extend(self.classification.map(integer));
         members.extend(
             self.privacy_mark
                 .map(|mark| element(UTF8_STRING, &[mark.as_bytes()])),

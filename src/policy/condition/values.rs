@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use cel::ExecutionError;
 use cel::common::traits::Container;
@@ -34,10 +35,7 @@ impl Values {
             FactValue::Bool(flag) => CowVal::owned(CelBool::from(flag)),
             FactValue::Headers(fields) => CowVal::owned(Fields {
                 fields,
-                names: fields
-                    .keys()
-                    .map(|name| CelString::from(name.as_str()))
-                    .collect(),
+                names: OnceLock::new(),
             }),
             FactValue::Int(number) => CowVal::owned(CelInt::from(number)),
             FactValue::Text(text) => CowVal::owned(CelString::from(text)),
@@ -118,25 +116,23 @@ impl Sizer for Texts<'_> {
 #[derive(Clone)]
 struct Fields<'v> {
     fields: &'v BTreeMap<String, Vec<String>>,
-    names: Vec<CelString<'v>>,
+    /// Made when somebody goes through them.
+    names: OnceLock<Vec<CelString<'v>>>,
 }
 
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is in them is the sender's, and stays out of messages.
-        write!(f, "Fields({})", self.names.len())
+        write!(f, "Fields({})", self.fields.len())
     }
 }
 
-impl Fields<'_> {
-    fn list<'v>(&self, name: &dyn Val) -> Texts<'v>
-    where
-        Self: 'v,
-    {
+impl<'v> Fields<'v> {
+    fn list(&self, name: &dyn Val) -> Texts<'v> {
+        let fields = self.fields;
         let name = name.downcast_ref::<CelString<'_>>().map(CelString::inner);
-        let values = name.and_then(|name| self.fields.get(name));
-        let own = |value: &String| CelString::from(value.clone());
-        Texts(values.map_or_else(Vec::new, |values| values.iter().map(own).collect()))
+        let values = name.and_then(|name| fields.get(name));
+        Texts::of(values.map(Vec::as_slice).unwrap_or_default())
     }
 }
 
@@ -214,13 +210,17 @@ impl Iterable for Fields<'_> {
     where
         Self: 'w,
     {
-        Box::new(Each(self.names.iter()))
+        let names = self.names.get_or_init(|| {
+            let names = self.fields.keys();
+            names.map(|name| CelString::from(name.as_str())).collect()
+        });
+        Box::new(Each(names.iter()))
     }
 }
 
 impl Sizer for Fields<'_> {
     fn size(&self) -> CelInt {
-        size(self.names.len())
+        size(self.fields.len())
     }
 }
 
