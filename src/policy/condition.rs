@@ -142,7 +142,8 @@ impl Condition {
             .all(|fact| fact.origin == Origin::Envelope)
     }
 
-    /// Whether it is true for all mail of `direction`, by its form: see [`check`].
+    /// Whether it is true for all mail of `direction`, as can be seen from its form: `true`, a
+    /// comparison of `direction` with words, or several of these joined by `||`.
     #[must_use]
     pub fn holds_for_all(&self, direction: Direction) -> bool {
         self.checked.holds_for.contains(&direction)
