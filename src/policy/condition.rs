@@ -14,6 +14,7 @@ use cel::Context;
 use cel::ExecutionError;
 use cel::Value;
 use cel::common::types::CelBool;
+use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 use cel::parser::Expression;
 
@@ -238,10 +239,10 @@ struct Known<'a> {
 }
 
 impl VariableResolver for Known<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<cel::common::value::CowVal<'b, 'b>> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         if let Some(number) = name.strip_prefix(check::PATTERN) {
             let pattern = self.patterns.get(number.parse::<usize>().ok()?)?;
-            return Some(cel::common::value::CowVal::Borrowed(pattern));
+            return Some(CowVal::Borrowed(pattern));
         }
         Fact::named(name)?.value(self.facts).map(Values::of)
     }
