@@ -34,6 +34,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "encrypt", options: &[&["--to", "--cipher", "--key-encryption", "-o"]] },
     Command { name: "help",    options: &[] },
     Command { name: "inspect", options: &[KEYS, &["--json"]] },
+    Command { name: "policy",  options: &[] },
     Command { name: "sign",    options: &[&["--key", "--cert", "--chain", "--type", "--detached", "-o"]] },
     Command { name: "verify",  options: &[TRUST, KEYS, &["--json"]] },
 ];

@@ -29,9 +29,17 @@ use domsec::limits::Limits;
 use domsec::mime::Walk;
 use domsec::octets::Memory;
 use domsec::octets::View;
+use domsec::policy::Policy;
 
 /// Longer seeds teach nothing that shorter ones do not.
 const LONGEST_SEED: usize = 64 * 1024;
+
+/// What conditions are made of, beside those of `policy/`.
+const CONDITIONS: &[&str] = &[
+    "message.headers['x'].exists(v, v.lowerAscii().matches('^[a-z]+$')) || from.count > 1 + 2 * 3",
+    "message.attachments.filter(a, a.size() % 2 == 0).all(a, a in ['b', r'\\', \"c\"]) ? true : -1 < 2",
+    "!session.tls && session.login.startsWith('a') && recipient.domain in ['b.example', '']",
+];
 
 /// Mutations of each seed.
 const MUTATIONS: u64 = 400;
@@ -48,6 +56,8 @@ struct Seeds {
     smime: BTreeSet<Vec<u8>>,
     attributes: BTreeSet<Vec<u8>>,
     addresses: BTreeSet<Vec<u8>>,
+    /// Policy files, and conditions.
+    policies: BTreeSet<Vec<u8>>,
 }
 
 impl Seeds {
@@ -56,6 +66,7 @@ impl Seeds {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
         let (samples, vectors) = (ours.join("certs/samples"), ours.join("tests/rfc9788"));
         let folders = [Some(samples), Some(vectors), corpora_dir::corpora()];
+        seeds.add_policies();
         for file in folders
             .into_iter()
             .flatten()
@@ -97,6 +108,20 @@ impl Seeds {
         self.entities.insert(octets);
     }
 
+    fn add_policies(&mut self) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
+        for file in files(&folder) {
+            let text = fs::read_to_string(&file).expect("a readable policy");
+            if let Ok(policy) = Policy::parse(&text, "seed") {
+                let conditions = policy.rules().iter().map(|rule| rule.when.text().into());
+                self.policies.extend(conditions);
+            }
+            self.policies.insert(text.into_bytes());
+        }
+        let conditions = CONDITIONS.iter().map(|text| text.as_bytes().to_vec());
+        self.policies.extend(conditions);
+    }
+
     fn add_cms(&mut self, octets: Vec<u8>) {
         let view = View::owned(octets.clone());
         let info = ContentInfo::read(&view, &Limits::default());
@@ -119,6 +144,7 @@ impl Seeds {
             "attributes" => self.attributes.iter().collect(),
             "ber" => self.cms.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
+            "policy" => self.policies.iter().collect(),
             _ => self.cms.iter().chain(&self.smime).collect(),
         }
     }
@@ -231,6 +257,11 @@ fn entity_holds() {
 #[test]
 fn enveloped_data_holds() {
     hold("enveloped_data");
+}
+
+#[test]
+fn policy_holds() {
+    hold("policy");
 }
 
 #[test]

@@ -53,6 +53,28 @@ pub(super) enum Command {
     /// Decrypt a message: remove its layers down to the outermost one that opens
     #[command(after_help = "Example: domsec decrypt --p12 bob.p12 --password-file pw in.eml")]
     Decrypt(Decrypt),
+    /// Check a policy file, or list what its conditions can be about
+    #[command(
+        after_help = "Example: domsec policy check policy.toml",
+        subcommand_required = true
+    )]
+    Policy {
+        #[command(subcommand)]
+        command: Policy,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Say whether a policy file is in order, and if not, where
+    #[command(after_help = "Example: domsec policy check policy.toml")]
+    Check {
+        /// Policy file; - is standard input
+        file: PathBuf,
+    },
+    /// List the facts that conditions can be about, with their types
+    #[command(after_help = "Example: domsec policy facts")]
+    Facts,
 }
 
 /// Our private keys with their certificates.

@@ -9,6 +9,7 @@ mod input;
 mod inspect;
 mod make;
 mod output;
+mod policy;
 mod report;
 mod verify;
 
@@ -35,6 +36,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Decrypt(arguments) => make::decrypt(&arguments),
         Command::Encrypt(arguments) => make::encrypt(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments, colour),
+        Command::Policy { command } => policy::run(&command, colour),
         Command::Sign(arguments) => make::sign(&arguments),
         Command::Verify(arguments) => verify::run(&arguments, colour),
     };

@@ -45,11 +45,14 @@ fn yes_is_0() {
         exits(0, &["help", command]);
         exits(0, &[command, "--help"]);
     }
+    exits(0, &["policy", "check", "policy/default.toml"]);
+    exits(0, &["policy", "facts"]);
     exits(0, &["--version"]);
 }
 
 #[test]
 fn no_is_1() {
+    exits(1, &["policy", "check", "certs/root.pem"]);
     exits(
         1,
         &[

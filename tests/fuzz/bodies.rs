@@ -65,6 +65,15 @@ use domsec::notation::Layers;
 use domsec::octets::Memory;
 use domsec::octets::Octets;
 use domsec::octets::View;
+use domsec::policy::Policy;
+use domsec::policy::condition::ConditionError;
+use domsec::policy::facts::Content;
+use domsec::policy::facts::Direction;
+use domsec::policy::facts::Facts;
+use domsec::policy::facts::LookupResult;
+use domsec::policy::facts::MessageVerdict;
+use domsec::policy::facts::Recipient;
+use domsec::policy::facts::Session;
 use domsec::x509::Certificate;
 use domsec::x509::SimplePaths;
 use domsec::x509::Time;
@@ -89,6 +98,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("ber", ber),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
+    ("policy", policy),
     ("protected", protected),
     ("signed_data", signed_data),
 ];
@@ -139,6 +149,78 @@ fn addresses(octets: &[u8]) {
         assert!(domain.is_or_is_under(&domain));
         // U-labels are for people to read; what they read must be the same domain.
         let _ = domain.to_unicode();
+    }
+}
+
+/// A policy file, and a condition: what is refused has its place in the file, and what is not is
+/// either true of a message or not, whatever is in it.
+fn policy(octets: &[u8]) {
+    let text = String::from_utf8_lossy(octets);
+    let escaped: String = text
+        .chars()
+        .map(|c| format!("\\U{:08X}", u32::from(c)))
+        .collect();
+    let condition = format!(
+        "[[rule]]\nname = 'it'\nwhen = \"{escaped}\"\n[[rule]]\nname = 'rest'\nwhen = 'true'\n"
+    );
+    for file in [&*text, &condition] {
+        match Policy::parse(file, "fuzz") {
+            Ok(policy) => policy_decides(&policy, &text),
+            Err(error) => {
+                let place = error.place;
+                let line = file
+                    .split('\n')
+                    .nth(place.line - 1)
+                    .expect("a line of the file");
+                assert!(place.column <= line.chars().count() + 1, "{error}");
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+}
+
+fn policy_decides(policy: &Policy, text: &str) {
+    let mailbox = Mailbox::parse("bob@b.example").expect("a mailbox");
+    let session = Session::default();
+    let value: String = text.chars().take(100).collect();
+    let content = Content {
+        from: vec![mailbox.clone()],
+        size: 7,
+        subject: value.clone(),
+        layers: "S(E)".parse().expect("layers"),
+        verdict: MessageVerdict::Unsigned,
+        media_type: "text/plain".to_owned(),
+        attachments: vec![value.clone(); 3],
+        headers: [("subject".to_owned(), vec![value])].into(),
+    };
+    for direction in Direction::ALL {
+        let facts = Facts {
+            direction,
+            sender: None,
+            recipient: Recipient {
+                mailbox: &mailbox,
+                partner: policy.partner(mailbox.domain()).is_some(),
+                certificate: LookupResult::Absent,
+                dca: LookupResult::Unavailable,
+            },
+            session: &session,
+            content: Some(&content),
+        };
+        match policy.rule_for(&facts) {
+            Ok(rule) => assert!(policy.rules().iter().any(|one| one.name == rule.name)),
+            Err(ConditionError::Evaluation { reason, .. }) => {
+                assert!(!reason.contains("fault of ours"), "{reason}");
+            }
+            Err(error) => panic!("{error}"),
+        }
+        let early = Facts {
+            content: None,
+            ..facts
+        };
+        if let Some(Ok(rule)) = policy.rule_at_recipient(&early) {
+            let late = policy.rule_for(&facts).expect("the rule of the envelope");
+            assert_eq!(rule.name, late.name);
+        }
     }
 }
 
@@ -461,6 +543,7 @@ fn opened_and_judged(view: &View, limits: &Limits) {
         purpose: Purpose::default(),
         revocation: RevocationMode::default(),
         from: None,
+        former_names: &[],
     };
     let judgement = judge.judge(&opened, &mut budget);
     let signed = opened.root.chain().filter(|node| is_signed(node)).count();

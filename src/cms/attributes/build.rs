@@ -5,7 +5,11 @@ use const_oid::ObjectIdentifier;
 use super::Attribute;
 use super::AttributeError;
 use super::algorithm_protection::AlgorithmProtection;
+use super::ess::ContentHints;
+use super::ess::UTF8_STRING;
 use super::known;
+use super::label::EquivalentLabels;
+use super::label::SecurityLabel;
 use super::oid::Oid;
 use super::signature_type::SignatureTypeError;
 use super::signature_type::SignatureTypeOid;
@@ -117,6 +121,32 @@ pub fn cms_algorithm_protection(
     Ok(attribute(known::ALGORITHM_PROTECTION, &value))
 }
 
+/// eSSSecurityLabel (RFC 2634 §3.2). Fails when `label` does not read back as itself.
+pub fn security_label(label: &SecurityLabel<'_>) -> Result<Vec<u8>, CmsError> {
+    let value = label.to_der();
+    SecurityLabel::decode(&value)?;
+    Ok(attribute(known::SECURITY_LABEL, &value))
+}
+
+/// equivalentLabels (RFC 2634 §3.4.1). Fails when there is none, or two are of one security policy.
+pub fn equivalent_labels(labels: &[SecurityLabel<'_>]) -> Result<Vec<u8>, CmsError> {
+    let labels: Vec<Vec<u8>> = labels.iter().map(SecurityLabel::to_der).collect();
+    let value = element(tag::SEQUENCE, &[&labels.concat()]);
+    EquivalentLabels::decode(&value)?;
+    Ok(attribute(known::EQUIVALENT_LABELS, &value))
+}
+
+/// contentHints (RFC 2634 §2.9).
+#[must_use]
+pub fn content_hints(hints: &ContentHints<'_>) -> Vec<u8> {
+    let description = hints
+        .description
+        .map(|text| element(UTF8_STRING, &[text.as_bytes()]));
+    let description = description.unwrap_or_default();
+    let value = element(tag::SEQUENCE, &[&description, &hints.content_type.to_der()]);
+    attribute(known::CONTENT_HINTS, &value)
+}
+
 /// SignatureType (draft §3.2). Fails when `types` is empty, holds one twice, or holds another beside
 /// `attributes`.
 pub fn signature_type(
@@ -174,6 +204,7 @@ mod tests {
     use super::super::fixtures::list;
     use super::super::fixtures::mutilated;
     use super::super::fixtures::with_values;
+    use super::super::label::SecurityCategory;
     use super::*;
 
     #[test]
@@ -212,6 +243,49 @@ mod tests {
             [0x31, 13, 2, 1, 9, 4, 1, 1, 4, 1, 9, 4, 2, 0, 0]
         );
         assert_eq!(set_of(vec![]), [0x31, 0]);
+    }
+
+    #[test]
+    fn labels_and_hints_read_back_as_they_were() {
+        let oid = |text| Oid::from(fixtures::oid(text));
+        let category = |text, value| SecurityCategory {
+            oid: oid(text),
+            value,
+        };
+        let label = SecurityLabel {
+            policy: oid("1.2.3"),
+            classification: Some(256),
+            privacy_mark: Some("für Berta"),
+            categories: vec![category("1.2.9", NULL), category("1.2.4", NULL)],
+        };
+        let written = security_label(&label).unwrap();
+        let sorted = vec![category("1.2.4", NULL), category("1.2.9", NULL)];
+        let read = Attribute::parse(&written, &Limits::default()).unwrap();
+        assert_eq!(
+            SecurityLabel::decode(read.value().unwrap()).unwrap(),
+            SecurityLabel {
+                categories: sorted,
+                ..label.clone()
+            }
+        );
+        assert_eq!(raw(&written, &Limits::default()).unwrap(), written);
+        // The members of the SET in the order of their tags (X.690 §10.3).
+        let least = SecurityLabel {
+            privacy_mark: None,
+            categories: Vec::new(),
+            ..label
+        };
+        assert_eq!(least.to_der(), hex("31 08 0202 0100 0602 2a03"));
+        assert!(equivalent_labels(&[]).is_err());
+        assert!(equivalent_labels(&[least.clone(), least]).is_err());
+
+        let hints = ContentHints {
+            description: Some("Grüße"),
+            content_type: oid("1.2.3"),
+        };
+        let written = content_hints(&hints);
+        let read = Attribute::parse(&written, &Limits::default()).unwrap();
+        assert_eq!(ContentHints::decode(read.value().unwrap()).unwrap(), hints);
     }
 
     #[test]

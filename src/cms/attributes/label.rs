@@ -1,5 +1,6 @@
 //! Security labels (RFC 2634 §3): eSSSecurityLabel and equivalentLabels.
 
+use super::build::set_of;
 use super::ess::UTF8_STRING;
 use super::ess::utf8;
 use super::names::list;
@@ -12,6 +13,7 @@ use super::value::map;
 use super::value::map_of_present;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
+use crate::tlv::element;
 use crate::tlv::tag;
 
 /// ESSSecurityLabel (RFC 2634 §3.2).
@@ -42,6 +44,25 @@ impl<'a> SecurityLabel<'a> {
     /// The members of a SET are told apart by their tags, and their order is not looked at.
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         Self::from_content(tlv::single(value, tag::SET, "eSSSecurityLabel")?.content)
+    }
+
+    /// Its DER, the members of each SET sorted (X.690 §10.3, §11.6); the privacy mark as UTF8String.
+    pub(crate) fn to_der(&self) -> Vec<u8> {
+        let mut members = vec![self.policy.to_der()];
+        members.extend(self.classification.map(integer));
+        members.extend(
+            self.privacy_mark
+                .map(|mark| element(UTF8_STRING, &[mark.as_bytes()])),
+        );
+        if !self.categories.is_empty() {
+            members.push(set_of(
+                self.categories
+                    .iter()
+                    .map(SecurityCategory::to_der)
+                    .collect(),
+            ));
+        }
+        set_of(members)
     }
 
     fn from_content(content: &'a [u8]) -> Result<Self, CmsError> {
@@ -118,6 +139,34 @@ impl<'a> SecurityLabel<'a> {
             ("categories", (!self.categories.is_empty()).then(categories)),
         ])
     }
+}
+
+impl SecurityCategory<'_> {
+    fn to_der(&self) -> Vec<u8> {
+        let oid = element(tag::context_primitive(0), &[self.oid.as_bytes()]);
+        element(
+            tag::SEQUENCE,
+            &[&oid, &element(tag::context(1), &[self.value])],
+        )
+    }
+}
+
+/// A number that is never negative, as INTEGER.
+fn integer(number: u64) -> Vec<u8> {
+    let octets = number.to_be_bytes();
+    // One octet stays, and a first bit that would be a sign has an octet of zeros before it.
+    let zeros = octets
+        .iter()
+        .take_while(|octet| **octet == 0)
+        .count()
+        .min(7);
+    let digits = octets.get(zeros..).unwrap_or_default();
+    let sign: &[u8] = if digits.first().is_some_and(|first| *first >= 0x80) {
+        &[0]
+    } else {
+        &[]
+    };
+    element(tag::INTEGER, &[sign, digits])
 }
 
 fn set<T>(member: &mut Option<T>, value: T, field: &'static str) -> Result<(), CmsError> {
@@ -210,7 +259,6 @@ mod tests {
     use super::super::fixtures::mutilated;
     use super::super::fixtures::sequence;
     use super::*;
-    use crate::cms::tlv::element;
 
     const POLICY: &[u8] = &[6, 2, 0x2a, 3];
     const SECRET: &[u8] = &[2, 1, 4];

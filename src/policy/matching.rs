@@ -1,0 +1,54 @@
+//! Which rule is for a recipient: the first whose condition is true, and no other.
+
+use super::Policy;
+use super::condition::ConditionError;
+use super::error::PolicyFault;
+use super::facts::Direction;
+use super::facts::Facts;
+use super::rule::Rule;
+
+impl Policy {
+    /// The rule for the recipient that `facts` are about: the first whose condition is true.
+    ///
+    /// Fails when a condition on the way to it has no value. The caller must then not go on to the
+    /// next rule: the one that could not be asked may be the one that forbids.
+    pub fn rule_for(&self, facts: &Facts<'_>) -> Result<&Rule, ConditionError> {
+        for rule in self.rules() {
+            if rule.when.is_true(facts)? {
+                return Ok(rule);
+            }
+        }
+        // Not to be reached: a policy is refused unless each direction has a rule that holds for all.
+        Err(ConditionError::NoRule {
+            direction: facts.direction.as_str(),
+        })
+    }
+
+    /// The rule for the recipient, where it is known before the message has arrived (DESIGN,
+    /// "Outcome").
+    ///
+    /// `None` unless the rule that matches, and all rules above it, ask for facts of the envelope
+    /// alone. Fails as [`Policy::rule_for`] does.
+    pub fn rule_at_recipient(&self, facts: &Facts<'_>) -> Option<Result<&Rule, ConditionError>> {
+        for rule in self.rules() {
+            if !rule.when.is_envelope_only() {
+                return None;
+            }
+            match rule.when.is_true(facts) {
+                Ok(true) => return Some(Ok(rule)),
+                Ok(false) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+}
+
+/// The first direction whose mail might meet none of `rules`.
+pub(super) fn uncovered(rules: &[Rule]) -> Option<PolicyFault> {
+    let covered = |direction| rules.iter().any(|rule| rule.when.holds_for_all(direction));
+    let direction = Direction::ALL.into_iter().find(|one| !covered(*one))?;
+    Some(PolicyFault::NoRule {
+        direction: direction.as_str(),
+    })
+}
