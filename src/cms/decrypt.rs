@@ -16,6 +16,7 @@ use crate::cms::tlv;
 use crate::cms::tlv::Reader;
 use crate::crypto::CryptoError;
 use crate::crypto::Provider;
+use crate::octets::Octets;
 use crate::octets::WINDOW;
 use crate::tlv::tag;
 
@@ -69,7 +70,8 @@ pub fn decrypt(
         provider
             .ciphers
             .decryptor(cipher.algorithm, key.octets(), &cipher.nonce, &associated)?;
-    let mut output = Zeroizing::new(Vec::with_capacity(WINDOW + LONGEST_BLOCK));
+    let most = usize::try_from(content.len()).unwrap_or(WINDOW).min(WINDOW);
+    let mut output = Zeroizing::new(Vec::with_capacity(most + LONGEST_BLOCK));
     content.windows::<DecryptError>(|window| {
         decryptor.update(window, &mut output)?;
         sink.write_all(&output)?;

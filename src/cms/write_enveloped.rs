@@ -292,7 +292,8 @@ impl Parts {
         content: &View,
         sink: &mut dyn Write,
     ) -> Result<Vec<u8>, SealError> {
-        let mut output = Vec::with_capacity(WINDOW + LONGEST_BLOCK);
+        let most = usize::try_from(content.len()).unwrap_or(WINDOW).min(WINDOW);
+        let mut output = Vec::with_capacity(most + LONGEST_BLOCK);
         let mut written = 0;
         content.windows::<SealError>(|window| {
             encryptor.update(window, &mut output)?;

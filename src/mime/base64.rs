@@ -63,8 +63,9 @@ impl<W: Write> Encoder<W> {
             sink,
             line: [0; LINE_OCTETS],
             held: 0,
-            characters: vec![0; (LINE - 2) * LINES],
-            encoded: vec![0; LINE * LINES],
+            // They grow to what is written at a time: most messages are short.
+            characters: Vec::new(),
+            encoded: Vec::new(),
         }
     }
 
@@ -72,7 +73,8 @@ impl<W: Write> Encoder<W> {
     pub fn finish(mut self) -> io::Result<W> {
         let held = self.line.get(..self.held).unwrap_or_default();
         if !held.is_empty() {
-            let encoded = STANDARD.encode(held, self.encoded.as_out());
+            let mut last = [0; LINE];
+            let encoded = STANDARD.encode(held, last.as_mut_slice().as_out());
             self.sink.write_all(encoded)?;
             self.sink.write_all(b"\r\n")?;
         }
@@ -98,6 +100,11 @@ impl<W: Write> Encoder<W> {
     /// Encodes at most [`LINES`] whole lines: all at once, then each to its place, which is twice as
     /// fast as a call for each line.
     fn encode_lines(&mut self, octets: &[u8]) -> io::Result<()> {
+        let lines = octets.len() / LINE_OCTETS;
+        if self.encoded.len() < lines * LINE {
+            self.characters.resize(lines * (LINE - 2), 0);
+            self.encoded.resize(lines * LINE, 0);
+        }
         let characters = STANDARD.encode(octets, self.characters.as_out());
         let (sources, _) = characters.as_chunks::<{ LINE - 2 }>();
         let (lines, _) = self.encoded.as_chunks_mut::<LINE>();

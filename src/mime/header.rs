@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str;
+use std::sync::OnceLock;
 
 use memchr::memchr;
 use memchr::memchr_iter;
@@ -55,6 +56,8 @@ pub struct Header {
     /// Where the fields end and the empty line, if any, starts.
     end: usize,
     defects: Vec<Defect>,
+    /// What is asked for again and again.
+    media_type: OnceLock<Option<MediaType>>,
 }
 
 /// Where a field lies in the raw header.
@@ -335,9 +338,14 @@ impl Header {
     ///
     /// Fails on several Content-Type fields, and on one that readers could read differently.
     pub fn media_type(&self) -> Result<Option<MediaType>, MimeError> {
-        self.sole("Content-Type")?
+        if let Some(known) = self.media_type.get() {
+            return Ok(known.clone());
+        }
+        let parsed = self
+            .sole("Content-Type")?
             .map(|field| MediaType::parse(&field.text()))
-            .transpose()
+            .transpose()?;
+        Ok(self.media_type.get_or_init(|| parsed).clone())
     }
 
     /// How the body is encoded; 7bit when nothing is said (RFC 2045 §6.1).
@@ -417,6 +425,7 @@ impl Scan {
             spans: Vec::new(),
             end: 0,
             defects: Vec::new(),
+            media_type: OnceLock::new(),
         };
         let mut scan = Self { header, crlf: None };
         let mut at = 0;

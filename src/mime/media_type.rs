@@ -3,6 +3,8 @@
 //! Lenient where all readers agree on the meaning, as in unquoted values with specials. Refuses a
 //! parameter that is there twice with two values, and text that belongs to no parameter.
 
+use std::sync::Arc;
+
 use mail_parser::decoders::charsets::map::charset_decoder;
 
 use super::MimeError;
@@ -15,9 +17,12 @@ const COMMENT_DEPTH: usize = 16;
 
 const CONTENT_TYPE: &str = "Content-Type";
 
-/// A media type with its parameters.
+/// A media type with its parameters. Copies share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MediaType {
+pub struct MediaType(Arc<Parsed>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parsed {
     kind: String,
     subtype: String,
     parameters: Vec<(String, String)>,
@@ -37,67 +42,68 @@ impl MediaType {
             return Err(fault("type or subtype is empty"));
         }
         let parameters = parse_parameters(rest).map_err(fault)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parsed {
             kind: kind.to_ascii_lowercase(),
             subtype: subtype.to_ascii_lowercase(),
             parameters,
-        })
+        })))
     }
 
     /// `text/plain`, the default (RFC 2045 §5.2).
     #[must_use]
     pub fn text_plain() -> Self {
-        Self {
+        Self(Arc::new(Parsed {
             kind: "text".to_owned(),
             subtype: "plain".to_owned(),
             parameters: Vec::new(),
-        }
+        }))
     }
 
     /// `message/rfc822`, the default in a multipart/digest (RFC 2046 §5.1.5).
     #[must_use]
     pub fn message() -> Self {
-        Self {
+        Self(Arc::new(Parsed {
             kind: "message".to_owned(),
             subtype: "rfc822".to_owned(),
             parameters: Vec::new(),
-        }
+        }))
     }
 
     /// The top-level type, in lower case.
     #[must_use]
     pub fn kind(&self) -> &str {
-        &self.kind
+        &self.0.kind
     }
 
     /// The subtype, in lower case.
     #[must_use]
     pub fn subtype(&self) -> &str {
-        &self.subtype
+        &self.0.subtype
     }
 
     /// Whether it is that type, given in lower case.
     #[must_use]
     pub fn is(&self, kind: &str, subtype: &str) -> bool {
-        self.kind == kind && self.subtype == subtype
+        self.0.kind == kind && self.0.subtype == subtype
     }
 
     /// Whether it has parts.
     #[must_use]
     pub fn is_multipart(&self) -> bool {
-        self.kind == "multipart"
+        self.0.kind == "multipart"
     }
 
     /// Whether its body is a message with a header of its own (RFC 2046 §5.2.1, RFC 6532 §3.7).
     #[must_use]
     pub fn is_message(&self) -> bool {
-        self.kind == "message" && matches!(self.subtype.as_str(), "rfc822" | "global" | "news")
+        self.0.kind == "message" && matches!(self.0.subtype.as_str(), "rfc822" | "global" | "news")
     }
 
     /// The value of a parameter, its name given in lower case.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.parameters
+        self.0
+            .parameters
             .iter()
             .find(|(n, _)| n == name)
             .map(|(_, value)| value.as_str())
@@ -105,13 +111,13 @@ impl MediaType {
 
     /// All parameters, their names in lower case.
     pub(super) fn parameters(&self) -> &[(String, String)] {
-        &self.parameters
+        &self.0.parameters
     }
 
     /// Type and subtype with a slash, without parameters.
     #[must_use]
     pub fn essence(&self) -> String {
-        format!("{}/{}", self.kind, self.subtype)
+        format!("{}/{}", self.0.kind, self.0.subtype)
     }
 }
 

@@ -8,10 +8,10 @@ use super::names::number;
 use super::names::unexpected;
 use super::value::Value;
 use super::value::map;
-use crate::cms::ber::tag;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
-use crate::cms::tlv::Tlv;
+use crate::tlv::Element;
+use crate::tlv::tag;
 
 /// Fields in one attribute; as many as `limits` allow a header.
 const FIELDS: usize = 2_000;
@@ -66,12 +66,12 @@ impl<'a> SecureHeaderFields<'a> {
     pub fn decode(value: &'a [u8]) -> Result<Self, CmsError> {
         let set = tlv::single(value, tag::SET, "SecureHeaderFields")?;
         let (mut canonicalization, mut fields) = (None, None);
-        let mut members = tlv::Reader::new(set.value, "SecureHeaderFields");
+        let mut members = tlv::Reader::new(set.content, "SecureHeaderFields");
         while let Some(member) = members.next()? {
             let again = match member.tag {
                 ENUMERATED => canonicalization.replace(algorithm(&member)?).is_some(),
                 tag::SEQUENCE => {
-                    let read = list(member.value, "number of HeaderField", FIELDS, field)?;
+                    let read = list(member.content, "number of HeaderField", FIELDS, field)?;
                     fields.replace(read).is_some()
                 }
                 other => return Err(unexpected("SecureHeaderFields", other, tag::SEQUENCE)),
@@ -117,8 +117,8 @@ impl<'a> SecureHeaderFields<'a> {
     }
 }
 
-fn algorithm(member: &Tlv<'_>) -> Result<Canonicalization, CmsError> {
-    match member.value {
+fn algorithm(member: &Element<'_>) -> Result<Canonicalization, CmsError> {
+    match member.content {
         [0] => Ok(Canonicalization::Simple),
         [1] => Ok(Canonicalization::Relaxed),
         other => Err(CmsError::field(
@@ -128,12 +128,12 @@ fn algorithm(member: &Tlv<'_>) -> Result<Canonicalization, CmsError> {
     }
 }
 
-fn field(element: Tlv<'_>) -> Result<SecureHeaderField<'_>, CmsError> {
+fn field(element: Element<'_>) -> Result<SecureHeaderField<'_>, CmsError> {
     if element.tag != tag::SEQUENCE {
         return Err(unexpected("HeaderField", element.tag, tag::SEQUENCE));
     }
-    let mut members = tlv::Reader::new(element.value, "HeaderField");
-    let name = members.expect(VISIBLE_STRING, "field-Name")?.value;
+    let mut members = tlv::Reader::new(element.content, "HeaderField");
+    let name = members.expect(VISIBLE_STRING, "field-Name")?.content;
     let visible = |octet: &u8| octet.is_ascii_graphic() && *octet != b':';
     if name.is_empty() || !name.iter().all(visible) {
         return Err(CmsError::field(
@@ -143,7 +143,7 @@ fn field(element: Tlv<'_>) -> Result<SecureHeaderField<'_>, CmsError> {
     }
     let name = utf8(name, "field-Name")?;
     let value = utf8(
-        members.expect(UTF8_STRING, "field-Value")?.value,
+        members.expect(UTF8_STRING, "field-Value")?.content,
         "field-Value",
     )?;
     let status = match members.optional(tag::INTEGER)? {

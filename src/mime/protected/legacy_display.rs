@@ -6,6 +6,8 @@
 use std::io;
 use std::io::Write;
 
+use memchr::memchr2_iter;
+
 use super::content_type;
 use crate::address::words;
 use crate::limits::Limits;
@@ -67,10 +69,27 @@ pub fn add(payload: &View, hidden: &[Vec<u8>], limits: &Limits) -> Result<View, 
     })
 }
 
+/// Whether the parameter's name stands anywhere in it, or across the end of a window.
+fn may_be_marked(payload: &View) -> io::Result<bool> {
+    let mut windows = 0_usize;
+    let mut found = false;
+    payload.windows(|window| {
+        windows += 1;
+        let is_mark = |octets: &[u8]| octets.eq_ignore_ascii_case(PARAMETER.as_bytes());
+        found |= memchr2_iter(b'h', b'H', window)
+            .any(|at| window.get(at..at + PARAMETER.len()).is_some_and(is_mark));
+        Ok::<(), io::Error>(())
+    })?;
+    Ok(found || windows > 1)
+}
+
 /// `payload`, an entity, without its Legacy Display Elements; itself where there is none.
 ///
 /// For content that was encrypted alone (RFC 9788 §4.5.3.1), and breaks every signature over it.
 pub fn remove(payload: &View, limits: &Limits) -> Result<View, MimeError> {
+    if !may_be_marked(payload)? {
+        return Ok(payload.clone());
+    }
     rewrite(payload, limits, &|text| {
         let octets = if !text.is_marked() {
             None

@@ -1,6 +1,6 @@
 //! Header protection: the fields of a message bound to its content (RFC 9788, DESIGN decision 6).
 //!
-//! [`compose`] puts them on the root of what is signed or encrypted, [`Protected::read`] finds them
+//! [`compose()`] puts them on the root of what is signed or encrypted, [`Protected::read`] finds them
 //! again, [`compare()`] tells what was changed on the way, and [`restore()`] makes the reader's header.
 //! Only what its author wrote goes in or comes out: never what mail systems add, and never Bcc.
 
@@ -32,3 +32,4 @@ pub use read::SecureField;
 pub use restore::Restoration;
 pub use restore::hide;
 pub use restore::restore;
+pub use restore::unmarked;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::compare::same_from;
+use super::content_type;
 use super::fields::Role;
 use super::fields::is_dropped_outside;
 use super::fields::is_informational;
@@ -13,6 +14,7 @@ use super::read::Protected;
 use super::read::Scheme;
 use crate::mime::Field;
 use crate::mime::Header;
+use crate::mime::MimeError;
 use crate::mime::safe;
 use crate::mime::unstructured;
 
@@ -66,8 +68,8 @@ pub fn restore(outer: &Header, protected: &Protected, restoration: Restoration) 
     result
 }
 
-/// Only what RFC 9788 names comes out (DESIGN decision 6), and what HP-Outer says was hidden, since it
-/// would be lost.
+/// Only what RFC 9788 names comes out (DESIGN decision 6), hidden or not: of other fields the inside of an
+/// encryption is a way round the filters of a boundary.
 fn comes_out(
     field: &Field<'_>,
     outer: &Header,
@@ -78,7 +80,7 @@ fn comes_out(
         return same_from(protected.fields(), outer);
     }
     if is_hidden(field, outer, protected) {
-        return restoration.hidden;
+        return restoration.hidden && is_restored(field.name());
     }
     is_restored(field.name())
 }
@@ -102,6 +104,21 @@ fn was_added(field: &Field<'_>, protected: &Protected) -> bool {
     protected.is_complete()
         && is_dropped_outside(field.name())
         && protected.fields().first(field.name()).is_none()
+}
+
+/// The fields of `header` that describe its body, without the mark of RFC 9788 §2.1.1, each with CRLF:
+/// for a payload that stands in no cryptographic layer any more. Fails where its media type cannot be
+/// read.
+pub fn unmarked(header: &Header) -> Result<Vec<u8>, MimeError> {
+    let mut fields = Vec::new();
+    for field in header.fields().filter(Field::is_content) {
+        if field.is("Content-Type") && header.media_type().is_ok() {
+            fields.extend(content_type::without_parameter(&field, "hp")?);
+        } else {
+            fields.extend_from_slice(&safe::field(field.raw()));
+        }
+    }
+    Ok(fields)
 }
 
 /// `header` with its fields hidden as `policy` says, all others as they are, and its empty line.
@@ -167,7 +184,7 @@ mod tests {
         assert_eq!(
             restored(INNER, OUTER, ALL),
             "Received: by gw\r\nFrom: A <a@a.example>\r\nSubject: secret\r\nTo: b@b.example\r\n\
-             X-Flag: out\r\nList-Id: l\r\nKeywords: k\r\nX-Case: 7\r\n"
+             X-Flag: out\r\nList-Id: l\r\nKeywords: k\r\n"
         );
     }
 
