@@ -49,6 +49,7 @@ pub mod password;
 pub mod pkcs12;
 pub mod private_key_file;
 pub mod public_key;
+mod remembered;
 pub mod rust_crypto;
 pub mod transport;
 
@@ -65,6 +66,7 @@ pub use algorithms::OaepParameters;
 pub use algorithms::PssParameters;
 pub use algorithms::RsaEncryption;
 pub use algorithms::SignatureAlgorithm;
+pub use remembered::Remembered;
 
 /// An operation that could not be done. Says nothing about key bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

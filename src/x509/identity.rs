@@ -48,6 +48,24 @@ impl Identity {
         })
     }
 
+    /// The same with the certificates of `more` that lead on from the end of its chain, by name: readers
+    /// who know the anchor alone can then build the path. What is an anchor to them is sent along too
+    /// where `more` has it; nobody believes it for that.
+    #[must_use]
+    pub fn completed(mut self, more: &[Certificate]) -> Self {
+        loop {
+            let last = self.chain.last().unwrap_or(&self.certificate);
+            let above = |one: &&Certificate| {
+                one.folded_subject() == last.folded_issuer() && !last.is_self_issued()
+            };
+            let known = |one: &Certificate| one == &self.certificate || self.chain.contains(one);
+            match more.iter().find(above) {
+                Some(issuer) if !known(issuer) => self.chain.push(issuer.clone()),
+                Some(_) | None => return self,
+            }
+        }
+    }
+
     /// The certificate.
     #[must_use]
     pub const fn certificate(&self) -> &Certificate {

@@ -31,6 +31,7 @@ pub use extensions::KeyUsage;
 pub use general_name::GeneralName;
 pub use identity::Identities;
 pub use identity::Identity;
+pub use identity::IdentityError;
 pub use path::PathError;
 pub use path::PathFault;
 pub use path::PathOutcome;

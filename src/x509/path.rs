@@ -130,6 +130,15 @@ pub struct PathOutcome {
     pub warnings: Vec<PathWarning>,
 }
 
+impl PathOutcome {
+    /// Whether all that is not known is revocation: an answer may come.
+    #[must_use]
+    pub fn is_about_revocation(&self) -> bool {
+        let error = self.error.as_ref();
+        error.is_some_and(|error| matches!(error.fault, PathFault::RevocationUnknown(_)))
+    }
+}
+
 /// What is wrong with a path, or not known about it, and at which certificate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{certificate}: {fault}")]

@@ -25,6 +25,8 @@ use super::revocation::CrlSigner;
 use super::revocation::RevocationStatus;
 use super::revocation::Revocations;
 use super::revocation::UnknownStatus;
+use crate::crypto;
+use crate::crypto::Remembered;
 use crate::crypto::SignatureVerification;
 use crate::limits::Budget;
 use crate::limits::LimitError;
@@ -37,7 +39,7 @@ use crate::limits::Limits;
 #[derive(Debug)]
 pub struct SimplePaths {
     anchors: HashMap<FoldedName, Vec<Certificate>>,
-    verification: &'static dyn SignatureVerification,
+    verification: Remembered,
     path_length: usize,
 }
 
@@ -60,7 +62,7 @@ impl SimplePaths {
         }
         Self {
             anchors: by_subject,
-            verification,
+            verification: Remembered::new(verification, crypto::provider().digests),
             path_length: limits.path_length,
         }
     }
@@ -262,7 +264,7 @@ impl<'a> Search<'a> {
         if is_target || !child.is_self_issued() {
             name_constraints::check(child, &state.constraints, &mut self.comparisons)?;
         }
-        next.verify(child, self.paths.verification, budget)?;
+        next.verify(child, &self.paths.verification, budget)?;
         if is_target {
             self.finish_alone(child)?;
             next.finish()?;
@@ -334,7 +336,7 @@ impl<'a> Search<'a> {
         let revocations = Revocations {
             crls: self.request.crls,
             at: self.request.at,
-            verification: self.paths.verification,
+            verification: &self.paths.verification,
         };
         let in_path = state.links.iter().filter(|link| {
             !std::ptr::eq(*link, issuer)
