@@ -287,6 +287,17 @@ impl Mailbox {
                 || (self.local.is_ascii() && self.local.eq_ignore_ascii_case(&other.local)))
     }
 
+    /// The same with the local part in lower case where it is ASCII: equal for two mailboxes exactly
+    /// where [`Mailbox::same_ignoring_case`] holds.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let mut folded = self.clone();
+        if folded.local.is_ascii() {
+            folded.local.make_ascii_lowercase();
+        }
+        folded
+    }
+
     /// Whether it is ASCII, so that no SMTPUTF8 is needed to reach it.
     #[must_use]
     pub fn is_ascii(&self) -> bool {

@@ -115,7 +115,7 @@ impl LimitError {
 }
 
 /// What one message may still cost; passed down by reference and used up.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Budget {
     key_operations: usize,
     decompressed_octets: u64,

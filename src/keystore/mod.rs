@@ -1,0 +1,3 @@
+//! Where our private keys are kept.
+
+pub mod files;

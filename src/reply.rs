@@ -1,0 +1,133 @@
+//! SMTP replies with enhanced status codes (RFC 5321 §4.2, RFC 3463).
+//!
+//! A malformed one cannot be built: the class of both codes is one value, and text never holds what
+//! could end the line or start another.
+
+use std::fmt;
+
+/// A reply to RCPT or to the end of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    class: Class,
+    /// The last two digits of the reply code.
+    code: u8,
+    /// Subject and detail of the enhanced status code.
+    status: (u16, u16),
+    text: String,
+}
+
+/// The first digit of both codes (RFC 3463 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 5: do not try again.
+    Permanent,
+    /// 4: try again later.
+    Temporary,
+}
+
+impl Reply {
+    /// The longest text: a reply line has at most 512 octets with its codes (RFC 5321 §4.5.3.1.5).
+    pub const LONGEST: usize = 400;
+
+    /// 550, of the subject 7 of RFC 3463 §3.8 (security or policy) with this detail.
+    #[must_use]
+    pub fn refused(detail: u16, text: &str) -> Self {
+        Self::new(Class::Permanent, 50, (7, detail), text)
+    }
+
+    /// 451, of the subject 7 of RFC 3463 §3.8 (security or policy) with this detail.
+    #[must_use]
+    pub fn deferred(detail: u16, text: &str) -> Self {
+        Self::new(Class::Temporary, 51, (7, detail), text)
+    }
+
+    /// 451 4.3.0: our own fault, or that of something we need.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::new(
+            Class::Temporary,
+            51,
+            (3, 0),
+            "cannot process now, try again later",
+        )
+    }
+
+    fn new(class: Class, code: u8, status: (u16, u16), text: &str) -> Self {
+        let printable = |character: char| {
+            if character == ' ' || character.is_ascii_graphic() {
+                character
+            } else {
+                '?'
+            }
+        };
+        Self {
+            class,
+            code,
+            status,
+            text: text.chars().take(Self::LONGEST).map(printable).collect(),
+        }
+    }
+
+    /// Whether the sender shall try again, or give up.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The three digits of the reply code.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        self.class.digit() * 100 + u16::from(self.code)
+    }
+
+    /// The enhanced status code, as in `5.7.1`.
+    #[must_use]
+    pub fn status(&self) -> String {
+        format!("{}.{}.{}", self.class.digit(), self.status.0, self.status.1)
+    }
+
+    /// The text, printable ASCII.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Class {
+    const fn digit(self) -> u16 {
+        match self {
+            Self::Permanent => 5,
+            Self::Temporary => 4,
+        }
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.code(), self.status(), self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_codes_have_one_class() {
+        let refused = Reply::refused(5, "no certificate");
+        assert_eq!(refused.to_string(), "550 5.7.5 no certificate");
+        let deferred = Reply::deferred(5, "try again");
+        assert_eq!(deferred.to_string(), "451 4.7.5 try again");
+        assert_eq!(Reply::unavailable().status(), "4.3.0");
+    }
+
+    #[test]
+    fn text_cannot_end_the_line_or_pass_its_length() {
+        let reply = Reply::refused(1, "no\r\n250 yes \u{e9}");
+        assert_eq!(reply.to_string(), "550 5.7.1 no??250 yes ?");
+        assert_eq!(
+            Reply::refused(1, &"x".repeat(9999)).text().len(),
+            Reply::LONGEST
+        );
+    }
+}
