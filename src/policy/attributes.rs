@@ -32,10 +32,10 @@ use crate::cms::attributes::SMIME_CAPABILITIES;
 use crate::cms::attributes::SecurityCategory;
 use crate::cms::attributes::SecurityLabel;
 use crate::cms::attributes::build;
-use crate::cms::ber::tag;
 use crate::cms::content_info::ID_DATA;
-use crate::cms::tlv::element;
 use crate::limits::Limits;
+use crate::tlv::element;
+use crate::tlv::tag;
 
 /// The attributes of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]

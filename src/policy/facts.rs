@@ -52,6 +52,9 @@ pub enum LookupResult {
 }
 
 impl LookupResult {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::Found, Self::Invalid, Self::Unavailable];
+
     /// Its name in policies, reports and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

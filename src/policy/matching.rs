@@ -5,6 +5,7 @@ use super::condition::ConditionError;
 use super::error::PolicyFault;
 use super::facts::Direction;
 use super::facts::Facts;
+use super::facts::LookupResult;
 use super::rule::Rule;
 
 impl Policy {
@@ -19,6 +20,41 @@ impl Policy {
             }
         }
         // Not to be reached: a policy is refused unless each direction has a rule that holds for all.
+        Err(ConditionError::NoRule {
+            direction: facts.direction.as_str(),
+        })
+    }
+
+    /// Every rule within reach while the searches for certificates are still to come: those that are the
+    /// first to be true for some result of theirs. Never none.
+    ///
+    /// Fails as [`Policy::rule_for`] does.
+    pub fn rules_whatever_is_found(&self, facts: &Facts<'_>) -> Result<Vec<&Rule>, ConditionError> {
+        let mut reached = Vec::new();
+        for rule in self.rules() {
+            let asks = |name: &str| rule.when.facts().iter().any(|fact| fact.name == name);
+            let results = |asked: bool| {
+                let count = if asked { LookupResult::ALL.len() } else { 1 };
+                LookupResult::ALL.into_iter().take(count)
+            };
+            let (mut always, mut ever) = (true, false);
+            for certificate in results(asks("recipient.certificate")) {
+                for dca in results(asks("recipient.dca")) {
+                    let mut facts = *facts;
+                    facts.recipient.certificate = certificate;
+                    facts.recipient.dca = dca;
+                    let is_true = rule.when.is_true(&facts)?;
+                    always &= is_true;
+                    ever |= is_true;
+                }
+            }
+            if ever {
+                reached.push(rule);
+            }
+            if always {
+                return Ok(reached);
+            }
+        }
         Err(ConditionError::NoRule {
             direction: facts.direction.as_str(),
         })

@@ -47,6 +47,12 @@ impl Originators {
             && bare.is_ok_and(|mailbox| mailbox.same_ignoring_case(from))
     }
 
+    /// Whether the table has a row for `login`.
+    #[must_use]
+    pub fn has_row(&self, login: &str) -> bool {
+        self.0.contains_key(&login.to_ascii_lowercase())
+    }
+
     /// Reads the table.
     pub(super) fn read(entry: &Entry<'_, '_>) -> Result<Self, PolicyFileError> {
         let table = entry.names("[originators]")?;

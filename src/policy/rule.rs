@@ -11,6 +11,7 @@ use super::error::PolicyFileError;
 use super::profile::Profile;
 use super::table::Entry;
 use super::table::Table;
+use crate::mime::protected::ConfidentialityPolicy;
 use crate::notation::SignatureType;
 
 /// A rule of the officer. Its defaults do nothing: mail passes as it came.
@@ -40,6 +41,11 @@ pub struct Rule {
     pub profile: Option<String>,
     /// The name of its set in [`super::Policy::attributes`], where it adds an attributes signature.
     pub attributes: Option<String>,
+    /// What an encrypted message shows outside (RFC 9788 §3).
+    pub hide: ConfidentialityPolicy,
+    /// Whether what came encrypted to us is opened and sent on only where its originator has signed
+    /// inside. Else who is authenticated answers for it, and he may have captured it.
+    pub require_signed_inside: bool,
     /// What becomes of mail for which the rule cannot be met.
     pub otherwise: Otherwise,
     /// How long to try again first, where all that is missing is an answer.
@@ -178,6 +184,8 @@ impl Rule {
                 "attributes",
                 names.attributes.iter().map(|one| &*one.name),
             )?,
+            hide: hide(&table)?,
+            require_signed_inside: table.flag("require_signed_inside")?,
             otherwise: table.word("otherwise", OTHERWISE)?,
             defer_for: match table.get("defer_for") {
                 Some(entry) => entry.duration(LONGEST_DEFERRAL)?,
@@ -191,6 +199,12 @@ impl Rule {
         };
         rule.check(&table)?;
         Ok(rule)
+    }
+
+    /// Whether it wants certificates of readers.
+    #[must_use]
+    pub fn encrypts(&self) -> bool {
+        self.encrypt != Encryption::Never
     }
 
     /// What the rule adds is of this type.
@@ -339,12 +353,52 @@ const KEYS: &[&str] = &[
     "encrypt_to",
     "profile",
     "attributes",
+    "hide",
+    "hide_fields",
+    "require_signed_inside",
     "otherwise",
     "defer_for",
     "decrypt",
     "verify",
     "deliver",
 ];
+
+/// `hide` and `hide_fields`.
+fn hide(table: &Table<'_, '_>) -> Result<ConfidentialityPolicy, PolicyFileError> {
+    let base = match table.word("hide", HIDING)? {
+        Hiding::Baseline => ConfidentialityPolicy::baseline(),
+        Hiding::Nothing => ConfidentialityPolicy::no_confidentiality(),
+        Hiding::Shy => ConfidentialityPolicy::shy(),
+    };
+    let Some(entry) = table.get("hide_fields") else {
+        return Ok(base);
+    };
+    entry
+        .list(HIDDEN_FIELDS)?
+        .iter()
+        .try_fold(base, |policy, field| {
+            let hidden = policy.removing(field.text()?);
+            hidden.map_err(|error| field.bad(error.to_string()))
+        })
+}
+
+/// The policies of RFC 9788 §3.2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Hiding {
+    #[default]
+    Baseline,
+    Nothing,
+    Shy,
+}
+
+const HIDING: &[(&str, Hiding)] = &[
+    ("baseline", Hiding::Baseline),
+    ("shy", Hiding::Shy),
+    ("nothing", Hiding::Nothing),
+];
+
+/// Names of fields that one rule hides; a header has some twenty.
+const HIDDEN_FIELDS: usize = 100;
 
 /// What a rule can add. An originator's signature is the originator's to make (draft §3.6).
 const SIGNATURES: &[(&str, SignatureType)] = &[
