@@ -1,5 +1,6 @@
 //! The arguments of the command line, as CONTRACT has them.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -50,6 +51,18 @@ pub(super) enum Command {
     /// Encrypt a message
     #[command(after_help = "Example: domsec encrypt --to bob.pem -o out.eml in.eml")]
     Encrypt(Encrypt),
+    /// Run one message through the gateway: sign, encrypt, decrypt and judge as the policy says
+    #[command(
+        after_help = "Example: domsec process --config domsec.toml --direction outbound --auth alice@a.example \
+                      --mail-from alice@a.example --rcpt-to bob@b.example in.eml > out.eml"
+    )]
+    Process(Process),
+    /// Say what `process` would do with a message, by which rule, and why; nothing is changed
+    #[command(
+        after_help = "Example: domsec explain --config domsec.toml --direction inbound \
+                      --mail-from bob@b.example --rcpt-to alice@a.example in.eml"
+    )]
+    Explain(Process),
     /// Decrypt a message: remove its layers down to the outermost one that opens
     #[command(after_help = "Example: domsec decrypt --p12 bob.p12 --password-file pw in.eml")]
     Decrypt(Decrypt),
@@ -223,6 +236,70 @@ pub(super) struct Decrypt {
     pub(super) output: Option<PathBuf>,
     /// Message, MIME entity, or CMS as DER, BER or PEM; - is standard input
     pub(super) file: PathBuf,
+}
+
+/// A message with its envelope and session.
+#[derive(Debug, Args)]
+pub(super) struct Process {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Which way the message goes; auto tells it from the session, the sender and each recipient
+    #[arg(long, value_enum, default_value_t = DirectionArgument::Auto)]
+    pub(super) direction: DirectionArgument,
+    /// Envelope sender; <> is the null sender
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) mail_from: String,
+    /// Envelope recipients
+    #[arg(long, value_name = "ADDRESS", required = true, num_args = 1..)]
+    pub(super) rcpt_to: Vec<String>,
+    /// The login of the session, if it is authenticated
+    #[arg(long, value_name = "USER")]
+    pub(super) auth: Option<String>,
+    /// The client's address
+    #[arg(long, value_name = "IP")]
+    pub(super) client_ip: Option<IpAddr>,
+    /// The common name of the client's verified TLS certificate
+    #[arg(long, value_name = "CN")]
+    pub(super) tls_subject: Option<String>,
+    /// What the client called itself
+    #[arg(long, value_name = "NAME")]
+    pub(super) helo: Option<String>,
+    /// Write each edition into this directory, which is made
+    #[arg(long, value_name = "DIR")]
+    pub(super) out_dir: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The message; - is standard input
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Process {
+    /// The recipients and the message: the last word after `--rcpt-to` is the message, where
+    /// nothing else stands for it.
+    pub(super) fn recipients_and_file(&self) -> Option<(&[String], PathBuf)> {
+        match (&self.file, self.rcpt_to.split_last()) {
+            (Some(file), _) => Some((&self.rcpt_to, file.clone())),
+            (None, Some((file, recipients))) if !recipients.is_empty() => {
+                Some((recipients, PathBuf::from(file)))
+            }
+            (None, _) => None,
+        }
+    }
+}
+
+/// `--direction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DirectionArgument {
+    /// By the session, the sender and each recipient.
+    Auto,
+    /// From outside.
+    Inbound,
+    /// From ours to ours.
+    Internal,
+    /// From ours to others.
+    Outbound,
 }
 
 fn signature_type(text: &str) -> Result<SignatureType, String> {

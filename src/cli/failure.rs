@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::gateway::judge::chain;
+use crate::keystore::files::FileError;
+use crate::keystore::files::FileFault;
 
 /// The exit codes of CONTRACT that the commands so far can end with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,12 @@ pub(super) enum Exit {
     Software = 70,
     /// Input or output failed.
     Io = 74,
+    /// Temporary: try again.
+    Temporary = 75,
+    /// Refused by policy.
+    Refused = 77,
+    /// Configuration.
+    Configuration = 78,
 }
 
 impl From<Exit> for ExitCode {
@@ -38,6 +46,9 @@ impl From<Exit> for ExitCode {
             Exit::NoInput => 66,
             Exit::Software => 70,
             Exit::Io => 74,
+            Exit::Temporary => 75,
+            Exit::Refused => 77,
+            Exit::Configuration => 78,
         };
         Self::from(code)
     }
@@ -63,6 +74,14 @@ impl Failure {
     pub(super) fn data(text: impl Into<String>) -> Self {
         Self {
             exit: Exit::Data,
+            text: text.into(),
+        }
+    }
+
+    /// The configuration, or what it names, is off.
+    pub(super) fn configuration(text: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Configuration,
             text: text.into(),
         }
     }
@@ -103,6 +122,15 @@ impl Failure {
 
     pub(super) fn exit(&self) -> Exit {
         self.exit
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        if let FileFault::Read(source) = &error.fault {
+            return Self::io(&error.path, source);
+        }
+        Self::file(&error.path, &error.fault)
     }
 }
 

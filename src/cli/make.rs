@@ -375,13 +375,15 @@ fn failed(path: &Path, error: &SealError) -> Failure {
         )
         | SealError::Encrypt(write_enveloped::SealError::Check(_))
         | SealError::Encrypt(write_enveloped::SealError::Differs(_))
+        | SealError::NoSuchLayer(_)
         | SealError::Randomness(_) => Failure::software(error),
         SealError::Write(source)
         | SealError::Sign(SignError::Read(source))
         | SealError::Encrypt(write_enveloped::SealError::Io(source)) => {
             Failure::output(path, source)
         }
-        SealError::Encrypt(_)
+        SealError::Compose(_)
+        | SealError::Encrypt(_)
         | SealError::Mime(_)
         | SealError::NotInTransitForm { .. }
         | SealError::Sign(_) => Failure::file(path, error),

@@ -10,6 +10,7 @@ mod inspect;
 mod make;
 mod output;
 mod policy;
+mod process;
 mod report;
 mod verify;
 
@@ -35,8 +36,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let done = match arguments.command {
         Command::Decrypt(arguments) => make::decrypt(&arguments),
         Command::Encrypt(arguments) => make::encrypt(&arguments),
+        Command::Explain(arguments) => process::explain(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments, colour),
         Command::Policy { command } => policy::run(&command, colour),
+        Command::Process(arguments) => process::process(&arguments),
         Command::Sign(arguments) => make::sign(&arguments),
         Command::Verify(arguments) => verify::run(&arguments, colour),
     };

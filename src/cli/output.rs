@@ -28,6 +28,12 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     printed.map_err(|error| Failure::output(Path::new("standard output"), &error))
 }
 
+/// Says something to people, on standard error.
+pub(super) fn say(text: &str) {
+    // Where it cannot be printed, nobody is there to read it.
+    let _printed = writeln!(io::stderr(), "{text}");
+}
+
 /// Says on standard error what somebody should look at.
 pub(super) fn warn(text: &str) {
     // Where it cannot be printed, nobody is there to read it.

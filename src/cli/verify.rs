@@ -47,6 +47,7 @@ pub(super) fn run(arguments: &Verify, colour: Colour) -> Result<Exit, Failure> {
         },
         revocation: trust.revocation,
         from: from.as_ref(),
+        former_names: &[],
     };
     let mut file = input::open(&arguments.file, &keys)?;
     let judgement = judge.judge(&file.opened, &mut file.budget);

@@ -155,7 +155,8 @@ impl Names {
     /// Whether an rfc822Name is `mailbox`.
     #[must_use]
     pub fn include(&self, mailbox: &Mailbox) -> bool {
-        self.mailboxes().any(|email| email == *mailbox)
+        self.mailboxes()
+            .any(|email| email.same_ignoring_case(mailbox))
     }
 
     /// Checks a domain signature's certificate against each of `originators` (draft §2.6).
@@ -195,8 +196,12 @@ impl Names {
         if self.emails.is_empty() {
             return Err(NamingError::NoAddress(self.subject_emails.clone()));
         }
-        let named: HashSet<Mailbox> = self.mailboxes().collect();
-        match originators.iter().find(|one| !named.contains(one)) {
+        // RFC 8550 §3: the case of the local part does not count.
+        let named: HashSet<Mailbox> = self.mailboxes().map(|one| one.folded()).collect();
+        match originators
+            .iter()
+            .find(|one| !named.contains(&one.folded()))
+        {
             None => Ok(()),
             Some(other) => Err(NamingError::OtherAddress {
                 addresses: self.emails.clone(),
@@ -617,6 +622,30 @@ mod tests {
         let person = names(&["bob@b.example"], &[], &[]);
         let error = person.check_confidentiality(&domain("b.example"));
         assert_eq!(error, Err(NamingError::NoDomain));
+    }
+
+    #[test]
+    fn reviewers_and_attribute_authorities_may_be_of_any_domain() {
+        let guard = names(&[], &["smtp://guard.example"], &[]);
+        assert!(guard.check_domain(&from("alice@a.example")).is_err());
+        let person = names(&["guard@guard.example"], &[], &[]);
+        let delegated = names(&["guard@guard.example"], &["submit://guard.example"], &[]);
+        let web = Names {
+            may_protect_mail: false,
+            ..guard.clone()
+        };
+        for kind in [SignatureType::AdditionalAttributes, SignatureType::Review] {
+            assert_eq!(guard.check_agent(kind), Ok(()), "{kind}");
+            // But of some: the convention itself holds for them, too.
+            assert_eq!(
+                person.check_agent(kind),
+                Err(NamingError::NoDomain),
+                "{kind}"
+            );
+            assert_eq!(web.check_agent(kind), Err(NamingError::Purpose), "{kind}");
+            let error = delegated.check_agent(kind).unwrap_err();
+            assert!(matches!(error, NamingError::Delegated { .. }), "{error}");
+        }
     }
 
     /// A certificate as RFC 3183 named it.

@@ -3,6 +3,7 @@
 //! Finds certificates by their identifiers, never by position; time, anchors and further
 //! certificates are arguments. The rules themselves stand in [`crate::domsec::verdict`].
 
+use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::cms::attributes;
 use crate::cms::signed_data::SignerInfo;
@@ -66,6 +67,8 @@ pub struct Judge<'a> {
     pub revocation: RevocationMode,
     /// Who the message is from, instead of its From.
     pub from: Option<&'a Mailbox>,
+    /// The domains with which the former names of RFC 3183 are agreed (draft §2.6).
+    pub former_names: &'a [Domain],
 }
 
 /// All that was found out about a message.
@@ -77,6 +80,11 @@ pub struct Judgement<'a> {
     pub layers: Vec<JudgedLayer<'a>>,
     /// Signed layers in parts of the content.
     pub parts: Vec<JudgedLayer<'a>>,
+    /// What the verdict was made of; its layers are those of [`Judgement::layers`], and what could
+    /// not be read.
+    pub facts: Facts,
+    /// The same of each of [`Judgement::parts`].
+    pub part_facts: Vec<LayerFacts>,
 }
 
 /// One signed layer.
@@ -101,6 +109,8 @@ pub struct JudgedSigner<'a> {
     pub signature: Result<SignerVerified, SignatureFault>,
     /// What is known of the path.
     pub path: PathFacts,
+    /// Whether all that is not known of the path is revocation: an answer may come.
+    pub revocation_unknown: bool,
 }
 
 impl Judgement<'_> {
@@ -120,7 +130,7 @@ impl Judge<'_> {
         let mut facts = Facts {
             from: self.from(opened),
             closed: is_closed(&opened.root),
-            defects: shown::defects(opened),
+            defects: shown::defects(opened, self.limits),
             ..Facts::default()
         };
         let mut unknown = Vec::new();
@@ -129,7 +139,7 @@ impl Judge<'_> {
             match &node.kind {
                 Kind::Signed(signed) => {
                     let judged = self.judge_layer(layer, signed, budget);
-                    facts.layers.push(Self::facts_of(&judged, node));
+                    facts.layers.push(self.facts_of(&judged, node));
                     layers.push(judged);
                 }
                 Kind::Compressed(_) | Kind::Content(_) | Kind::Enveloped(..) => {
@@ -144,7 +154,7 @@ impl Judge<'_> {
             facts.defects.push(reason);
         }
         let below = opened.root.chain().count();
-        let parts = self.judge_parts(&opened.root, below, budget);
+        let (parts, part_facts) = self.judge_parts(&opened.root, below, budget);
         facts.signed_parts = parts.iter().any(|layer| !layer.signers.is_empty());
         // Whoever signs the whole answers for its parts, readable or not.
         if layers.iter().all(|layer| layer.signers.is_empty()) {
@@ -157,6 +167,8 @@ impl Judge<'_> {
             verdict: weakened(verdict::judge(&facts), unknown),
             layers,
             parts,
+            facts,
+            part_facts,
         }
     }
 
@@ -172,14 +184,23 @@ impl Judge<'_> {
         root: &'o Node,
         first: usize,
         budget: &mut Budget,
-    ) -> Vec<JudgedLayer<'o>> {
+    ) -> (Vec<JudgedLayer<'o>>, Vec<LayerFacts>) {
         let mut judged = Vec::new();
+        let mut facts = Vec::new();
         for node in parts_in(root) {
             if let Kind::Signed(signed) = &node.kind {
-                judged.push(self.judge_layer(first + judged.len(), signed, budget));
+                let layer = self.judge_layer(first + judged.len(), signed, budget);
+                facts.push(self.facts_of(&layer, node));
+                judged.push(layer);
             }
         }
-        judged
+        (judged, facts)
+    }
+
+    /// One of ours with these octets: senders send along what we have.
+    fn known(&self, der: &[u8]) -> Option<Certificate> {
+        let mut known = self.certificates.iter();
+        known.find(|one| one.der() == der).cloned()
     }
 
     fn judge_layer<'o>(
@@ -192,7 +213,7 @@ impl Judge<'_> {
             .data
             .certificates
             .iter()
-            .filter_map(|der| Certificate::parse(der).ok());
+            .filter_map(|der| self.known(der).or_else(|| Certificate::parse(der).ok()));
         let certificates: Vec<Certificate> =
             sent.chain(self.certificates.iter().cloned()).collect();
         let sent = node
@@ -253,6 +274,7 @@ impl Judge<'_> {
             }
         }
         best.unwrap_or_else(|| JudgedSigner {
+            revocation_unknown: false,
             info,
             certificate: None,
             signature: Err(SignatureFault::Unknown(no_certificate(info))),
@@ -291,6 +313,7 @@ impl Judge<'_> {
             }
         };
         JudgedSigner {
+            revocation_unknown: outcome.is_about_revocation(),
             info,
             path: self.path_facts(info, certificate, outcome),
             certificate: Some(certificate.clone()),
@@ -347,12 +370,19 @@ impl Judge<'_> {
         }
     }
 
-    fn facts_of(judged: &JudgedLayer<'_>, node: &Node) -> LayerFacts {
+    fn names_of(&self, certificate: &Certificate) -> Names {
+        Names {
+            former_names_with: self.former_names.to_vec(),
+            ..Names::of(certificate)
+        }
+    }
+
+    fn facts_of(&self, judged: &JudgedLayer<'_>, node: &Node) -> LayerFacts {
         let signers = judged.signers.iter().map(|signer| SignerFacts {
             signature: signer.signature.as_ref().map(|_| ()).map_err(Clone::clone),
             path: signer.path.clone(),
             types: signer.info.types(),
-            names: signer.certificate.as_ref().map(names_of),
+            names: signer.certificate.as_ref().map(|one| self.names_of(one)),
         });
         // One that cannot be read is reported with its signature.
         let types = judged
@@ -380,12 +410,6 @@ impl Judge<'_> {
             signers: signers.collect(),
         }
     }
-}
-
-/// What the naming convention looks at in a certificate.
-#[must_use]
-pub fn names_of(certificate: &Certificate) -> Names {
-    Names::of(certificate)
 }
 
 /// An error and its sources, for a report.
@@ -444,7 +468,7 @@ fn weakened(mut verdict: Verdict, unknown: Vec<String>) -> Verdict {
 }
 
 /// Every node in the parts of the content under `root`, each before what is in it.
-fn parts_in(root: &Node) -> Vec<&Node> {
+pub(super) fn parts_in(root: &Node) -> Vec<&Node> {
     let mut found = Vec::new();
     let mut open: Vec<&Node> = Vec::new();
     let content = root.chain().last().map(|node| &node.kind);
@@ -552,6 +576,7 @@ mod tests {
             purpose: Purpose::Smime,
             revocation: RevocationMode::Prefer,
             from: None,
+            former_names: &[],
         };
         judge.judge(&opened, &mut budget).verdict
     }

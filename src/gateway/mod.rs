@@ -1,9 +1,31 @@
-//! One message from arrival to outcome.
+//! One message from arrival to outcome: five steps, each of which takes what the one before made.
 //!
-//! So far: [`open`] peels its layers, [`judge`] says what they are worth, [`seal`] makes new ones.
+//! [`transaction`] → `open` → [`arrival`] → [`gather`] → [`decide`] → `seal` → [`outcome`]. [`gather`]
+//! alone waits, [`decide`] is pure; nothing here reads a clock, a file or the environment.
 
+pub mod arrival;
+pub mod certificates;
+pub mod choose;
+mod content;
+pub mod decide;
+mod delivery;
+pub mod edition;
+mod flags;
+pub mod gather;
 pub mod judge;
+mod judged;
+
+mod make;
+pub mod marks;
 pub mod open;
+pub mod outcome;
 mod parts;
+pub mod record;
+pub mod replay;
+pub mod roles;
 pub mod seal;
+mod shares;
 pub mod shown;
+pub mod site;
+pub mod transaction;
+pub mod unmet;

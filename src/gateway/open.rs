@@ -457,6 +457,50 @@ impl Node {
         }
     }
 
+    /// Forgets what is inside the layer with that index, counted from this one: it is as if no key had
+    /// opened it, and nothing tells the one from the other (DESIGN, decision 4).
+    pub(super) fn close(&mut self, index: usize) {
+        let mut node = self;
+        for _ in 0..index {
+            let child = match &mut node.kind {
+                Kind::Compressed(child) | Kind::Enveloped(_, child) => child.as_deref_mut(),
+                Kind::Content(..) => None,
+                Kind::Signed(signed) => signed.child.as_deref_mut(),
+            };
+            let Some(child) = child else { return };
+            node = child;
+        }
+        if let Kind::Enveloped(_, inside) = &mut node.kind {
+            *inside = None;
+            node.error = Some(OpenError::Decryption);
+        }
+    }
+
+    /// Forgets what is inside every layer in the parts of the content whose encryption does not protect
+    /// its integrity: nobody is shown it, and whether it decrypts is nobody's business.
+    pub(super) fn close_parts(&mut self) {
+        let mut open: Vec<(&mut Self, bool)> = vec![(self, false)];
+        while let Some((node, in_part)) = open.pop() {
+            match &mut node.kind {
+                Kind::Enveloped(enveloped, inside) => {
+                    if in_part && !enveloped.authenticated && inside.is_some() {
+                        *inside = None;
+                        node.error = Some(OpenError::Decryption);
+                    } else {
+                        open.extend(inside.as_deref_mut().map(|child| (child, in_part)));
+                    }
+                }
+                Kind::Compressed(child) => {
+                    open.extend(child.as_deref_mut().map(|child| (child, in_part)));
+                }
+                Kind::Signed(signed) => {
+                    open.extend(signed.child.as_deref_mut().map(|child| (child, in_part)));
+                }
+                Kind::Content(parts) => open.extend(parts.iter_mut().map(|part| (part, true))),
+            }
+        }
+    }
+
     /// This node and all beneath it, outermost first; parts are not followed.
     pub fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |node| node.child())

@@ -21,6 +21,7 @@ use crate::mime::Field;
 use crate::mime::Header;
 use crate::mime::MimeError;
 use crate::mime::base64;
+use crate::mime::protected::ComposeError;
 use crate::mime::smime;
 use crate::mime::smime::Boundary;
 use crate::mime::smime::CmsType;
@@ -35,12 +36,18 @@ use crate::octets::View;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
+    /// The header fields cannot be bound to the content (RFC 9788).
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
     /// The encryption failed.
     #[error(transparent)]
     Encrypt(#[from] write_enveloped::SealError),
     /// The message cannot be read, or not be brought into transit form.
     #[error(transparent)]
     Mime(#[from] MimeError),
+    /// What was decided names a layer that is not there: our own fault.
+    #[error("there is no layer {0} in the message")]
+    NoSuchLayer(usize),
     /// A part that must not be changed is not in transit form: a detached signature over it would
     /// break on its way (RFC 8551 §3.1.3).
     #[error(

@@ -8,9 +8,15 @@ use crate::domsec::verdict::From;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Opened;
 use crate::gateway::open::SignedNode;
+use crate::limits::Limits;
 use crate::mime::Header;
 use crate::mime::header::Defect;
 use crate::mime::multipart::MultipartDefect;
+use crate::mime::protected::Candidate;
+use crate::mime::protected::Difference;
+use crate::mime::protected::Protected;
+use crate::mime::protected::Scheme;
+use crate::mime::protected::compare;
 
 /// Who the message says that it is from.
 #[must_use]
@@ -53,7 +59,7 @@ fn from_addresses(addresses: &[Address]) -> From {
 
 /// Defects by which a reader is shown something other than what is signed.
 #[must_use]
-pub fn defects(opened: &Opened) -> Vec<String> {
+pub fn defects(opened: &Opened, limits: &Limits) -> Vec<String> {
     let mut defects = Vec::new();
     let mut is_signed = false;
     let mut is_encrypted = false;
@@ -62,7 +68,12 @@ pub fn defects(opened: &Opened) -> Vec<String> {
             defects.extend(repeated(header));
             match &opened.header {
                 Some(outer) if is_signed => {
-                    defects.extend(differing(outer, header, is_encrypted));
+                    let candidate = Candidate {
+                        header,
+                        raw: &node.raw,
+                        encrypted: is_encrypted,
+                    };
+                    defects.extend(differing(outer, candidate, limits));
                 }
                 // What nobody signed could have been put there by anybody.
                 _ => defects.extend(header.defects().iter().filter_map(doubtful_header)),
@@ -146,9 +157,38 @@ fn doubtful(defect: &MultipartDefect) -> Option<String> {
     }
 }
 
+/// Fields that readers show, whichever they take them from.
+const COMPARED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
+
 /// Fields of the signed content that contradict those outside (RFC 9788 §4.4).
-fn differing(outer: &Header, inner: &Header, is_encrypted: bool) -> Vec<String> {
-    const COMPARED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
+fn differing(outer: &Header, signed: Candidate<'_>, limits: &Limits) -> Vec<String> {
+    if COMPARED
+        .iter()
+        .all(|name| signed.header.first(name).is_none())
+    {
+        return Vec::new();
+    }
+    let protected = Protected::read(&[signed], limits).ok();
+    let marked = protected.filter(|protected| {
+        let scheme = protected.scheme();
+        matches!(scheme, Scheme::Rfc9788Cipher | Scheme::Rfc9788Clear)
+    });
+    // What its author hid, and how, is said inside.
+    let Some(protected) = marked else {
+        return differing_unmarked(outer, signed.header, signed.encrypted);
+    };
+    compare(&protected, outer, None)
+        .into_iter()
+        .filter(|difference| match difference {
+            Difference::Field { field, .. } => COMPARED.contains(&field.name()),
+            Difference::EnvelopeRecipient(_) | Difference::EnvelopeSender(_) => false,
+        })
+        .map(|difference| difference.to_string())
+        .collect()
+}
+
+/// The same of content that carries fields without the mark of RFC 9788, as older programs write it.
+fn differing_unmarked(outer: &Header, inner: &Header, is_encrypted: bool) -> Vec<String> {
     let mut found = Vec::new();
     for name in COMPARED {
         let (Some(inside), Some(outside)) = (inner.first(name), outer.first(name)) else {
@@ -158,11 +198,8 @@ fn differing(outer: &Header, inner: &Header, is_encrypted: bool) -> Vec<String> 
         let hidden =
             is_encrypted && name == "Subject" && matches!(&*outside.text(), "..." | "[...]");
         if inside.text() != outside.text() && !hidden {
-            found.push(format!(
-                "the signed content has {name} {:?}, the message {:?}",
-                inside.text(),
-                outside.text()
-            ));
+            // Never the value: it may be plaintext of an encrypted message.
+            found.push(format!("{name} differs from that of the signed content"));
         }
     }
     found

@@ -1,0 +1,212 @@
+//! Opens what a configuration names, and makes a gateway of it.
+//!
+//! Everything that would fail for a message later fails here, with the file or key at fault.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use super::Config;
+use super::KeyEntry;
+use super::Mode;
+use super::Role;
+use crate::address::Domain;
+use crate::crypto;
+use crate::gateway::replay::RecentDeliveries;
+use crate::gateway::roles::Roles;
+use crate::gateway::site::Gateway;
+use crate::keystore::files;
+use crate::keystore::files::FileError;
+use crate::keystore::files::FileFault;
+use crate::limits::Limits;
+use crate::lookup::directory::Directory;
+use crate::lookup::directory::DirectoryError;
+use crate::policy::Policy;
+use crate::policy::error::PolicyFileError;
+use crate::policy::partner::PinnedCertificate;
+use crate::x509::Certificate;
+use crate::x509::Identity;
+use crate::x509::SimplePaths;
+
+/// Why no gateway could be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A `[[key]]` says too little, too much, or what cannot be.
+    #[error("[[key]] number {number} ({role:?}): {reason}")]
+    Key {
+        /// Which one, counted from 1.
+        number: usize,
+        /// Its role.
+        role: Role,
+        /// What is wrong, and what to write.
+        reason: &'static str,
+    },
+    /// A file of keys or certificates is not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The directory of certificates cannot be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The policy file could not be read.
+    #[error("policy {} could not be read", path.display())]
+    PolicyRead {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The policy file is not one.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+}
+
+/// The gateway that `config` describes.
+pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
+    let limits = Limits::default();
+    let provider = crypto::provider();
+    let trust = &config.trust;
+    let anchors = certificates(config, &trust.anchors, &limits)?;
+    let intermediates = certificates(config, &trust.intermediates, &limits)?;
+    let mut crls = Vec::new();
+    for path in &trust.crls {
+        crls.extend(files::crls(&config.path(path), &limits)?);
+    }
+    let directory = match &config.certificates.directory {
+        Some(path) => Directory::open(&config.path(path), &limits)?,
+        None => Directory::default(),
+    };
+    let policy = policy(config)?;
+    let partner_dcas = partner_dcas(config, &policy, &limits)?;
+    let former_names = policy.partners().filter(|partner| partner.old_naming);
+    Ok(Gateway {
+        monitor: config.mode == Mode::Monitor,
+        partner_dcas,
+        former_names: former_names.map(|partner| partner.domain.clone()).collect(),
+        domains: config.domains.clone(),
+        authserv_id: config.authserv_id.clone(),
+        policy,
+        roles: roles(config, &intermediates, &limits)?,
+        paths: Box::new(SimplePaths::new(anchors, provider.verification, &limits)),
+        intermediates,
+        crls,
+        revocation: trust.revocation,
+        signature_type_oid: config.signature_type_oid.unwrap_or_default(),
+        certificates: Box::new(directory),
+        deliveries: Box::new(RecentDeliveries::default()),
+        provider,
+        randomness: provider.randomness,
+        limits,
+    })
+}
+
+fn certificates(
+    config: &Config,
+    paths: &[PathBuf],
+    limits: &Limits,
+) -> Result<Vec<Certificate>, FileError> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(files::certificates(&config.path(path), limits)?);
+    }
+    Ok(all)
+}
+
+fn policy(config: &Config) -> Result<Policy, BuildError> {
+    let Some(path) = &config.policy else {
+        return Ok(Policy::builtin());
+    };
+    let path = config.path(path);
+    let text = fs::read_to_string(&path).map_err(|source| BuildError::PolicyRead {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Policy::parse(&text, &path.display().to_string())?)
+}
+
+/// The DCA certificates that the policy names by file, relative to the policy file.
+fn partner_dcas(
+    config: &Config,
+    policy: &Policy,
+    limits: &Limits,
+) -> Result<Vec<(Domain, Certificate)>, BuildError> {
+    let beside = config.policy.as_deref().map(|path| config.path(path));
+    let folder = beside.as_deref().and_then(Path::parent);
+    let mut all = Vec::new();
+    for partner in policy.partners() {
+        if let Some(PinnedCertificate::File(name)) = &partner.dca {
+            let path = folder.unwrap_or(Path::new("")).join(name);
+            let found = files::certificates(&path, limits)?.into_iter().next();
+            let found = found.ok_or(FileError {
+                path,
+                fault: FileFault::NoCertificate,
+            })?;
+            all.push((partner.domain.clone(), found));
+        }
+    }
+    Ok(all)
+}
+
+fn roles(
+    config: &Config,
+    intermediates: &[Certificate],
+    limits: &Limits,
+) -> Result<Roles, BuildError> {
+    let mut roles = Roles::default();
+    for (index, entry) in config.keys.iter().enumerate() {
+        let failed = |reason| BuildError::Key {
+            number: index + 1,
+            role: entry.role,
+            reason,
+        };
+        let identities = identities(config, entry, limits, &failed)?
+            .into_iter()
+            .map(|identity| identity.completed(intermediates));
+        let kept = match (entry.role, &entry.address) {
+            (Role::Delegated, Some(user)) => {
+                let own = identities.into_iter().map(|own| (user.clone(), own));
+                roles.delegated.extend(own);
+                continue;
+            }
+            (Role::Delegated, None) => {
+                return Err(failed("a delegated key needs its user: address = \"...\""));
+            }
+            (_, Some(_)) => {
+                return Err(failed("address belongs to delegated keys alone"));
+            }
+            (Role::Attributes, None) => &mut roles.attributes,
+            (Role::Dca, None) => &mut roles.dca,
+            (Role::Domain, None) => &mut roles.domain,
+            (Role::Reviewer, None) => &mut roles.reviewers,
+        };
+        kept.extend(identities);
+    }
+    Ok(roles)
+}
+
+fn identities(
+    config: &Config,
+    entry: &KeyEntry,
+    limits: &Limits,
+    failed: &dyn Fn(&'static str) -> BuildError,
+) -> Result<Vec<Identity>, BuildError> {
+    let at = |path: &Path| config.path(path);
+    let password = entry.password_file.as_deref().map(at);
+    let password = password.as_deref().map(files::password).transpose()?;
+    let password = password.as_ref().map(|password| password.as_str());
+    match (&entry.cert, &entry.key, &entry.p12, &entry.pkcs11) {
+        (Some(certificate), Some(key), None, None) => {
+            let pair = files::pair(&at(key), &at(certificate), password, limits)?;
+            Ok(vec![pair])
+        }
+        (None, None, Some(p12), None) => {
+            let password = password.unwrap_or_default();
+            Ok(files::pkcs12(&at(p12), password, limits)?)
+        }
+        (_, None, None, Some(_)) => Err(failed(
+            "keys in tokens (pkcs11) are not supported by this version: use files",
+        )),
+        _ => Err(failed("it needs cert and key, or p12")),
+    }
+}

@@ -1,0 +1,210 @@
+//! Asks for what is not in the message: the certificates of its recipients. Nothing else here waits.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::arrival::Arrival;
+use crate::gateway::certificates::Answer;
+use crate::gateway::certificates::Finding;
+use crate::gateway::certificates::Subject;
+use crate::gateway::certificates::Unavailable;
+use crate::gateway::choose::Findings;
+use crate::gateway::outcome::Outcome;
+use crate::gateway::record::RecipientRecord;
+use crate::gateway::site::Gateway;
+use crate::gateway::transaction::Transaction;
+use crate::limits::Budget;
+use crate::notation::Layer;
+use crate::notation::SignatureType;
+use crate::octets::Spool;
+use crate::policy::facts::LookupResult;
+use crate::policy::partner::Partner;
+use crate::policy::rule::Rule;
+use crate::x509::Certificate;
+use crate::x509::Time;
+
+/// What was found for each recipient, in the order of the envelope.
+#[derive(Debug)]
+pub struct Gathered {
+    /// What rules may ask.
+    pub records: Vec<RecipientRecord>,
+    /// What encryption needs.
+    pub findings: Vec<Findings>,
+}
+
+impl Gateway {
+    /// All five steps at once, in this thread.
+    pub async fn process(
+        &self,
+        transaction: &Transaction,
+        now: Time,
+        spool: &dyn Spool,
+    ) -> Outcome {
+        let arrival = self.open(transaction, now, spool);
+        let gathered = self.gather(&arrival).await;
+        let decision = self.decide(&arrival, &gathered);
+        self.seal(&arrival, decision, spool)
+    }
+
+    /// Looks for the certificates of every recipient for whom a rule could want one, all at once.
+    pub async fn gather(&self, arrival: &Arrival<'_>) -> Gathered {
+        let transaction = arrival.transaction;
+        let mut records: Vec<RecipientRecord> = transaction
+            .recipients
+            .iter()
+            .map(|mailbox| self.record(mailbox, transaction))
+            .collect();
+        let wanted: Vec<&Mailbox> = records
+            .iter()
+            .filter(|record| self.needs_certificate(record, arrival))
+            .map(|record| &record.mailbox)
+            .collect();
+        let mut subjects: Vec<Subject<'_>> = Vec::new();
+        let mut domains: HashSet<&Domain> = HashSet::new();
+        for mailbox in &wanted {
+            subjects.push(Subject::Recipient(mailbox));
+            let dca = Subject::Dca(mailbox.domain());
+            if domains.insert(mailbox.domain()) {
+                subjects.push(dca);
+            }
+        }
+        let answers = subjects
+            .iter()
+            .map(|subject| self.certificates.find(*subject));
+        let answers = all(answers.collect()).await;
+        let found = subjects.iter().copied().zip(answers);
+        let (own, dca) = self.chosen(found, arrival.now);
+        let findings: Vec<Findings> = records
+            .iter()
+            .map(|record| Findings {
+                own: own.get(&record.mailbox).cloned().unwrap_or(Finding::Absent),
+                dca: dca
+                    .get(record.mailbox.domain())
+                    .cloned()
+                    .unwrap_or(Finding::Absent),
+            })
+            .collect();
+        for (record, found) in records.iter_mut().zip(&findings) {
+            record.certificate = found.own.result();
+            record.dca = found.dca.result();
+        }
+        Gathered { records, findings }
+    }
+
+    fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {
+        RecipientRecord {
+            mailbox: mailbox.clone(),
+            direction: transaction.direction(
+                mailbox,
+                &self.domains,
+                self.is_accountable(&transaction.session),
+            ),
+            partner: self.policy.partner(mailbox.domain()).is_some(),
+            certificate: LookupResult::Absent,
+            dca: LookupResult::Absent,
+        }
+    }
+
+    /// Whether any certificate could make a difference for this recipient: whether several rules are
+    /// within reach, or one that encrypts or may be made to.
+    fn needs_certificate(&self, record: &RecipientRecord, arrival: &Arrival<'_>) -> bool {
+        let facts = record.facts(arrival.transaction, Some(&arrival.content));
+        let reached = self.policy.rules_whatever_is_found(&facts);
+        let Ok(rules) = reached else {
+            return true;
+        };
+        let mut layers = arrival.layers.iter();
+        // An E beneath a domain signature demands one above it (draft §5).
+        let opens = layers.any(|one| one.layer == Layer::Enveloped);
+        let of_originator = |rule: &&Rule| {
+            rule.signs(SignatureType::Domain) || rule.signs(SignatureType::Delegated)
+        };
+        rules.len() > 1
+            || rules
+                .iter()
+                .any(|rule| rule.encrypts() || (opens && of_originator(rule)))
+    }
+
+    /// Judges what was found: of each subject once.
+    fn chosen<'s>(
+        &self,
+        found: impl Iterator<Item = (Subject<'s>, Result<Vec<Certificate>, Unavailable>)>,
+        now: Time,
+    ) -> (HashMap<Mailbox, Finding>, HashMap<Domain, Finding>) {
+        let chooser = self.chooser(now);
+        let mut own = HashMap::new();
+        let mut dca = HashMap::new();
+        for (subject, answer) in found {
+            let domain = match subject {
+                Subject::Dca(domain) => domain,
+                Subject::Recipient(mailbox) => mailbox.domain(),
+            };
+            let partner = self.policy.partner(domain);
+            // One recipient's certificates do not use up what may be spent on another's.
+            let mut budget = Budget::new(&self.limits);
+            let pinned = partner
+                .filter(|_| matches!(subject, Subject::Dca(_)))
+                .and_then(|partner| self.partner_dca(partner));
+            let finding = match answer {
+                // What the policy names takes the place of whatever is published.
+                _ if pinned.is_some() => {
+                    let pinned = pinned.cloned().into_iter().collect();
+                    chooser.choose(subject, pinned, partner, &mut budget)
+                }
+                Ok(candidates) => chooser.choose(subject, candidates, partner, &mut budget),
+                Err(error) => Finding::Unavailable(error.to_string()),
+            };
+            match subject {
+                Subject::Dca(domain) => dca.insert(domain.clone(), finding),
+                Subject::Recipient(mailbox) => own.insert(mailbox.clone(), finding),
+            };
+        }
+        (own, dca)
+    }
+}
+
+impl Gateway {
+    /// The DCA certificate that the policy names for a partner by file.
+    fn partner_dca(&self, partner: &Partner) -> Option<&Certificate> {
+        let mut known = self.partner_dcas.iter();
+        known
+            .find(|(domain, _)| *domain == partner.domain)
+            .map(|(_, certificate)| certificate)
+    }
+}
+
+/// Waits for all answers, each of which goes on while others wait.
+async fn all<T>(answers: Vec<Answer<'_, T>>) -> Vec<T> {
+    enum State<'a, T> {
+        Done(T),
+        Waiting(Answer<'a, T>),
+    }
+    let mut states: Vec<State<'_, T>> = answers.into_iter().map(State::Waiting).collect();
+    poll_fn(|context| {
+        let mut waiting = false;
+        for state in &mut states {
+            if let State::Waiting(answer) = state {
+                match Pin::new(answer).poll(context) {
+                    Poll::Pending => waiting = true,
+                    Poll::Ready(value) => *state = State::Done(value),
+                }
+            }
+        }
+        if waiting {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    })
+    .await;
+    let done = |state| match state {
+        State::Done(value) => Some(value),
+        State::Waiting(_) => None,
+    };
+    states.into_iter().filter_map(done).collect()
+}

@@ -1,0 +1,5 @@
+//! Finding other people's certificates: one file for each source.
+//!
+//! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
+
+pub mod directory;
