@@ -1,15 +1,20 @@
 //! The documents held against what they describe.
 //!
 //! Every RFC that `src` cites is a row of `src/manual/rfcs.md`, and a row that claims obedience is
-//! cited; commands in the README exist, and so do the files that they name.
+//! cited; commands in the README exist, and so do the files that they name. The pages on the draft
+//! and on policy files have modules of their own.
 
 #![expect(
     clippy::expect_used,
     reason = "these tests read our own files; a panic names what is wrong with them"
 )]
 
+#[path = "documents/draft.rs"]
+mod draft;
 #[path = "source/files.rs"]
 mod files;
+#[path = "documents/policy.rs"]
+mod policy;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,6 +25,11 @@ use std::path::PathBuf;
 const KEYS: &[&str] = &["--key", "--cert", "--p12", "--password-file"];
 #[rustfmt::skip]
 const TRUST: &[&str] = &["--anchor", "--intermediate", "--crl", "--at", "--purpose", "--from", "--revocation"];
+#[rustfmt::skip]
+const PROCESS: &[&str] = &[
+    "--config", "--direction", "--mail-from", "--rcpt-to", "--auth", "--client-ip", "--tls-subject", "--helo",
+    "--out-dir", "--json",
+];
 
 /// One command of the program, as its users are promised it.
 struct Command {
@@ -32,9 +42,11 @@ struct Command {
 const COMMANDS: &[Command] = &[
     Command { name: "decrypt", options: &[KEYS, &["-o"]] },
     Command { name: "encrypt", options: &[&["--to", "--cipher", "--key-encryption", "-o"]] },
+    Command { name: "explain", options: &[PROCESS] },
     Command { name: "help",    options: &[] },
     Command { name: "inspect", options: &[KEYS, &["--json"]] },
     Command { name: "policy",  options: &[] },
+    Command { name: "process", options: &[PROCESS] },
     Command { name: "sign",    options: &[&["--key", "--cert", "--chain", "--type", "--detached", "-o"]] },
     Command { name: "verify",  options: &[TRUST, KEYS, &["--json"]] },
 ];

@@ -76,6 +76,15 @@ fn every_form_of_a_key_is_the_same_key() {
     }
 }
 
+/// Draft §7: a key that somebody logs by mistake tells nothing.
+#[test]
+fn a_key_is_shown_without_its_secret() {
+    for (name, shown) in [("ec.pem", "Key { .. }"), ("rsa.pem", "Key { .. }")] {
+        let text = format!("{:?}", key(name).unwrap());
+        assert!(text.ends_with(shown), "{name}: {text}");
+    }
+}
+
 #[test]
 fn a_key_that_is_not_read_says_why() {
     for (name, why) in [

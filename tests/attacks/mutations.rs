@@ -89,6 +89,7 @@ impl Reader {
             purpose: Purpose::Smime,
             revocation: RevocationMode::Prefer,
             from: None,
+            former_names: &[],
         };
         Found {
             answer: judge.judge(&opened, &mut budget).verdict.answer,

@@ -2,8 +2,8 @@
 //!
 //! Its key is not here, so that the rule is asked, not a message.
 
+use domsec::domsec::naming::Names;
 use domsec::domsec::naming::NamingError;
-use domsec::gateway::judge::names_of;
 use domsec::limits::Limits;
 use domsec::notation::SignatureType;
 use domsec::x509::pem;
@@ -28,7 +28,7 @@ fn a_gateways_old_certificate_names_no_domain() {
             "domain-confidentiality-authority@family-net.ch"
         ],
     );
-    let names = names_of(certificate);
+    let names = Names::of(certificate);
     for from in [
         "anybody@bekb.ch",
         "anybody@family-net.ch",
