@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::ALLOCATED;
+use peak_alloc::PeakAlloc;
 
 /// What times may be over their bound with `--quick`: its machine has others on it.
 const RELAXED: f64 = 1.5;
@@ -21,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) quick: bool,
     /// Parts of names; none for all rows.
     pub(crate) wanted: Vec<String>,
+    /// What counts allocations: then memory is measured, and time is not.
+    allocated: Option<&'static PeakAlloc>,
     rows: Vec<Row>,
 }
 
@@ -69,6 +71,23 @@ struct Row {
 }
 
 impl Session {
+    /// What the command line asks for.
+    pub(crate) fn from_arguments(allocated: Option<&'static PeakAlloc>) -> Self {
+        let mut session = Self {
+            allocated,
+            ..Self::default()
+        };
+        for argument in std::env::args().skip(1) {
+            match argument.as_str() {
+                // Cargo's own.
+                "--bench" => {}
+                "--quick" => session.quick = true,
+                part => session.wanted.push(part.to_owned()),
+            }
+        }
+        session
+    }
+
     /// Times `ours` against `bare`, in turn, and takes the shortest round of each: what is longer
     /// was disturbed. A round is `calls` calls.
     pub(crate) fn time(
@@ -91,7 +110,7 @@ impl Session {
         ours: &mut dyn FnMut(),
         bare: &mut dyn FnMut(),
     ) {
-        if !self.is_wanted(name) {
+        if self.allocated.is_some() || !self.is_wanted(name) {
             return;
         }
         let (enough, rounds) = if self.quick { QUICK_ROUNDS } else { ROUNDS };
@@ -115,13 +134,13 @@ impl Session {
     /// Holds the most that `run` has allocated at one time, beyond what there was before, against
     /// `allowed` octets. This does not depend on the machine: the bound is never relaxed.
     pub(crate) fn memory(&mut self, name: &str, allowed: usize, run: impl FnOnce()) {
-        if !self.is_wanted(name) {
+        let Some(allocated) = self.allocated.filter(|_| self.is_wanted(name)) else {
             return;
-        }
-        let before = ALLOCATED.current_usage();
-        ALLOCATED.reset_peak_usage();
+        };
+        let before = allocated.current_usage();
+        allocated.reset_peak_usage();
         run();
-        let most = ALLOCATED.peak_usage().saturating_sub(before);
+        let most = allocated.peak_usage().saturating_sub(before);
         let kib = |octets: usize| format!("{} KiB", octets.div_ceil(1024));
         let float = |octets: usize| f64::from(u32::try_from(octets).expect("below 4 GiB"));
         self.rows.push(Row {

@@ -90,6 +90,7 @@ impl People {
             purpose: Purpose::Smime,
             revocation: RevocationMode::Prefer,
             from: None,
+            former_names: &[],
         }
     }
 
