@@ -1,4 +1,13 @@
 //! Long prose, compiled into the documentation so that it is found and kept.
 
+#[doc = include_str!("draft.md")]
+pub mod draft {}
+
+#[doc = include_str!("message.md")]
+pub mod message {}
+
+#[doc = include_str!("policy.md")]
+pub mod policy {}
+
 #[doc = include_str!("rfcs.md")]
 pub mod rfcs {}
