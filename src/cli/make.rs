@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cms::attributes::Capability;
-use crate::cms::attributes::Oid;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::cms::write_enveloped;
 use crate::cms::write_enveloped::Envelope;
@@ -17,7 +16,7 @@ use crate::crypto;
 use crate::crypto::DigestAlgorithm;
 use crate::crypto::OaepParameters;
 use crate::crypto::RsaEncryption;
-use crate::crypto::oids;
+use crate::gateway::edition;
 use crate::gateway::judge::chain;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
@@ -65,7 +64,7 @@ pub(super) fn sign(arguments: &Sign) -> Result<Exit, Failure> {
     let sealer = sealer(&limits);
     let payload = payload_to_sign(&sealer, arguments)?;
     let now = input::now()?;
-    let capabilities = capabilities();
+    let capabilities = edition::capabilities();
     let signers = signer_plans(&identities, arguments, &capabilities, now)?;
     let certificates = certificates(&identities, &more);
     let certificates: Vec<&[u8]> = certificates.iter().map(Certificate::der).collect();
@@ -247,24 +246,6 @@ fn signing(identities: &Identities, named: usize) -> Result<Vec<&Identity>, Fail
         ))),
         Some(_) | None => Ok(signing),
     }
-}
-
-/// What can be read here, CBC first: what every reader of our mail can write (RFC 8551 §2.5.2).
-fn capabilities() -> Vec<Capability<'static>> {
-    let ciphers = [
-        oids::AES_256_CBC,
-        oids::AES_192_CBC,
-        oids::AES_128_CBC,
-        oids::AES_256_GCM,
-        oids::AES_128_GCM,
-    ];
-    ciphers
-        .into_iter()
-        .map(|oid| Capability {
-            oid: Oid::from(oid),
-            parameters: None,
-        })
-        .collect()
 }
 
 /// The signers' certificates, their chains and `more`, each once.

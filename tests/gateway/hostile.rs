@@ -76,6 +76,9 @@ fn ciphertexts(reader: &str) -> [Vec<u8>; 3] {
     [altered(&made, 17), altered(&made, 80), made]
 }
 
+/// Puts an entity somewhere into a message.
+type Wrap = fn(&[u8]) -> Vec<u8>;
+
 fn in_a_part(entity: &[u8]) -> Vec<u8> {
     let head = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n";
     [head.as_slice(), entity, b"\r\n--b--\r\n"].concat()
@@ -83,8 +86,7 @@ fn in_a_part(entity: &[u8]) -> Vec<u8> {
 
 #[test]
 fn whether_a_changed_ciphertext_decrypts_shows_nowhere() {
-    let wrapped: [(&str, fn(&[u8]) -> Vec<u8>); 2] =
-        [("whole", <[u8]>::to_vec), ("in a part", in_a_part)];
+    let wrapped: [(&str, Wrap); 2] = [("whole", <[u8]>::to_vec), ("in a part", in_a_part)];
     for (place, wrap) in wrapped {
         let all = |gateway: &Gateway, sender: &str, session: &dyn Fn() -> Session, reader: &str| {
             let tell = |entity: &Vec<u8>| {
