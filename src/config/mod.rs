@@ -19,6 +19,7 @@ use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::mime::authentication_results::AuthservId;
+use crate::policy::error::Place;
 use crate::x509::path::RevocationMode;
 
 /// Why there is no configuration.
@@ -35,14 +36,12 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// It says something that we do not understand.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
+    #[error("{}:{place}: {reason}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Line, counted from 1.
-        line: usize,
-        /// Column, counted from 1 in characters.
-        column: usize,
+        /// Where in it.
+        place: Place,
         /// What is wrong, and what is accepted.
         reason: String,
     },
@@ -244,11 +243,10 @@ impl Config {
     /// Reads `text`, which is the content of the file at `path`.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            let start = error.span().map_or(0, |span| span.start);
             ConfigError::Syntax {
                 path: path.to_owned(),
-                line,
-                column,
+                place: Place::of(text, start),
                 reason: error.message().to_owned(),
             }
         })?;
@@ -264,15 +262,6 @@ impl Config {
     pub fn path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
-}
-
-/// Line and column of an offset, both from 1.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let start = before.rfind('\n').map_or(0, |at| at + 1);
-    let column = before.get(start..).unwrap_or_default().chars().count() + 1;
-    (line, column)
 }
 
 fn parsed<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

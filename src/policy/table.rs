@@ -26,18 +26,8 @@ impl Source<'_> {
     pub(super) fn error(&self, offset: usize, fault: PolicyFault) -> PolicyFileError {
         PolicyFileError {
             file: self.file.to_owned(),
-            place: self.place(offset),
+            place: Place::of(self.text, offset),
             fault: Box::new(fault),
-        }
-    }
-
-    /// Line and column of an offset, which may lie at the end of the text.
-    fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        Place {
-            line: before.matches('\n').count() + 1,
-            column: line.chars().count() + 1,
         }
     }
 }
