@@ -117,6 +117,17 @@ pub trait Digests: fmt::Debug + Send + Sync {
     fn start(&self, algorithm: DigestAlgorithm) -> Result<Box<dyn Digester>, CryptoError>;
 }
 
+/// SHA-256 of all of `parts`, each with its length, so that it counts where one ends; `None` where the
+/// provider has not got it.
+pub(crate) fn sha256(digests: &dyn Digests, parts: &[&[u8]]) -> Option<[u8; 32]> {
+    let mut digester = digests.start(DigestAlgorithm::Sha256).ok()?;
+    for part in parts {
+        digester.update(&crate::octets::length(part).to_be_bytes());
+        digester.update(part);
+    }
+    digester.finish().try_into().ok()
+}
+
 /// Verification with public keys.
 pub trait SignatureVerification: fmt::Debug + Send + Sync {
     /// Verifies `signature` over `message`.

@@ -9,12 +9,12 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use super::CryptoError;
-use super::DigestAlgorithm;
 use super::Digests;
 use super::Message;
 use super::SignatureAlgorithm;
 use super::SignatureValid;
 use super::SignatureVerification;
+use super::sha256;
 
 /// Verification that asks `inner` once for each signature that is good.
 #[derive(Debug)]
@@ -57,18 +57,14 @@ impl Remembered {
             Message::Digest(digest, octets) => (format!("{digest:?}"), octets),
         };
         let algorithm = format!("{algorithm:?}");
-        let mut digester = self.digests.start(DigestAlgorithm::Sha256).ok()?;
-        for part in [
+        let parts = [
             spki,
             algorithm.as_bytes(),
             form.as_bytes(),
             octets,
             signature,
-        ] {
-            digester.update(&crate::octets::length(part).to_be_bytes());
-            digester.update(part);
-        }
-        digester.finish().try_into().ok()
+        ];
+        sha256(self.digests, &parts)
     }
 }
 

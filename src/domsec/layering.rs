@@ -39,7 +39,9 @@ impl ArrivedLayer {
         }
     }
 
-    fn is_ml(&self) -> bool {
+    /// Whether a mailing list's agent has signed it (RFC 2634 §4.4).
+    #[must_use]
+    pub fn is_ml(&self) -> bool {
         matches!(self.layer, Layer::Signed(marks) if marks.contains(Marks::ML))
     }
 

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use crate::address::Mailbox;
 use crate::address::list::AddressList;
-use crate::crypto::DigestAlgorithm;
+use crate::crypto::sha256;
+use crate::domsec::layering::ArrivedLayer;
 use crate::domsec::verdict::Answer;
 use crate::domsec::verdict::From;
 use crate::domsec::verdict::Naming;
@@ -31,8 +32,6 @@ use crate::mime::protected::Envelope;
 use crate::mime::protected::Protected;
 use crate::mime::protected::Scheme;
 use crate::mime::protected::compare;
-use crate::notation::Layer;
-use crate::notation::Marks as Brackets;
 use crate::notation::SignatureType;
 use crate::policy::facts::Direction;
 
@@ -157,23 +156,19 @@ fn warnings(arrival: &Arrival<'_>) -> Vec<String> {
         warnings.push(warning.to_owned());
     }
     warnings.extend(differences(arrival));
-    match arrival.verdict.answer {
-        Answer::Invalid => warnings.extend(arrival.verdict.reasons.iter().cloned()),
+    match (arrival.verdict.answer, &arrival.facts.from) {
+        (Answer::Invalid, _) => warnings.extend(arrival.verdict.reasons.iter().cloned()),
         // Somebody signed, and nobody knows what it is worth: a reader who gets plain mail should
         // know that much (draft §7).
-        Answer::Indeterminate if !arrival.signers.is_empty() => {
+        (Answer::Indeterminate, _) if !arrival.signers.is_empty() => {
             warnings.extend(arrival.verdict.reasons.iter().cloned());
         }
-        _ if matches!(arrival.facts.from, From::Ambiguous(_)) => {
-            if let From::Ambiguous(reason) = &arrival.facts.from {
-                warnings.push(reason.clone());
-            }
-        }
-        Answer::Valid if !arrival.speaks() => {
+        (_, From::Ambiguous(reason)) => warnings.push(reason.clone()),
+        (Answer::Valid, _) if !arrival.speaks() => {
             warnings
                 .push("signed, but it has no From for whom the signature could speak".to_owned());
         }
-        Answer::Indeterminate | Answer::Unsigned | Answer::Valid => {}
+        (Answer::Indeterminate | Answer::Unsigned | Answer::Valid, _) => {}
     }
     warnings
 }
@@ -193,34 +188,19 @@ pub(super) fn delivery(
     let id = header.and_then(|header| header.first("Message-ID"));
     let id = id.map(|id| id.text().into_owned()).unwrap_or_default();
     let recipient = recipient.folded().to_string();
+    let digests = gateway.provider.digests;
     Some(Delivery {
-        content: digest(gateway, &[signed, recipient.as_bytes()])?,
-        envelope: digest(
-            gateway,
+        content: sha256(digests, &[signed, recipient.as_bytes()])?,
+        envelope: sha256(
+            digests,
             &[sender.unwrap_or_default().as_bytes(), id.as_bytes()],
         )?,
     })
 }
 
-/// SHA-256 of all of `parts`, each with its length.
-fn digest(gateway: &Gateway, parts: &[&[u8]]) -> Option<[u8; 32]> {
-    let mut digester = gateway
-        .provider
-        .digests
-        .start(DigestAlgorithm::Sha256)
-        .ok()?;
-    for part in parts {
-        digester.update(&crate::octets::length(part).to_be_bytes());
-        digester.update(part);
-    }
-    digester.finish().try_into().ok()
-}
-
 /// Whether a mailing list has sent it on, in its own name and to its members.
 fn is_by_list(arrival: &Arrival<'_>) -> bool {
-    let is_ml =
-        |layer: Layer| matches!(layer, Layer::Signed(marks) if marks.contains(Brackets::ML));
-    arrival.layers.iter().any(|arrived| is_ml(arrived.layer))
+    arrival.layers.iter().any(ArrivedLayer::is_ml)
 }
 
 /// Whether its author bound the message to those it is for.
