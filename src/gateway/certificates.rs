@@ -135,10 +135,10 @@ impl Chooser<'_> {
         partner: Option<&Partner>,
         budget: &mut Budget,
     ) -> Finding {
-        let pins = pins(subject, partner);
+        let pin = pin(subject, partner);
         if candidates.is_empty() {
             // What the policy names is never absent: it is not at hand.
-            return match pins.fingerprints.first() {
+            return match pin {
                 Some(pin) => Finding::Unavailable(format!(
                     "the certificate {pin}, which the policy names for {subject}, was not found"
                 )),
@@ -149,7 +149,7 @@ impl Chooser<'_> {
         let mut unknown = None;
         let mut best: Option<(bool, Certificate)> = None;
         for candidate in candidates {
-            let pinned = pins.includes(&candidate);
+            let pinned = pin.is_some_and(|pin| pin.is_of(&candidate));
             match self.check(subject, &candidate, pinned, budget) {
                 Ok(()) => {
                     let rank = |pinned: bool, one: &Certificate| (pinned, one.not_before());
@@ -167,7 +167,7 @@ impl Chooser<'_> {
         match (best, unknown) {
             (Some((true, certificate)), _) => Finding::Found(Box::new(certificate)),
             // A pinned one never changes by itself.
-            (Some((false, certificate)), _) if !pins.fingerprints.is_empty() => {
+            (Some((false, certificate)), _) if pin.is_some() => {
                 refused.push(format!(
                     "the certificate of {} is not the one that the policy pins",
                     certificate.subject_name()
@@ -248,30 +248,15 @@ impl Chooser<'_> {
     }
 }
 
-/// The certificates that the policy names for a subject.
+/// The certificate that the policy names for a subject by its fingerprint.
 ///
-/// Where there is one no other may be used: a pinned DCA never changes by itself.
-struct Pins {
-    fingerprints: Vec<Fingerprint>,
-}
-
-impl Pins {
-    fn includes(&self, candidate: &Certificate) -> bool {
-        let fingerprint = candidate.fingerprint();
-        self.fingerprints
-            .iter()
-            .any(|pin| pin.to_string() == fingerprint)
+/// Where there is one no other may be used: a pinned DCA never changes by itself. One that is named by
+/// file is the only candidate that there is.
+fn pin<'a>(subject: Subject<'_>, partner: Option<&'a Partner>) -> Option<&'a Fingerprint> {
+    match (subject, partner?.dca.as_ref()?) {
+        (Subject::Dca(_), PinnedCertificate::Fingerprint(pin)) => Some(pin),
+        (Subject::Dca(_), PinnedCertificate::File(_)) | (Subject::Recipient(_), _) => None,
     }
-}
-
-fn pins(subject: Subject<'_>, partner: Option<&Partner>) -> Pins {
-    let dca = partner.and_then(|partner| partner.dca.as_ref());
-    let fingerprints = match (subject, dca) {
-        (Subject::Dca(_), Some(PinnedCertificate::Fingerprint(pin))) => vec![*pin],
-        // One that is named by file is the only candidate that there is.
-        (Subject::Dca(_) | Subject::Recipient(_), _) => Vec::new(),
-    };
-    Pins { fingerprints }
 }
 
 enum Refusal {

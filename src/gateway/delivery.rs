@@ -9,7 +9,6 @@ use crate::gateway::record::RecipientRecord;
 use crate::gateway::shares::Draft;
 use crate::gateway::shares::DraftCourse;
 use crate::gateway::transaction::is_of;
-use crate::notation::Layer;
 use crate::policy::facts::Direction;
 use crate::policy::rule::Delivery;
 use crate::policy::rule::Rule;
@@ -103,11 +102,8 @@ impl<'a> Common<'a> {
         if enveloped.authenticated || self.gateway.trusts_cbc(from) {
             return Ok(());
         }
-        let inside = self.arrival.layers.iter().enumerate().skip(index + 1);
-        let first = inside
-            .clone()
-            .find(|(_, arrived)| arrived.layer != Layer::Compressed);
-        let signed = first.is_some_and(|(layer, _)| self.arrival.is_verified(layer));
+        let inside = self.arrival.opened.root.right_inside(index);
+        let signed = inside.is_some_and(|layer| self.arrival.is_verified(layer));
         if signed && self.arrival.facts.defects.is_empty() {
             Ok(())
         } else {

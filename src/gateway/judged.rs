@@ -137,12 +137,8 @@ impl Gateway {
             let Kind::Enveloped(enveloped, Some(_)) = &node.kind else {
                 return None;
             };
-            let inside = nodes.iter().enumerate().skip(index + 1);
-            let first = inside
-                .clone()
-                .find(|(_, node)| !matches!(node.kind, Kind::Compressed(_)))
-                .map(|(layer, _)| layer);
-            (!enveloped.authenticated && !first.is_some_and(signed)).then_some(index)
+            let inside = opened.root.right_inside(index);
+            (!enveloped.authenticated && !inside.is_some_and(signed)).then_some(index)
         })
     }
 
@@ -162,6 +158,9 @@ impl Gateway {
             .filter_map(|from| self.policy.partner(from.domain()))
             .filter(|partner| !partner.certificates.is_empty())
             .collect();
+        if pinned.is_empty() {
+            return;
+        }
         let mut wrong = Vec::new();
         for judged in &judgement.layers {
             for (index, signer) in judged.signers.iter().enumerate() {
@@ -169,12 +168,13 @@ impl Gateway {
                 // One that names another domain is no signature of this partner.
                 let speaks =
                     naming == Naming::Match && signer.info.types().contains(&SignatureType::Domain);
-                let fingerprint = signer.certificate.as_ref().map(Certificate::fingerprint);
+                let certificate = signer.certificate.as_ref();
                 let known = |partner: &&Partner| {
                     let mut pins = partner.certificates.iter();
-                    pins.any(|pin| Some(pin.to_string()) == fingerprint)
+                    pins.any(|pin| certificate.is_some_and(|one| pin.is_of(one)))
                 };
                 if speaks && !pinned.iter().all(known) {
+                    let fingerprint = certificate.map(Certificate::fingerprint);
                     let fingerprint = fingerprint.unwrap_or_default();
                     let reason = format!(
                         "the domain signature is by {fingerprint}, and the policy names others"
@@ -261,7 +261,7 @@ fn standing(judged: &JudgedLayer<'_>, facts: &[LayerFacts]) -> Standing {
 }
 
 /// What the signers of a layer that verified say of the lists that it has been through.
-pub(super) fn history<'a>(judged: &'a JudgedLayer<'_>) -> History<'a> {
+fn history<'a>(judged: &'a JudgedLayer<'_>) -> History<'a> {
     let verified = judged
         .signers
         .iter()

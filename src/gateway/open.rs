@@ -506,6 +506,13 @@ impl Node {
         std::iter::successors(Some(self), |node| node.child())
     }
 
+    /// The index of the first layer right inside that with the index `layer`, compression passed over.
+    pub(super) fn right_inside(&self, layer: usize) -> Option<usize> {
+        let mut inside = self.chain().enumerate().skip(layer + 1);
+        let found = inside.find(|(_, node)| !matches!(node.kind, Kind::Compressed(_)));
+        found.map(|(index, _)| index)
+    }
+
     /// The notation of the layers from here on.
     #[must_use]
     pub fn layers(&self) -> Layers {

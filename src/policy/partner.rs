@@ -9,6 +9,7 @@ use super::table::Entry;
 use super::table::Table;
 use crate::address::Domain;
 use crate::octets::hex;
+use crate::x509::Certificate;
 
 /// What was agreed with a domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,14 @@ pub enum PinnedCertificate {
 /// The SHA-256 digest of a certificate's DER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// Whether it is that of `certificate`.
+    #[must_use]
+    pub fn is_of(&self, certificate: &Certificate) -> bool {
+        certificate.fingerprint() == self.to_string()
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
