@@ -171,7 +171,6 @@ impl<'a> Common<'a> {
             None if plan.forces_encryption() => Some(findings.readers(rule.encrypt_to)?),
             readers => readers,
         };
-        self.check_signers(rule, &plan)?;
         self.warn_of_plaintext(&plan, reasons);
         let readers = readers
             .map(|readers| self.with_own_dca(rule, readers))
@@ -219,10 +218,12 @@ impl<'a> Common<'a> {
                 }
             }
         }
-        match self.may_sign() {
-            Err(why) if signatures.iter().any(of_originator) => Err(Unmet::Conditions(why.clone())),
-            Ok(_) | Err(_) => Ok(signatures),
+        if signatures.iter().any(of_originator)
+            && let Err(why) = self.may_sign()
+        {
+            return Err(Unmet::Conditions(why.clone()));
         }
+        Ok(signatures)
     }
 
     /// Where the rule says so, an E that is opened for others must hold what its originator signed:
@@ -248,18 +249,6 @@ impl<'a> Common<'a> {
         }
     }
 
-    /// Every layer that is to be signed has a key; that of a list's layer is the domain's.
-    fn check_signers(&self, rule: &Rule, plan: &LayerPlan) -> Result<(), Unmet> {
-        let from = self.arrival.facts.mailboxes();
-        let is_remembered = |added: &Added| matches!(added, Added::Remembered { .. });
-        if plan.added.iter().any(is_remembered) && !rule.signs(SignatureType::Domain) {
-            let roles = &self.gateway.roles;
-            let signer = roles.signer(SignatureType::Domain, from, self.arrival.now);
-            signer.map_err(Unmet::NoSigner)?;
-        }
-        Ok(())
-    }
-
     /// Who can read the encryption that the rule asks for; `None` where there shall be none.
     fn readers(
         &self,
@@ -267,15 +256,17 @@ impl<'a> Common<'a> {
         findings: &Findings,
         reasons: &mut Vec<String>,
     ) -> Result<Option<ReadersFound>, Unmet> {
+        if !rule.encrypts() {
+            return Ok(None);
+        }
         match (rule.encrypt, findings.readers(rule.encrypt_to)) {
-            (Encryption::Never, _) => Ok(None),
-            (Encryption::IfPossible | Encryption::Required, Ok(readers)) => Ok(Some(readers)),
+            (_, Ok(readers)) => Ok(Some(readers)),
             // Every answer is "none published": the one way to go on without (CONTRACT).
             (Encryption::IfPossible, Err(unmet @ Unmet::CertificateAbsent(_))) => {
                 reasons.push(format!("{unmet}; the rule goes on without encryption"));
                 Ok(None)
             }
-            (Encryption::IfPossible | Encryption::Required, Err(unmet)) => Err(unmet),
+            (_, Err(unmet)) => Err(unmet),
         }
     }
 

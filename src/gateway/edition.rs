@@ -139,11 +139,13 @@ impl EditionPlan<'_> {
     pub fn encrypts(&self) -> bool {
         match &self.course {
             Course::AsCame | Course::Opened { .. } => false,
-            Course::Layered { add, .. } => add
-                .iter()
-                .any(|layer| matches!(layer, NewLayer::Encrypted(_))),
+            Course::Layered { add, .. } => encrypts(add),
         }
     }
+}
+
+fn encrypts(add: &[NewLayer<'_>]) -> bool {
+    add.iter().any(|one| matches!(one, NewLayer::Encrypted(_)))
 }
 
 impl NewLayer<'_> {
@@ -260,7 +262,7 @@ impl Maker<'_> {
         add: &[NewLayer<'_>],
         marks: &Marks,
     ) -> Result<View, SealError> {
-        let encrypts = add.iter().any(|one| matches!(one, NewLayer::Encrypted(_)));
+        let encrypts = encrypts(add);
         let base = self.base(remove, encrypts || header.is_bound)?;
         let mut left = base.left;
         let (mut outer, mut inside) = (outside(&base.header), base.inside);
@@ -375,10 +377,11 @@ impl Maker<'_> {
     /// Fields that the author hid come along only where they are `covered`: inside again, or signed.
     fn base(&self, remove: usize, covered: bool) -> Result<Base, SealError> {
         if remove == 0 {
-            let payload = self.sealer.payload(self.message)?;
             let entity = Entity::parse(self.message, self.sealer.limits)?;
+            let header = entity.header.clone();
+            let payload = self.sealer.payload_of(entity)?;
             return Ok(Base {
-                header: entity.header,
+                header,
                 inside: payload.inside,
                 left: payload.left,
             });

@@ -100,7 +100,11 @@ impl Sealer<'_> {
     /// Takes a message or entity apart, and brings what goes inside into transit form
     /// (RFC 8551 §3.1.2, §3.1.3): 7bit, CRLF, no line over 998 octets.
     pub fn payload(&self, message: &View) -> Result<Payload, SealError> {
-        let entity = Entity::parse(message, self.limits)?;
+        self.payload_of(Entity::parse(message, self.limits)?)
+    }
+
+    /// The same of a message that was parsed.
+    pub(super) fn payload_of(&self, entity: Entity) -> Result<Payload, SealError> {
         let stays = |field: &Field<'_>| !field.is_content() && !field.is("MIME-Version");
         let outside = with_crlf(&entity.header.raw_of(stays));
         let mut content = entity.header.raw_of(|field| field.is_content());
