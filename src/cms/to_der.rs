@@ -12,6 +12,7 @@ use crate::cms::tlv::header_length;
 use crate::cms::tlv::write_header;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::tlv::Reader;
 use crate::tlv::tag;
 
 /// Which context-specific constructed tags of a structure are strings in pieces.
@@ -34,6 +35,9 @@ pub fn to_der(
     limits: &Limits,
     field: &'static str,
 ) -> Result<Vec<u8>, CmsError> {
+    if is_der(&octets, strings, limits) {
+        return Ok(octets);
+    }
     let nodes = nodes_of(&octets, strings, limits, field)?;
     let mut der = Vec::with_capacity(octets.len());
     for node in &nodes {
@@ -261,6 +265,34 @@ fn encoded_length(node: &Node) -> usize {
             node.length + header_length(node.length)
         }
     }
+}
+
+/// Whether `octets` are one element that is to stay as it is, as nearly all that comes; `false` says
+/// nothing.
+fn is_der(octets: &[u8], strings: Strings, limits: &Limits) -> bool {
+    let mut whole = Reader::new(octets);
+    if whole.element().is_err() || !whole.is_empty() {
+        return false;
+    }
+    let mut open = vec![Reader::new(octets)];
+    while let Some(level) = open.last_mut() {
+        match level.next() {
+            None => {
+                open.pop();
+            }
+            Some(Ok(element)) if element.tag & tag::CONSTRUCTED == 0 => {}
+            Some(Ok(element)) => {
+                let content = element.content_range().start;
+                let (_, role) = role_of(octets, (element.tag, content), false, strings);
+                if role != Role::Constructed || open.len() > limits.asn1_depth {
+                    return false;
+                }
+                open.push(element.reader());
+            }
+            Some(Err(_)) => return false,
+        }
+    }
+    true
 }
 
 /// Whether any element of `octets` has an indefinite length.

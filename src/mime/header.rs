@@ -99,7 +99,8 @@ pub enum Defect {
 /// One field.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
-    name: &'a str,
+    /// ASCII: see `field_name`.
+    name: &'a [u8],
     raw: &'a [u8],
     body: &'a [u8],
 }
@@ -108,13 +109,13 @@ impl<'a> Field<'a> {
     /// Its name as it is written.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.name
+        str::from_utf8(self.name).unwrap_or_default()
     }
 
     /// Whether that is its name, in whatever case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
     /// Whether it describes the body (RFC 2045 §9), and so goes inside with it.
@@ -122,7 +123,7 @@ impl<'a> Field<'a> {
     pub fn is_content(&self) -> bool {
         self.name
             .get(..8)
-            .is_some_and(|start| start.eq_ignore_ascii_case("content-"))
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
     }
 
     /// The exact octets: name, colon, folding and line end.
@@ -166,7 +167,7 @@ impl fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Never the value: it may be plaintext.
         f.debug_struct("Field")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .finish_non_exhaustive()
     }
 }
@@ -299,8 +300,7 @@ impl Header {
         self.spans.iter().map(|span| {
             let part = |start, end| self.raw.get(start..end).unwrap_or_default();
             Field {
-                // A name is ASCII: see `field_name`.
-                name: str::from_utf8(part(span.start, span.name_end)).unwrap_or_default(),
+                name: part(span.start, span.name_end),
                 raw: part(span.start, span.end),
                 body: part(span.body, span.end),
             }
@@ -320,10 +320,11 @@ impl Header {
 
     /// The exact octets of the fields that `choose` picks, in order.
     pub fn raw_of(&self, mut choose: impl FnMut(&Field<'_>) -> bool) -> Vec<u8> {
-        self.fields()
-            .filter(|field| choose(field))
-            .flat_map(|field| field.raw().iter().copied())
-            .collect()
+        let mut octets = Vec::new();
+        for field in self.fields().filter(|field| choose(field)) {
+            octets.extend_from_slice(field.raw());
+        }
+        octets
     }
 
     /// The only field of that name; fails when there are several.
@@ -515,8 +516,14 @@ impl Scan {
     fn end(mut self, octets: &[u8], fields: usize, body: usize) -> Self {
         self.header.raw = octets.get(..body).unwrap_or_default().to_vec();
         self.header.end = fields;
-        for field in ONCE {
-            let count = self.header.all(field).count();
+        let mut counts = [0; ONCE.len()];
+        for field in self.header.fields() {
+            let known = ONCE.iter().zip(&mut counts);
+            if let Some((_, count)) = known.into_iter().find(|(name, _)| field.is(name)) {
+                *count += 1;
+            }
+        }
+        for (field, count) in ONCE.iter().zip(counts) {
             if count > 1 {
                 self.header.defects.push(Defect::Repeated { field, count });
             }

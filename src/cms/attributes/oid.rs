@@ -20,8 +20,8 @@ impl Oid {
     /// Reads the content octets of `field`, an OBJECT IDENTIFIER.
     pub fn from_content(content: &[u8], field: &'static str) -> Result<Self, CmsError> {
         LimitError::check("octets of an object identifier", content.len(), OCTETS)?;
-        match arcs(content) {
-            Some(_) => Ok(Self(content.into())),
+        match arcs(content, |_| ()) {
+            Some(()) => Ok(Self(content.into())),
             None => Err(CmsError::field(field, "it is no object identifier")),
         }
     }
@@ -62,7 +62,9 @@ impl PartialEq<ObjectIdentifier> for Oid {
 
 impl fmt::Display for Oid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, arc) in arcs(&self.0).unwrap_or_default().iter().enumerate() {
+        let mut numbers = Vec::new();
+        let _checked = arcs(&self.0, |arc| numbers.push(arc));
+        for (index, arc) in numbers.iter().enumerate() {
             if index > 0 {
                 f.write_str(".")?;
             }
@@ -78,11 +80,12 @@ impl fmt::Debug for Oid {
     }
 }
 
-/// The numbers; `None` when the octets are no minimal base-128 numbers (X.690 §8.19.2).
-fn arcs(content: &[u8]) -> Option<Vec<u128>> {
-    let mut arcs = Vec::new();
+/// Calls `each` with every number; `None` when the octets are no minimal base-128 numbers
+/// (X.690 §8.19.2).
+fn arcs(content: &[u8], mut each: impl FnMut(u128)) -> Option<()> {
     let mut arc: u128 = 0;
     let mut begun = false;
+    let mut is_first = true;
     for octet in content {
         if !begun && *octet == 0x80 || arc > u128::MAX >> 7 {
             return None;
@@ -92,16 +95,16 @@ fn arcs(content: &[u8]) -> Option<Vec<u128>> {
         if begun {
             continue;
         }
-        if arcs.is_empty() {
+        if std::mem::take(&mut is_first) {
             // The first octets hold two arcs (X.690 §8.19.4).
             let first = (arc / 40).min(2);
-            arcs.push(first);
+            each(first);
             arc -= first * 40;
         }
-        arcs.push(arc);
+        each(arc);
         arc = 0;
     }
-    (!begun && !arcs.is_empty()).then_some(arcs)
+    (!begun && !is_first).then_some(())
 }
 
 #[cfg(test)]
