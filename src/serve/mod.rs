@@ -1,0 +1,1 @@
+//! Sockets on one side, sessions without any on the other.

@@ -1,0 +1,1 @@
+//! SMTP (RFC 5321): lines in, lines out; no socket and no clock.
