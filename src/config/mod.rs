@@ -3,6 +3,7 @@
 //! Paths in it are relative to the file. [`build`] opens what it names.
 
 pub mod build;
+mod service;
 
 use std::fs;
 use std::io;
@@ -21,6 +22,16 @@ use crate::cms::attributes::SignatureTypeOid;
 use crate::mime::authentication_results::AuthservId;
 use crate::policy::error::Place;
 use crate::x509::path::RevocationMode;
+
+pub use service::Listen;
+pub use service::Log;
+pub use service::LogFormat;
+pub use service::MilterListener;
+pub use service::Reinject;
+pub use service::ServiceLimits;
+pub use service::Socket;
+pub use service::SocketError;
+pub use service::SpoolSettings;
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +93,15 @@ pub struct Config {
     /// `[reinject]`.
     #[serde(default)]
     pub reinject: Reinject,
+    /// `[limits]`.
+    #[serde(default)]
+    pub limits: ServiceLimits,
+    /// `[spool]`.
+    #[serde(default)]
+    pub spool: SpoolSettings,
+    /// `[log]`.
+    #[serde(default)]
+    pub log: Log,
     /// Where the file lies: what its paths are relative to.
     #[serde(skip)]
     pub directory: PathBuf,
@@ -159,28 +179,6 @@ pub struct Trust {
 pub struct CertificateSources {
     /// A directory of `*.pem`, `*.der` and `*.crt`.
     pub directory: Option<PathBuf>,
-}
-
-/// `[listen]`: how MTAs and people reach us.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    /// Milter sockets.
-    pub milter: Vec<String>,
-    /// SMTP proxy sockets.
-    pub proxy: Vec<String>,
-    /// Admin sockets.
-    pub admin: Vec<String>,
-    /// MCEK sockets.
-    pub mcek: Vec<String>,
-}
-
-/// `[reinject]`: where further editions of a message go.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reinject {
-    /// As `smtp://127.0.0.1:10026`.
-    pub to: Option<String>,
 }
 
 /// Addresses with a common beginning, as `192.0.2.0/24` (RFC 4632).

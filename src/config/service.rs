@@ -1,0 +1,304 @@
+//! The tables of the configuration that only the service needs: sockets, bounds, spool, log.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
+
+use super::parsed_list;
+use crate::policy::facts::Direction;
+
+/// `[listen]`: how MTAs and people reach us.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// Milter sockets. Default `127.0.0.1:8891` and `unix:domsec.sock`.
+    pub milter: Vec<MilterListener>,
+    /// SMTP proxy sockets. Default none.
+    pub proxy: Vec<String>,
+    /// Admin sockets. Default `127.0.0.1:8892`.
+    #[serde(deserialize_with = "parsed_list")]
+    pub admin: Vec<SocketAddr>,
+    /// MCEK sockets. Default none.
+    pub mcek: Vec<String>,
+    /// Longest silence of an MTA within a message, in seconds. Default 600: above Postfix's
+    /// `smtpd_timeout` (300), which rules how long a client may pause.
+    #[serde(deserialize_with = "seconds")]
+    pub idle_timeout: Duration,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        let tcp = Socket::Tcp(SocketAddr::from(([127, 0, 0, 1], 8891)));
+        let unix = Socket::Unix(PathBuf::from("domsec.sock"));
+        Self {
+            milter: [tcp, unix].map(MilterListener::from).into(),
+            proxy: Vec::new(),
+            admin: vec![SocketAddr::from(([127, 0, 0, 1], 8892))],
+            mcek: Vec::new(),
+            idle_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// One milter socket: its name alone, or a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MilterListener {
+    /// The socket.
+    pub socket: Socket,
+    /// The direction of all that comes by it. Default `auto`: the session and the recipient tell.
+    pub direction: Option<Direction>,
+    /// Permissions of a unix socket. Default 0660.
+    pub mode: u32,
+}
+
+impl From<Socket> for MilterListener {
+    fn from(socket: Socket) -> Self {
+        Self {
+            socket,
+            direction: None,
+            mode: 0o660,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MilterListener {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a socket as \"127.0.0.1:8891\" or \"unix:domsec.sock\", \
+            or a table { socket = \"..\", direction = \"auto|inbound|internal|outbound\", mode = \"0660\" }")]
+        enum Written {
+            Name(String),
+            Table(Table),
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            socket: String,
+            direction: Option<String>,
+            mode: Option<String>,
+        }
+        let table = match Written::deserialize(deserializer)? {
+            Written::Table(table) => table,
+            Written::Name(socket) => Table {
+                socket,
+                direction: None,
+                mode: None,
+            },
+        };
+        let direction = match table.direction.as_deref() {
+            None | Some("auto") => None,
+            Some("inbound") => Some(Direction::Inbound),
+            Some("internal") => Some(Direction::Internal),
+            Some("outbound") => Some(Direction::Outbound),
+            Some(other) => {
+                let known = &["auto", "inbound", "internal", "outbound"];
+                return Err(D::Error::unknown_variant(other, known));
+            }
+        };
+        let mode = match table.mode {
+            None => 0o660,
+            Some(mode) => u32::from_str_radix(&mode, 8)
+                .ok()
+                .filter(|mode| *mode <= 0o777)
+                .ok_or_else(|| {
+                    D::Error::custom(format!("mode {mode:?} is none: write octal digits, as 0660"))
+                })?,
+        };
+        Ok(Self {
+            socket: table.socket.parse().map_err(D::Error::custom)?,
+            direction,
+            mode,
+        })
+    }
+}
+
+/// An address to listen at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// Address and port.
+    Tcp(SocketAddr),
+    /// A path.
+    Unix(PathBuf),
+}
+
+/// What is no socket.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no socket: write an address with its port, as 127.0.0.1:8891, or unix: and a path")]
+pub struct SocketError(String);
+
+impl FromStr for Socket {
+    type Err = SocketError;
+
+    fn from_str(text: &str) -> Result<Self, SocketError> {
+        let bad = || SocketError(text.to_owned());
+        match text.strip_prefix("unix:") {
+            Some("") => Err(bad()),
+            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
+            None => text.parse().map(Self::Tcp).map_err(|_| bad()),
+        }
+    }
+}
+
+impl std::fmt::Display for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// `[reinject]`: where further editions of a message go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reinject {
+    /// As `smtp://127.0.0.1:10026`. Without it a message whose recipients need different editions is
+    /// deferred.
+    pub to: Option<String>,
+}
+
+/// `[limits]`: what one message and all of them may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceLimits {
+    /// Octets of a message; what is larger is refused with 552. Default 50 MiB: above Postfix's
+    /// `message_size_limit` (10 MB), which refuses first.
+    pub message_octets: u64,
+    /// Octets of a header. Default 1 MiB.
+    pub header_octets: usize,
+    /// Fields of a header. Default 2,000.
+    pub header_fields: usize,
+    /// Recipients of a message. Default 10,000: above Postfix's `smtpd_recipient_limit` (1,000).
+    pub recipients: usize,
+    /// Connections of MTAs. Default 10,000; further ones are closed, and the MTA defers.
+    pub connections: usize,
+    /// Messages that are worked on at one time. Default 4; others wait in turn, for `wait`.
+    pub transactions: usize,
+    /// How long a message waits for its turn before it is deferred, in seconds. Default 60.
+    #[serde(deserialize_with = "seconds")]
+    pub wait: Duration,
+    /// How long the work on one message may take before it is deferred, in seconds. Default 240: below
+    /// Postfix's `milter_content_timeout` (300).
+    #[serde(deserialize_with = "seconds")]
+    pub work: Duration,
+}
+
+impl Default for ServiceLimits {
+    fn default() -> Self {
+        Self {
+            message_octets: 50 * 1024 * 1024,
+            header_octets: 1024 * 1024,
+            header_fields: 2_000,
+            recipients: 10_000,
+            connections: 10_000,
+            // Public-key operations fill a core each; the other half overlaps reading and writing.
+            transactions: 4,
+            wait: Duration::from_secs(60),
+            work: Duration::from_secs(240),
+        }
+    }
+}
+
+/// `[spool]`: where messages lie while we work on them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SpoolSettings {
+    /// A directory for files that never have a name. Default: that of the system (`TMPDIR`).
+    pub directory: Option<PathBuf>,
+    /// Octets of one message, and of each of its layers, that stay in memory. Default 256 KiB: ten
+    /// thousand messages in one GB hold more mail than one MTA hands over at a time.
+    pub memory_octets: usize,
+    /// Octets that all messages at one time may take, in memory and in files. Default 2 GiB.
+    pub octets: u64,
+}
+
+impl Default for SpoolSettings {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            memory_octets: 256 * 1024,
+            octets: 2 * 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// `[log]`: what is told to standard error.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` (default) or `json`.
+    pub format: LogFormat,
+    /// Whether the verdict line names sender and recipients. Default false.
+    pub addresses: bool,
+    /// Whether decisions and protocol are told as well. Default false.
+    pub debug: bool,
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object.
+    Json,
+    /// For people.
+    #[default]
+    Text,
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    match u64::deserialize(deserializer)? {
+        0 => Err(D::Error::custom("a time of 0 seconds never comes")),
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(text: &str) -> Result<Listen, String> {
+        toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_milter_socket_is_a_name_or_a_table() {
+        let text = r#"milter = ["127.0.0.1:8891", { socket = "unix:a/b.sock", direction = "inbound", mode = "0600" }]"#;
+        let [first, second] = <[MilterListener; 2]>::try_from(listen(text).unwrap().milter).unwrap();
+        assert_eq!(first, "127.0.0.1:8891".parse::<Socket>().unwrap().into());
+        assert_eq!(second.socket, Socket::Unix(PathBuf::from("a/b.sock")));
+        assert_eq!(second.direction, Some(Direction::Inbound));
+        assert_eq!(second.mode, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_socket_is_refused_with_what_is_accepted() {
+        for (text, says) in [
+            ("milter = [\"8891\"]", "127.0.0.1:8891"),
+            ("milter = [\"unix:\"]", "unix: and a path"),
+            ("milter = [{ socket = \"unix:x\", mode = \"rw\" }]", "octal"),
+            ("milter = [{ socket = \"unix:x\", direction = \"up\" }]", "outbound"),
+            ("milter = [{ path = \"x\" }]", "a table"),
+            ("idle_timeout = 0", "never comes"),
+        ] {
+            let error = listen(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_manual() {
+        let listen = listen("").unwrap();
+        let sockets: Vec<String> = listen
+            .milter
+            .iter()
+            .map(|listener| listener.socket.to_string())
+            .collect();
+        assert_eq!(sockets, ["127.0.0.1:8891", "unix:domsec.sock"]);
+        assert_eq!(listen.idle_timeout, Duration::from_secs(600));
+    }
+}

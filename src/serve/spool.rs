@@ -1,0 +1,249 @@
+//! Where messages lie: memory up to a bound, then a file that never has a name.
+//!
+//! What is written is counted against one limit for all; what is dropped gives its octets back. The
+//! file is gone with the process, so no plaintext is left on the disk under any name.
+
+use std::fs::File;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use crate::config::SpoolSettings;
+use crate::octets::Octets;
+use crate::octets::SpoolWriter;
+use crate::octets::length;
+
+/// The spool of one service.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    directory: PathBuf,
+    memory_octets: usize,
+    most: u64,
+    used: Arc<AtomicU64>,
+}
+
+impl Spool {
+    /// A spool in the directory of `settings`, or that of the system.
+    #[must_use]
+    pub fn new(settings: &SpoolSettings) -> Self {
+        let directory = settings.directory.clone();
+        Self {
+            directory: directory.unwrap_or_else(std::env::temp_dir),
+            memory_octets: settings.memory_octets,
+            most: settings.octets,
+            used: Arc::default(),
+        }
+    }
+
+    /// Starts an empty one.
+    #[must_use]
+    pub fn begin(&self) -> Writer {
+        Writer {
+            spool: self.clone(),
+            held: Held {
+                octets: 0,
+                used: Arc::clone(&self.used),
+            },
+            memory: Vec::new(),
+            file: None,
+        }
+    }
+
+    /// Octets that are held now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl crate::octets::Spool for Spool {
+    fn start(&self) -> io::Result<Box<dyn SpoolWriter>> {
+        Ok(Box::new(self.begin()))
+    }
+
+    fn start_for(&self, most: u64) -> io::Result<Box<dyn SpoolWriter>> {
+        let mut writer = self.begin();
+        match usize::try_from(most) {
+            Ok(most) if most <= self.memory_octets => writer.memory.reserve_exact(most),
+            _ => writer.move_to_file()?,
+        }
+        Ok(Box::new(writer))
+    }
+}
+
+/// What counts against the limit, for as long as it lives.
+#[derive(Debug)]
+struct Held {
+    octets: u64,
+    used: Arc<AtomicU64>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.octets, Ordering::Relaxed);
+    }
+}
+
+/// One message, or one layer of it, while it is written.
+#[derive(Debug)]
+pub struct Writer {
+    spool: Spool,
+    held: Held,
+    memory: Vec<u8>,
+    file: Option<File>,
+}
+
+impl Writer {
+    /// Ends writing; what was written can now be read.
+    #[must_use]
+    pub fn into_octets(self) -> Arc<dyn Octets> {
+        match self.file {
+            None => Arc::new(InMemory {
+                octets: self.memory,
+                _held: self.held,
+            }),
+            Some(file) => Arc::new(InFile {
+                file,
+                held: self.held,
+            }),
+        }
+    }
+
+    fn move_to_file(&mut self) -> io::Result<()> {
+        let mut file = tempfile::tempfile_in(&self.spool.directory)?;
+        file.write_all(&std::mem::take(&mut self.memory))?;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let more = length(octets);
+        let before = self.spool.used.fetch_add(more, Ordering::Relaxed);
+        self.held.octets += more;
+        if before.saturating_add(more) > self.spool.most {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("the spool holds its limit of {} octets", self.spool.most),
+            ));
+        }
+        if self.file.is_none() && self.memory.len() + octets.len() > self.spool.memory_octets {
+            self.move_to_file()?;
+        }
+        match &mut self.file {
+            None => self.memory.extend_from_slice(octets),
+            Some(file) => file.write_all(octets)?,
+        }
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SpoolWriter for Writer {
+    fn finish(self: Box<Self>) -> io::Result<Arc<dyn Octets>> {
+        Ok(self.into_octets())
+    }
+}
+
+#[derive(Debug)]
+struct InMemory {
+    octets: Vec<u8>,
+    _held: Held,
+}
+
+impl Octets for InMemory {
+    fn len(&self) -> u64 {
+        length(&self.octets)
+    }
+
+    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        self.octets.read_at(offset, window)
+    }
+
+    fn contiguous(&self) -> Option<&[u8]> {
+        Some(&self.octets)
+    }
+}
+
+#[derive(Debug)]
+struct InFile {
+    file: File,
+    held: Held,
+}
+
+impl Octets for InFile {
+    fn len(&self) -> u64 {
+        self.held.octets
+    }
+
+    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(window, offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::octets::View;
+
+    fn spool(memory_octets: usize, octets: u64) -> Spool {
+        Spool::new(&SpoolSettings {
+            directory: None,
+            memory_octets,
+            octets,
+        })
+    }
+
+    #[test]
+    fn what_passes_the_bound_goes_to_a_file_and_reads_the_same() {
+        let octets: Vec<u8> = (0..=255).cycle().take(5_000).collect();
+        for memory in [0, 1, 4_999, 5_000, 10_000] {
+            let spool = spool(memory, 1_000_000);
+            let mut writer = spool.begin();
+            for piece in octets.chunks(777) {
+                writer.write_all(piece).unwrap();
+            }
+            assert_eq!(writer.file.is_some(), memory < 5_000);
+            let view = View::whole(writer.into_octets());
+            assert_eq!(view.to_vec(10_000).unwrap().unwrap(), octets);
+            assert_eq!(spool.used(), 5_000);
+            drop(view);
+            assert_eq!(spool.used(), 0);
+        }
+    }
+
+    #[test]
+    fn the_limit_is_that_of_all_messages_together() {
+        let spool = spool(100, 150);
+        let mut first = spool.begin();
+        first.write_all(&[0; 100]).unwrap();
+        let mut second = spool.begin();
+        let error = second.write_all(&[0; 51]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        drop(second);
+        assert_eq!(spool.used(), 100);
+        drop(first);
+        assert_eq!(spool.used(), 0);
+    }
+
+    #[test]
+    fn the_file_has_no_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool {
+            directory: directory.path().to_owned(),
+            ..spool(0, 100)
+        };
+        let mut writer = spool.begin();
+        writer.write_all(b"plaintext").unwrap();
+        assert!(writer.file.is_some());
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+}
