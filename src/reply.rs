@@ -52,6 +52,24 @@ impl Reply {
         )
     }
 
+    /// 552 5.3.4: it will never fit (RFC 3463 §3.4).
+    #[must_use]
+    pub fn too_large(text: &str) -> Self {
+        Self::new(Class::Permanent, 52, (3, 4), text)
+    }
+
+    /// 452 4.5.3: fewer recipients at a time (RFC 3463 §3.6).
+    #[must_use]
+    pub fn too_many_recipients() -> Self {
+        Self::new(Class::Temporary, 52, (5, 3), "too many recipients")
+    }
+
+    /// 554 5.4.6: it comes back to where it has been (RFC 3463 §3.5).
+    #[must_use]
+    pub fn looping() -> Self {
+        Self::new(Class::Permanent, 54, (4, 6), "mail is looping")
+    }
+
     fn new(class: Class, code: u8, status: (u16, u16), text: &str) -> Self {
         let printable = |character: char| {
             if character == ' ' || character.is_ascii_graphic() {

@@ -1,0 +1,223 @@
+//! What was submitted for messages that the MTA may offer again (DESIGN, "Outcome").
+//!
+//! An entry is written to the disk before the MTA is answered, and removed when the answer has been
+//! accepted; else it stays for a week. A duplicate is better than a loss: an entry that cannot be
+//! written defers the message, and one that is lost sends twice.
+
+use std::collections::HashMap;
+use std::fs;
+use std::fs::File;
+use std::fs::OpenOptions;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+/// How long an entry is kept: longer than Postfix keeps a message by default (5 days), and RFC 5321
+/// §4.5.4.1 advises.
+const KEPT: i64 = 7 * 24 * 3600;
+/// Lines after which the file is written anew with what is still in it.
+const REWRITTEN_AFTER: usize = 10_000;
+
+/// The digest of a sender, a recipient, and a message.
+pub type Key = [u8; 32];
+
+/// A journal in a file.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    file: File,
+    /// When each was entered, in seconds since 1970.
+    entries: HashMap<Key, i64>,
+    lines: usize,
+}
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal {} cannot be read and written: see that its directory is ours", path.display())]
+pub struct JournalError {
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl Journal {
+    /// Opens the file at `path`, or makes it. A line that cannot be read is what a crash left: it is
+    /// skipped. `now` is in seconds since 1970.
+    pub fn open(path: &Path, now: i64) -> Result<Self, JournalError> {
+        let failed = |source| JournalError {
+            path: path.to_owned(),
+            source,
+        };
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(failed)?,
+        };
+        let mut entries = HashMap::new();
+        for line in text.lines() {
+            match parsed(line) {
+                Some((key, Some(at))) if now.saturating_sub(at) < KEPT => {
+                    entries.insert(key, at);
+                }
+                Some((key, None)) => {
+                    entries.remove(&key);
+                }
+                Some((_, Some(_))) | None => {}
+            }
+        }
+        let file = rewritten(path, &entries).map_err(failed)?;
+        Ok(Self {
+            path: path.to_owned(),
+            state: Mutex::new(State {
+                file,
+                lines: entries.len(),
+                entries,
+            }),
+        })
+    }
+
+    /// Whether it was submitted already.
+    #[must_use]
+    pub fn holds(&self, key: &Key) -> bool {
+        self.locked().entries.contains_key(key)
+    }
+
+    /// Enters `keys`; they are on the disk when this returns.
+    pub fn enter(&self, keys: &[Key], now: i64) -> io::Result<()> {
+        let mut lines = String::new();
+        for key in keys {
+            lines.push_str(&format!("{} {now}\n", crate::octets::hex(key)));
+        }
+        let mut state = self.locked();
+        state.file.write_all(lines.as_bytes())?;
+        state.file.sync_data()?;
+        state.lines += keys.len();
+        state.entries.extend(keys.iter().map(|key| (*key, now)));
+        Ok(())
+    }
+
+    /// Removes `keys`: the MTA has taken the message, and will not offer it again. What is not
+    /// removed on the disk is forgotten in a week.
+    pub fn remove(&self, keys: &[Key], now: i64) -> io::Result<()> {
+        let mut lines = String::new();
+        let mut state = self.locked();
+        for key in keys {
+            state.entries.remove(key);
+            lines.push_str(&format!("{} -\n", crate::octets::hex(key)));
+        }
+        state.file.write_all(lines.as_bytes())?;
+        state.lines += keys.len();
+        if state.lines > REWRITTEN_AFTER + 2 * state.entries.len() {
+            state.entries.retain(|_, at| now.saturating_sub(*at) < KEPT);
+            state.file = rewritten(&self.path, &state.entries)?;
+            state.lines = state.entries.len();
+        }
+        Ok(())
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
+        // What a panic left is whole: an entry is in the map after it is on the disk.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the file anew, beside the old one, and opens it for more.
+fn rewritten(path: &Path, entries: &HashMap<Key, i64>) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let beside = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(0o600);
+    let mut file = options.open(&beside)?;
+    let mut lines = String::new();
+    for (key, at) in entries {
+        lines.push_str(&format!("{} {at}\n", crate::octets::hex(key)));
+    }
+    file.write_all(lines.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    Ok(file)
+}
+
+/// Key and time of a line; no time where it is removed.
+fn parsed(line: &str) -> Option<(Key, Option<i64>)> {
+    let (digits, at) = line.split_once(' ')?;
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    let mut key = Key::default();
+    let (pairs, _) = digits.as_bytes().as_chunks::<2>();
+    for (octet, pair) in key.iter_mut().zip(pairs) {
+        *octet = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    match at {
+        "-" => Some((key, None)),
+        at => Some((key, Some(at.parse().ok()?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = [7; 32];
+    const OTHER: Key = [8; 32];
+
+    #[test]
+    fn an_entry_outlives_the_process_and_is_gone_when_it_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let journal = Journal::open(&path, 0).unwrap();
+        journal.enter(&[KEY, OTHER], 0).unwrap();
+        journal.remove(&[OTHER], 1).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path, 2).unwrap();
+        assert!(journal.holds(&KEY));
+        assert!(!journal.holds(&OTHER));
+    }
+
+    #[test]
+    fn an_entry_is_forgotten_after_a_week() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        Journal::open(&path, 0).unwrap().enter(&[KEY], 0).unwrap();
+        assert!(Journal::open(&path, KEPT - 1).unwrap().holds(&KEY));
+        assert!(!Journal::open(&path, KEPT).unwrap().holds(&KEY));
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_line_is_skipped() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let whole = format!("{} 0\n", crate::octets::hex(&KEY));
+        for cut in 0..whole.len() {
+            fs::write(&path, format!("{whole}{}", &whole[..cut])).unwrap();
+            assert!(Journal::open(&path, 1).unwrap().holds(&KEY), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_file_does_not_grow_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let journal = Journal::open(&path, 0).unwrap();
+        journal.enter(&[OTHER], 0).unwrap();
+        for _ in 0..REWRITTEN_AFTER {
+            journal.state.lock().unwrap().entries.insert(KEY, 0);
+            journal.remove(&[KEY], 0).unwrap();
+        }
+        journal.remove(&[KEY], 0).unwrap();
+        journal.remove(&[KEY], 0).unwrap();
+        let octets = fs::metadata(&path).unwrap().len();
+        assert!(octets < 1_000, "{octets}");
+        assert!(Journal::open(&path, 0).unwrap().holds(&OTHER));
+    }
+}

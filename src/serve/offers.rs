@@ -1,0 +1,87 @@
+//! Which messages the MTA has offered before and was told to offer again.
+//!
+//! A policy counts how long nobody knows a certificate (`defer_for`), and whoever runs us wants to
+//! hear of a message that something unforeseen defers again and again. In memory alone: a restart
+//! begins the count anew, which defers longer and loses nothing.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+use super::journal::Key;
+
+/// Entries at one time; a queue that is stuck beyond that has other troubles.
+const MOST: usize = 100_000;
+/// How long an entry is kept: as long as Postfix keeps a message by default.
+const KEPT: Duration = Duration::from_secs(5 * 24 * 3600);
+
+/// The messages that were deferred.
+#[derive(Debug, Default)]
+pub struct Offers(Mutex<HashMap<Key, Offer>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    first: Instant,
+    failures: u32,
+}
+
+impl Offers {
+    /// Whether none is remembered: then no digest needs to be made.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.locked().is_empty()
+    }
+
+    /// How long ago it was offered first; nothing for one that is new.
+    #[must_use]
+    pub fn waited(&self, key: &Key, now: Instant) -> Duration {
+        let known = self.locked().get(key).copied();
+        known.map_or(Duration::ZERO, |offer| now.duration_since(offer.first))
+    }
+
+    /// It was deferred. Returns how often something unforeseen has deferred it, this time included.
+    pub fn deferred(&self, key: Key, now: Instant, unforeseen: bool) -> u32 {
+        let mut offers = self.locked();
+        if offers.len() >= MOST && !offers.contains_key(&key) {
+            offers.retain(|_, offer| now.duration_since(offer.first) < KEPT);
+            if offers.len() >= MOST {
+                return u32::from(unforeseen);
+            }
+        }
+        let offer = offers.entry(key).or_insert(Offer {
+            first: now,
+            failures: 0,
+        });
+        offer.failures += u32::from(unforeseen);
+        offer.failures
+    }
+
+    /// It was answered for good.
+    pub fn answered(&self, key: &Key) {
+        self.locked().remove(key);
+    }
+
+    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Offer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_waits_from_its_first_offer_on() {
+        let offers = Offers::default();
+        let (start, hour) = (Instant::now(), Duration::from_secs(3600));
+        assert_eq!(offers.waited(&[1; 32], start), Duration::ZERO);
+        assert_eq!(offers.deferred([1; 32], start, false), 0);
+        assert_eq!(offers.deferred([1; 32], start + hour, true), 1);
+        assert_eq!(offers.deferred([1; 32], start + hour, true), 2);
+        assert_eq!(offers.waited(&[1; 32], start + 2 * hour), 2 * hour);
+        offers.answered(&[1; 32]);
+        assert!(offers.is_empty());
+    }
+}
