@@ -1,8 +1,8 @@
 //! The documents held against what they describe.
 //!
 //! Every RFC that `src` cites is a row of `src/manual/rfcs.md`, and a row that claims obedience is
-//! cited; commands in the README exist, and so do the files that they name. The pages on the draft
-//! and on policy files have modules of their own.
+//! cited; commands in the README exist, and so do the files that they name. The pages on the draft,
+//! on metrics and on policy files have modules of their own.
 
 #![expect(
     clippy::expect_used,
@@ -13,6 +13,9 @@
 mod draft;
 #[path = "source/files.rs"]
 mod files;
+#[cfg(feature = "daemon")]
+#[path = "documents/metrics.rs"]
+mod metrics;
 #[path = "documents/policy.rs"]
 mod policy;
 

@@ -6,6 +6,9 @@ pub mod draft {}
 #[doc = include_str!("message.md")]
 pub mod message {}
 
+#[doc = include_str!("metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("policy.md")]
 pub mod policy {}
 

@@ -1,0 +1,612 @@
+//! All metrics of the gateway, for Prometheus; `manual/metrics.md` says what to do about each.
+//!
+//! Labels are closed sets of words: never a domain, an address, a serial number or the text of an
+//! error, which peers choose.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Error;
+use prometheus::Registry;
+
+use crate::domsec::naming::Names;
+use crate::gateway::outcome::Edition;
+use crate::gateway::outcome::Fate;
+use crate::gateway::outcome::Outcome;
+use crate::gateway::roles::Roles;
+use crate::notation::Layer;
+use crate::notation::Layers;
+use crate::policy::facts::Direction;
+use crate::policy::facts::LookupResult;
+use crate::policy::facts::MessageVerdict;
+use crate::telemetry::family::Counters;
+use crate::telemetry::family::Described;
+use crate::telemetry::family::Durations;
+use crate::telemetry::family::Gauges;
+use crate::telemetry::family::Open;
+use crate::telemetry::family::Register;
+use crate::telemetry::labels::Ending;
+use crate::telemetry::labels::Front;
+use crate::telemetry::labels::KeyOperation;
+use crate::telemetry::labels::KeyResult;
+use crate::telemetry::labels::KeyRole;
+use crate::telemetry::labels::LayerOperation;
+use crate::telemetry::labels::LayerResult;
+use crate::telemetry::labels::Limit;
+use crate::telemetry::labels::LookupSource;
+use crate::telemetry::labels::RecipientFate;
+use crate::telemetry::labels::ReloadResult;
+use crate::telemetry::labels::SubmissionResult;
+use crate::telemetry::labels::Treatment;
+use crate::x509::Identity;
+
+/// What the gateway counts. A clone counts into the same.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    described: Arc<[Described]>,
+    aborted_transactions: Counters<(Front,)>,
+    certificate_lookup_duration: Durations<(LookupSource,)>,
+    certificate_lookups: Counters<(LookupSource, LookupResult)>,
+    config_reloads: Counters<(ReloadResult,)>,
+    connections: Counters<(Front,)>,
+    editions: Counters<(Direction, Treatment)>,
+    key_operations: Counters<(KeyOperation, KeyResult)>,
+    layers: Counters<(LayerOperation, LayerResult)>,
+    limit_refusals: Counters<(Limit,)>,
+    message_verdicts: Counters<(Direction, MessageVerdict)>,
+    naming_violations: Counters<()>,
+    open_connections: Gauges<(Front,)>,
+    open_transactions: Gauges<(Front,)>,
+    own_certificate_not_after: Gauges<(KeyRole,)>,
+    panics: Counters<()>,
+    recipients: Counters<(Direction, RecipientFate)>,
+    repeated_deferrals: Counters<()>,
+    review_held: Gauges<()>,
+    review_oldest_age: Gauges<()>,
+    spool: Gauges<()>,
+    submissions: Counters<(SubmissionResult,)>,
+    transaction_duration: Durations<(Front, Direction)>,
+    transactions: Counters<(Front, Direction, Ending)>,
+}
+
+impl Metrics {
+    /// Registers them all on `registry`. Fails where one of the same name is there.
+    #[rustfmt::skip]
+    pub fn new(registry: &Registry) -> Result<Self, Error> {
+        let mut on = Register::on(registry);
+        on.fact("domsec_build_info", "always 1; which version runs", ("version", env!("CARGO_PKG_VERSION")))?;
+        Ok(Self {
+            aborted_transactions: on.counters("domsec_aborted_transactions_total",
+                "transactions that the MTA gave up before their end")?,
+            certificate_lookup_duration: on.durations("domsec_certificate_lookup_duration_seconds",
+                "how long a source took to answer")?,
+            certificate_lookups: on.counters("domsec_certificate_lookups_total",
+                "questions for other people's certificates")?,
+            config_reloads: on.counters("domsec_config_reloads_total",
+                "times that the configuration was read again")?,
+            connections: on.counters("domsec_connections_total",
+                "connections that were accepted")?,
+            editions: on.counters("domsec_editions_total",
+                "editions of messages that were delivered, by what was done to them; the first that is true")?,
+            key_operations: on.counters("domsec_key_operations_total",
+                "uses of our private keys")?,
+            layers: on.counters("domsec_layers_total",
+                "encrypted layers that were met or made")?,
+            limit_refusals: on.counters("domsec_limit_refusals_total",
+                "what was refused or deferred because a bound was reached")?,
+            message_verdicts: on.counters("domsec_message_verdicts_total",
+                "what the signatures of messages that came were worth, as domsec verify says it")?,
+            naming_violations: on.counters("domsec_naming_violations_total",
+                "domain and delegated signatures whose certificate breaks the naming convention")?,
+            open_connections: on.gauges("domsec_open_connections",
+                "connections that are open now")?,
+            open_transactions: on.gauges("domsec_open_transactions",
+                "transactions that go on now")?,
+            own_certificate_not_after: on.gauges_once_known("domsec_own_certificate_not_after_seconds",
+                "when the first of our certificates expires that no newer one of the same names replaces, as seconds since 1970")?,
+            panics: on.counters("domsec_panics_total",
+                "panics; each is a fault of ours and defers its message")?,
+            recipients: on.counters("domsec_recipients_total",
+                "recipients of messages, by what became of the message for them")?,
+            repeated_deferrals: on.counters("domsec_repeated_deferrals_total",
+                "messages that something unforeseen has deferred three times")?,
+            review_held: on.gauges("domsec_review_held",
+                "messages that wait for a review")?,
+            review_oldest_age: on.gauges("domsec_review_oldest_age_seconds",
+                "how long the oldest of them has waited; 0 for none")?,
+            spool: on.gauges("domsec_spool_bytes",
+                "octets of messages that lie in the spool, in memory and in files")?,
+            submissions: on.counters("domsec_submissions_total",
+                "editions that were submitted to the re-injection address")?,
+            transaction_duration: on.durations("domsec_transaction_duration_seconds",
+                "how long it took from the end of a message to our answer")?,
+            transactions: on.counters("domsec_transactions_total",
+                "messages that were decided")?,
+            described: on.described().into(),
+        })
+    }
+
+    /// Every family, as the manual has to tell it.
+    #[must_use]
+    pub fn described(&self) -> &[Described] {
+        &self.described
+    }
+
+    /// A connection was accepted; it is open until what this returns is dropped.
+    pub fn connection_opened(&self, front: Front) -> Open {
+        self.connections.count((front,));
+        self.open_connections.open((front,))
+    }
+
+    /// A transaction began; it goes on until what this returns is dropped.
+    pub fn transaction_begun(&self, front: Front) -> Open {
+        self.open_transactions.open((front,))
+    }
+
+    /// A message was decided, `elapsed` after its last octet.
+    pub fn transaction_ended(
+        &self,
+        front: Front,
+        direction: Direction,
+        outcome: Ending,
+        elapsed: Duration,
+    ) {
+        self.transactions.count((front, direction, outcome));
+        self.transaction_duration.took((front, direction), elapsed);
+    }
+
+    /// The MTA gave a transaction up.
+    pub fn transaction_aborted(&self, front: Front) {
+        self.aborted_transactions.count((front,));
+    }
+
+    /// What is in the outcome of a message beside its word: recipients, editions, layers, the verdict.
+    pub fn message_decided(&self, outcome: &Outcome) {
+        let record = &outcome.record;
+        let direction = record.direction();
+        let verdict = record.content.verdict;
+        self.message_verdicts.count((direction, verdict));
+        self.layers_met(&record.layers_in);
+        for share in &outcome.shares {
+            let fate = RecipientFate::from(&share.fate);
+            for mailbox in &share.recipients {
+                let known = record.recipients.iter();
+                let known = known.filter(|one| one.mailbox == *mailbox);
+                let own = known.map(|one| one.direction).next();
+                self.recipients.count((own.unwrap_or(direction), fate));
+            }
+            if let Fate::Deliver(edition) = &share.fate {
+                let treatment = Treatment::of(edition);
+                self.editions.count((direction, treatment));
+                if edition.encrypted {
+                    let made = (LayerOperation::Encrypt, LayerResult::Done);
+                    self.layers.count(made);
+                }
+            }
+        }
+    }
+
+    /// A source answered the question for a certificate after `elapsed`.
+    pub fn certificate_looked_up(
+        &self,
+        source: LookupSource,
+        result: LookupResult,
+        elapsed: Duration,
+    ) {
+        self.certificate_lookups.count((source, result));
+        self.certificate_lookup_duration.took((source,), elapsed);
+    }
+
+    /// A private key of ours was used.
+    pub fn key_used(&self, operation: KeyOperation, result: KeyResult) {
+        self.key_operations.count((operation, result));
+    }
+
+    /// The keys that we have from now on.
+    pub fn own_certificates(&self, roles: &Roles) {
+        let delegated = roles.delegated.iter().map(|(_, identity)| identity);
+        self.expires(KeyRole::Attributes, roles.attributes.iter());
+        self.expires(KeyRole::Dca, roles.dca.iter());
+        self.expires(KeyRole::Delegated, delegated);
+        self.expires(KeyRole::Domain, roles.domain.iter());
+        self.expires(KeyRole::Reviewer, roles.reviewers.iter());
+    }
+
+    /// Something was refused or deferred because a bound was reached.
+    pub fn limit_refused(&self, limit: Limit) {
+        self.limit_refusals.count((limit,));
+    }
+
+    /// That many octets more lie in the spool.
+    pub fn spool_grew(&self, octets: u64) {
+        self.spool.grow((), signed(octets));
+    }
+
+    /// That many octets left the spool.
+    pub fn spool_shrank(&self, octets: u64) {
+        self.spool.grow((), -signed(octets));
+    }
+
+    /// The re-injection address answered, or did not.
+    pub fn submitted(&self, result: SubmissionResult) {
+        self.submissions.count((result,));
+    }
+
+    /// A message was deferred for the third time by something unforeseen (DESIGN, "Outcome").
+    pub fn deferred_repeatedly(&self) {
+        self.repeated_deferrals.count(());
+    }
+
+    /// A signature's certificate breaks the naming convention (draft §2.6).
+    pub fn naming_violated(&self) {
+        self.naming_violations.count(());
+    }
+
+    /// The configuration was read again.
+    pub fn config_reloaded(&self, result: ReloadResult) {
+        self.config_reloads.count((result,));
+    }
+
+    /// That many messages wait for a review, the oldest for so long.
+    pub fn review_holds(&self, messages: u64, oldest: Duration) {
+        self.review_held.set((), signed(messages));
+        self.review_oldest_age.set((), signed(oldest.as_secs()));
+    }
+
+    /// Something of ours panicked.
+    pub fn panicked(&self) {
+        self.panics.count(());
+    }
+
+    fn layers_met(&self, layers: &Layers) {
+        let enveloped = layers.iter().filter(|layer| *layer == Layer::Enveloped);
+        // An E that nothing opened is the last letter (DESIGN, "Notation of layers").
+        let closed = usize::from(layers.as_slice().last() == Some(&Layer::Enveloped));
+        let opened = enveloped.count() - closed;
+        for (result, number) in [(LayerResult::Done, opened), (LayerResult::Failed, closed)] {
+            let number = u64::try_from(number).unwrap_or(u64::MAX);
+            self.layers.add((LayerOperation::Decrypt, result), number);
+        }
+    }
+
+    /// Sets when a role first lacks a certificate. A DCA keeps old ones, to read old mail: of those
+    /// with the same names the last to expire counts.
+    fn expires<'a>(&self, role: KeyRole, identities: impl Iterator<Item = &'a Identity>) {
+        let mut last: BTreeMap<_, i64> = BTreeMap::new();
+        for identity in identities {
+            let names = Names::of(identity.certificate());
+            let not_after = identity.certificate().not_after().unix();
+            let known = last.entry((names.emails, names.uris, names.dns));
+            let known = known.or_insert(not_after);
+            *known = not_after.max(*known);
+        }
+        match last.into_values().min() {
+            Some(first) => self.own_certificate_not_after.set((role,), first),
+            None => self.own_certificate_not_after.forget((role,)),
+        }
+    }
+}
+
+impl Treatment {
+    /// What was done for that edition.
+    #[must_use]
+    pub const fn of(edition: &Edition) -> Self {
+        match (edition.encrypted, edition.decrypted, edition.changed) {
+            (true, true, _) => Self::Reencrypted,
+            (true, false, _) => Self::Encrypted,
+            (false, true, _) => Self::Decrypted,
+            (false, false, true) => Self::Changed,
+            (false, false, false) => Self::Unchanged,
+        }
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::AssertUnwindSafe;
+    use std::panic::catch_unwind;
+    use std::path::Path;
+
+    use prometheus::TextEncoder;
+
+    use super::*;
+    use crate::crypto;
+    use crate::crypto::PrivateKey;
+    use crate::gateway::certificates::Answer;
+    use crate::gateway::certificates::Certificates;
+    use crate::gateway::certificates::Subject;
+    use crate::gateway::certificates::Unavailable;
+    use crate::gateway::outcome::Share;
+    use crate::gateway::record::RecipientRecord;
+    use crate::gateway::record::Record;
+    use crate::keystore::files;
+    use crate::limits::Limits;
+    use crate::octets::View;
+    use crate::pem;
+    use crate::policy::facts::Content;
+    use crate::telemetry::counted::CountedKey;
+    use crate::telemetry::counted::CountedSource;
+    use crate::x509::Certificate;
+
+    fn metrics() -> (Registry, Metrics) {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        (registry, metrics)
+    }
+
+    /// The lines of what Prometheus reads that are not 0 and begin so.
+    fn lines(registry: &Registry, prefix: &str) -> Vec<String> {
+        let text = TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap();
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
+        let lines = lines.filter(|line| !line.ends_with(" 0"));
+        lines.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_combination_of_labels_is_there_from_the_start() {
+        let (registry, _metrics) = metrics();
+        let text = TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap();
+        for line in [
+            r#"domsec_transactions_total{direction="inbound",front="proxy",outcome="mixed"} 0"#,
+            r#"domsec_limit_refusals_total{limit="stage_time"} 0"#,
+            r#"domsec_certificate_lookups_total{result="unavailable",source="ldap"} 0"#,
+            "domsec_panics_total 0",
+            concat!(
+                "domsec_build_info{version=\"",
+                env!("CARGO_PKG_VERSION"),
+                "\"} 1"
+            ),
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("domsec_own_certificate_not_after_seconds"));
+    }
+
+    #[test]
+    fn help_lists_the_values_of_every_label() {
+        let (registry, metrics) = metrics();
+        for family in registry.gather() {
+            let described = metrics.described().iter();
+            let mut described = described.filter(|one| one.name == family.name());
+            let described = described.next().unwrap();
+            for value in described.labels.iter().flat_map(|(_, values)| values) {
+                assert!(family.help().contains(value), "{}", family.name());
+            }
+        }
+    }
+
+    #[test]
+    fn names_end_as_their_kind_demands() {
+        let (_registry, metrics) = metrics();
+        for family in metrics.described() {
+            let counter = family.kind == crate::telemetry::family::Kind::Counter;
+            assert_eq!(family.name.ends_with("_total"), counter, "{}", family.name);
+            assert!(family.name.starts_with("domsec_"), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn two_sets_on_one_registry_are_refused() {
+        let (registry, _metrics) = metrics();
+        assert!(Metrics::new(&registry).is_err());
+    }
+
+    #[test]
+    fn what_is_open_ends_with_its_guard_also_in_a_panic() {
+        let (registry, metrics) = metrics();
+        let _one = metrics.connection_opened(Front::Milter);
+        let unwound = catch_unwind(AssertUnwindSafe(|| {
+            let _two = metrics.connection_opened(Front::Milter);
+            let _three = metrics.transaction_begun(Front::Milter);
+            panic!("as it should");
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(
+            lines(&registry, "domsec_open_"),
+            [r#"domsec_open_connections{front="milter"} 1"#]
+        );
+        assert_eq!(
+            lines(&registry, "domsec_connections_total"),
+            [r#"domsec_connections_total{front="milter"} 2"#]
+        );
+    }
+
+    #[test]
+    fn the_spool_grows_and_shrinks() {
+        let (registry, metrics) = metrics();
+        metrics.spool_grew(70);
+        metrics.spool_shrank(28);
+        assert_eq!(lines(&registry, "domsec_spool"), ["domsec_spool_bytes 42"]);
+    }
+
+    fn outcome() -> Outcome {
+        let content = Content {
+            from: Vec::new(),
+            size: 0,
+            subject: "hidden".to_owned(),
+            layers: "S(C)".parse().unwrap(),
+            verdict: MessageVerdict::Valid,
+            media_type: String::new(),
+            attachments: Vec::new(),
+            headers: BTreeMap::new(),
+        };
+        let recipient = |mailbox: &str, direction| RecipientRecord {
+            mailbox: mailbox.parse().unwrap(),
+            direction,
+            partner: false,
+            certificate: LookupResult::Absent,
+            dca: LookupResult::Absent,
+        };
+        let share = |recipients: &[&str], fate| Share {
+            recipients: recipients.iter().map(|one| one.parse().unwrap()).collect(),
+            rule: Some("partners".to_owned()),
+            fate,
+            reasons: vec!["why".to_owned()],
+            warnings: Vec::new(),
+            encrypted_to: Vec::new(),
+        };
+        let edition = Edition {
+            message: View::owned(Vec::new()),
+            layers: "E(S(C))".parse().unwrap(),
+            changed: true,
+            encrypted: true,
+            decrypted: false,
+        };
+        Outcome {
+            record: Record {
+                layers_in: "E(S(E))".parse().unwrap(),
+                content: Arc::new(content),
+                recipients: vec![
+                    recipient("a@a.example", Direction::Internal),
+                    recipient("b@b.example", Direction::Outbound),
+                    recipient("c@b.example", Direction::Outbound),
+                ],
+                authentication_results: None,
+            },
+            shares: vec![
+                share(&["b@b.example", "c@b.example"], Fate::Deliver(edition)),
+                share(&["a@a.example"], Fate::Hold("review".to_owned())),
+            ],
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_counted_by_recipient_edition_and_layer() {
+        let (registry, metrics) = metrics();
+        metrics.message_decided(&outcome());
+        for line in [
+            r#"domsec_editions_total{direction="outbound",treatment="encrypted"} 1"#,
+            r#"domsec_layers_total{operation="decrypt",result="done"} 1"#,
+            r#"domsec_layers_total{operation="decrypt",result="failed"} 1"#,
+            r#"domsec_layers_total{operation="encrypt",result="done"} 1"#,
+            r#"domsec_message_verdicts_total{direction="outbound",verdict="valid"} 1"#,
+            r#"domsec_recipients_total{direction="internal",fate="hold"} 1"#,
+            r#"domsec_recipients_total{direction="outbound",fate="deliver"} 2"#,
+        ] {
+            assert_eq!(lines(&registry, line), [line]);
+        }
+        let all = lines(&registry, "domsec_");
+        assert_eq!(all.len(), 8, "with the version: {all:?}");
+    }
+
+    #[test]
+    fn a_verdict_line_is_made_from_an_outcome() {
+        use crate::telemetry::logging::Verdict;
+        let outcome = outcome();
+        let verdict = Verdict::of("4bX", Front::Milter, &outcome, Duration::ZERO);
+        assert_eq!(verdict.outcome, Ending::Mixed);
+        assert_eq!((verdict.recipients, verdict.sealed.len()), (3, 1));
+        assert_eq!(
+            (verdict.rules, verdict.reasons),
+            (vec!["partners"], vec!["why"])
+        );
+    }
+
+    #[test]
+    fn a_duration_is_counted_in_seconds() {
+        let (registry, metrics) = metrics();
+        let elapsed = Duration::from_millis(40);
+        metrics.transaction_ended(Front::Milter, Direction::Inbound, Ending::Defer, elapsed);
+        let sum = r#"domsec_transaction_duration_seconds_sum{direction="inbound",front="milter"}"#;
+        assert_eq!(lines(&registry, sum), [format!("{sum} 0.04")]);
+        assert_eq!(lines(&registry, "domsec_transactions_total").len(), 1);
+    }
+
+    fn identity(name: &str) -> Identity {
+        let file = |kind| format!("{}/certs/{name}.{kind}", env!("CARGO_MANIFEST_DIR"));
+        let (key, certificate) = (file("key"), file("pem"));
+        let (key, certificate) = (Path::new(&key), Path::new(&certificate));
+        files::pair(key, certificate, None, &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn what_expires_first_and_is_not_replaced_is_told() {
+        let (registry, metrics) = metrics();
+        let (old, new) = (identity("alice-expired"), identity("alice"));
+        let line = |identity: &Identity| {
+            let not_after = identity.certificate().not_after().unix();
+            format!(r#"domsec_own_certificate_not_after_seconds{{role="domain"}} {not_after}"#)
+        };
+        for (domain, told) in [
+            (vec![&new, &old], vec![line(&new)]),
+            (vec![&old], vec![line(&old)]),
+            (vec![&identity("bob"), &old], vec![line(&old)]),
+            (vec![], vec![]),
+        ] {
+            metrics.own_certificates(&Roles {
+                domain: domain.into_iter().cloned().collect(),
+                ..Roles::default()
+            });
+            assert_eq!(lines(&registry, "domsec_own_certificate"), told);
+        }
+    }
+
+    /// A source that always says the same.
+    #[derive(Debug)]
+    struct Says(Result<Vec<Certificate>, Unavailable>);
+
+    impl Certificates for Says {
+        fn find<'a>(&'a self, _: Subject<'a>) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
+            Box::pin(async { self.0.clone() })
+        }
+    }
+
+    #[test]
+    fn absent_and_unavailable_are_counted_apart() {
+        let (registry, metrics) = metrics();
+        let domain = "b.example".parse().unwrap();
+        let unavailable = Unavailable {
+            source_name: "ldap".to_owned(),
+            reason: "time-out".to_owned(),
+        };
+        let certificate = identity("bob").certificate().clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap();
+        for (says, word) in [
+            (Ok(Vec::new()), "absent"),
+            (Ok(vec![certificate]), "found"),
+            (Err(unavailable), "unavailable"),
+        ] {
+            let source = CountedSource {
+                source: Says(says),
+                name: LookupSource::Ldap,
+                metrics: metrics.clone(),
+            };
+            let _answer = runtime.block_on(source.find(Subject::Dca(&domain)));
+            let line =
+                format!(r#"domsec_certificate_lookups_total{{result="{word}",source="ldap"}} 1"#);
+            assert_eq!(lines(&registry, &line), [line]);
+        }
+        assert_eq!(
+            lines(&registry, "domsec_certificate_lookups_total").len(),
+            3
+        );
+    }
+
+    #[test]
+    fn uses_of_keys_are_counted_by_their_result() {
+        let (registry, metrics) = metrics();
+        let reader = crypto::provider().private_keys;
+        let file = format!("{}/certs/bob.key", env!("CARGO_MANIFEST_DIR"));
+        let file = std::fs::read(file).unwrap();
+        let der = pem::blocks(&file, |_| true).unwrap().remove(0).octets;
+        let counted = CountedKey {
+            key: reader.read(&der).unwrap().into(),
+            metrics,
+        };
+        let _ours = counted.agree(b"nonsense").unwrap_err();
+        assert_eq!(
+            lines(&registry, "domsec_key_operations_total"),
+            [r#"domsec_key_operations_total{operation="agree",result="failed"} 1"#]
+        );
+    }
+}
