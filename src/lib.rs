@@ -27,6 +27,8 @@ pub mod policy;
 pub mod reply;
 #[cfg(feature = "daemon")]
 pub mod serve;
+#[cfg(feature = "daemon")]
+pub mod service;
 pub mod smtp;
 #[cfg(feature = "daemon")]
 pub mod telemetry;

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Config;
 use super::KeyEntry;
@@ -94,7 +95,7 @@ pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
         revocation: trust.revocation,
         signature_type_oid: config.signature_type_oid.unwrap_or_default(),
         certificates: Box::new(directory),
-        deliveries: Box::new(RecentDeliveries::default()),
+        deliveries: Arc::new(RecentDeliveries::default()),
         provider,
         randomness: provider.randomness,
         limits,

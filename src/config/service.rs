@@ -154,12 +154,23 @@ impl std::fmt::Display for Socket {
 }
 
 /// `[reinject]`: where further editions of a message go.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reinject {
     /// As `smtp://127.0.0.1:10026`. Without it a message whose recipients need different editions is
     /// deferred.
     pub to: Option<String>,
+    /// The file that keeps a retry from sending an edition twice. Default `domsec.journal`.
+    pub journal: PathBuf,
+}
+
+impl Default for Reinject {
+    fn default() -> Self {
+        Self {
+            to: None,
+            journal: PathBuf::from("domsec.journal"),
+        }
+    }
 }
 
 /// `[limits]`: what one message and all of them may take.

@@ -1,5 +1,7 @@
 //! What one gateway is: its domains, keys, anchors, policy, and whom it asks.
 
+use std::sync::Arc;
+
 use crate::address::Domain;
 use crate::cms::attributes::SignatureTypeOid;
 use crate::crypto::Provider;
@@ -52,7 +54,7 @@ pub struct Gateway {
     /// Where other people's certificates are found.
     pub certificates: Box<dyn Certificates>,
     /// What has been delivered before.
-    pub deliveries: Box<dyn Deliveries>,
+    pub deliveries: Arc<dyn Deliveries>,
     /// Cryptography.
     pub provider: &'static Provider,
     /// Random octets.

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod answer;
 pub mod journal;
 pub mod milter;
+pub mod offered;
 pub mod offers;
 pub mod replace;
 pub mod site;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::time::Duration;
-use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -19,6 +18,7 @@ use super::journal::Journal;
 use super::journal::Key;
 use super::offers::Offers;
 use super::spool::Spool;
+use super::submission::Settings as SubmissionSettings;
 use super::submission::Target;
 use crate::config::Network;
 use crate::config::ServiceLimits;
@@ -44,13 +44,11 @@ pub struct Site {
     /// Clients that are trusted to say who they are.
     pub networks: Vec<Network>,
     /// Where further editions go.
-    pub reinject: Option<Target>,
+    pub reinject: Option<Reinjection>,
     /// Whether the log names sender and recipients.
     pub logs_addresses: bool,
     /// Where messages lie.
     pub spool: Spool,
-    /// What was submitted.
-    pub journal: Journal,
     /// What was deferred.
     pub offers: Offers,
     /// What is counted.
@@ -68,9 +66,20 @@ pub struct Settings {
     /// Clients that are trusted to say who they are.
     pub networks: Vec<Network>,
     /// Where further editions go.
-    pub reinject: Option<Target>,
+    pub reinject: Option<Reinjection>,
     /// Whether the log names sender and recipients.
     pub logs_addresses: bool,
+}
+
+/// Where further editions go, and what is remembered of them.
+#[derive(Debug)]
+pub struct Reinjection {
+    /// The server.
+    pub target: Target,
+    /// How it is spoken to.
+    pub settings: SubmissionSettings,
+    /// What was submitted.
+    pub journal: Journal,
 }
 
 /// Why there is no outcome: each defers the message.
@@ -105,7 +114,7 @@ impl Site {
     pub fn new(
         gateway: Gateway,
         settings: Settings,
-        (spool, journal): (Spool, Journal),
+        spool: Spool,
         metrics: Metrics,
     ) -> Self {
         Self {
@@ -117,7 +126,6 @@ impl Site {
             reinject: settings.reinject,
             logs_addresses: settings.logs_addresses,
             spool,
-            journal,
             offers: Offers::default(),
             metrics,
         }
@@ -134,7 +142,10 @@ impl Site {
     /// become new by it.
     pub fn replace_gateway(&self, gateway: Gateway) {
         let mut current = self.gateway.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(gateway);
+        *current = Arc::new(Gateway {
+            deliveries: Arc::clone(&current.deliveries),
+            ..gateway
+        });
     }
 
     /// Whether that client is trusted to say who it is.
@@ -179,6 +190,12 @@ impl Site {
 pub fn now() -> Option<Time> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     Time::from_unix(i64::try_from(since.as_secs()).ok()?)
+}
+
+/// The same in seconds since 1970; the beginning where it tells no time.
+#[must_use]
+pub fn seconds_now() -> i64 {
+    now().map_or(0, Time::unix)
 }
 
 /// The digest of a transaction without its recipients: sender and original message, but for its

@@ -190,6 +190,8 @@ label! {
         HeaderSize "header_size",
         /// Octets of a message.
         MessageSize "message_size",
+        /// Recipients of a message.
+        Recipients "recipients",
         /// Octets of all messages that lie here.
         Spool "spool",
         /// Time for one stage of a transaction.

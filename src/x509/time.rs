@@ -112,6 +112,30 @@ impl Time {
         Self::from_unix(days * DAY + hour * HOUR + minute * MINUTE + second - offset)
     }
 
+    /// The date and time of a header field (RFC 5322 §3.3), UTC.
+    #[must_use]
+    pub fn to_rfc5322(self) -> String {
+        let [year, month, day] = self.date();
+        let seconds = self.0.rem_euclid(DAY);
+        // 1970 began on a Thursday.
+        let week_day = nth(
+            &["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"],
+            self.0.div_euclid(DAY).rem_euclid(7),
+        );
+        let month = nth(
+            &[
+                "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+            ],
+            month - 1,
+        );
+        let (hour, minute, second) = (
+            seconds / HOUR,
+            seconds % HOUR / MINUTE,
+            seconds % MINUTE,
+        );
+        format!("{week_day}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+    }
+
     /// Year, month and day.
     const fn date(self) -> [i64; 3] {
         let days = self.0.div_euclid(DAY) + DAYS_TO_1970;
@@ -129,6 +153,14 @@ impl Time {
             [year + 1, month - 9, day]
         }
     }
+}
+
+fn nth(names: &[&'static str], index: i64) -> &'static str {
+    let index = usize::try_from(index).ok();
+    index
+        .and_then(|index| names.get(index))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// RFC 3339, UTC, whole seconds.
@@ -214,6 +246,18 @@ fn offset(octets: &[u8], colon: bool) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn header_fields_have_the_day_of_the_week() {
+        for (text, want) in [
+            ("1970-01-01T00:00:00Z", "Thu, 1 Jan 1970 00:00:00 +0000"),
+            ("1997-11-21T15:55:06Z", "Fri, 21 Nov 1997 15:55:06 +0000"),
+            ("2026-11-22T11:25:00Z", "Sun, 22 Nov 2026 11:25:00 +0000"),
+            ("1969-12-31T23:59:59Z", "Wed, 31 Dec 1969 23:59:59 +0000"),
+        ] {
+            assert_eq!(text.parse::<Time>().unwrap().to_rfc5322(), want);
+        }
+    }
 
     #[test]
     fn times_print_as_they_were_read() {

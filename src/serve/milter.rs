@@ -1,0 +1,221 @@
+//! One MTA connection by the milter protocol, from its first packet to its last.
+//!
+//! [`Session`] knows the protocol, [`Site`] the gateway; what is here reads, spools, waits and writes.
+//! Whatever cannot be done ends in a temporary reply: the MTA keeps the message.
+
+use std::io;
+use std::io::Write;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::answer::Means;
+use super::offered::Changes;
+use super::offered::Offered;
+use super::offered::Reaction;
+use super::offered::blocking;
+use super::replace;
+use super::site::Site;
+use super::site::seconds_now;
+use super::spool::Writer;
+use super::stream::Stream;
+use crate::milter::action;
+use crate::milter::options::actions;
+use crate::milter::options::protocol;
+use crate::milter::packet::Framer;
+use crate::milter::session::Event;
+use crate::milter::session::Message;
+use crate::milter::session::MessageLimits;
+use crate::milter::session::Session;
+use crate::milter::session::SessionError;
+use crate::policy::facts::Direction;
+use crate::telemetry::labels::Front;
+use crate::telemetry::logging::chain;
+
+/// How often the MTA hears that the work goes on: Sendmail waits 10 s for an answer by default
+/// (`T=R:10s`), Postfix 300.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Why a connection ended before the MTA ended it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// The socket failed.
+    #[error("the connection to the MTA broke")]
+    Io(#[from] io::Error),
+    /// The MTA said nothing within a message.
+    #[error("the MTA said nothing for {} s within a message ([listen] idle_timeout)", .0.as_secs())]
+    Idle(Duration),
+    /// A packet was too long.
+    #[error(transparent)]
+    Packet(#[from] crate::limits::LimitError),
+    /// The MTA broke the protocol.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// Serves one connection until the MTA ends it, or until no message is at hand once it is
+/// `stopping`. `direction` is that of the listener.
+pub async fn serve(
+    site: Arc<Site>,
+    stream: Stream,
+    direction: Option<Direction>,
+    stopping: watch::Receiver<bool>,
+) -> Result<(), ConnectionError> {
+    let limits = &site.limits;
+    let session = Session::new(MessageLimits {
+        octets: limits.message_octets,
+        header_octets: limits.header_octets,
+        header_fields: limits.header_fields,
+        recipients: limits.recipients,
+    });
+    let mut connection = Connection {
+        session,
+        stream,
+        direction,
+        spooled: None,
+        stopping,
+        site,
+    };
+    let served = connection.run().await;
+    if connection.session.is_within_message() {
+        connection.site.metrics.transaction_aborted(Front::Milter);
+    }
+    served
+}
+
+struct Connection {
+    site: Arc<Site>,
+    stream: Stream,
+    session: Session,
+    direction: Option<Direction>,
+    /// The message as far as it has come; `Err` when the spool took no more.
+    spooled: Option<io::Result<Writer>>,
+    /// Whether the service ends: then a connection does, when no message is at hand.
+    stopping: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn run(&mut self) -> Result<(), ConnectionError> {
+        let mut framer = Framer::default();
+        loop {
+            while let Some(packet) = framer.next_packet()? {
+                match self.session.handle(packet)? {
+                    Event::Aborted => {
+                        self.spooled = None;
+                        self.site.metrics.transaction_aborted(Front::Milter);
+                    }
+                    Event::Body(octets) => self.spool(octets),
+                    Event::Closed => return Ok(()),
+                    Event::Header(octets) => {
+                        self.spooled = Some(Ok(self.site.spool.begin()));
+                        self.spool(&octets);
+                    }
+                    Event::Message(message, octets) => {
+                        self.spool(octets);
+                        self.message(*message).await?;
+                    }
+                    Event::Nothing => {}
+                }
+            }
+            let due = self.session.output();
+            if !due.is_empty() {
+                self.stream.write(&due).await?;
+            }
+            if !self.read(&mut framer).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Reads on. Between messages an MTA may be silent for as long as it likes.
+    async fn read(&mut self, framer: &mut Framer) -> Result<bool, ConnectionError> {
+        let reading = self.stream.read(framer);
+        if !self.session.is_within_message() {
+            return tokio::select! {
+                read = reading => Ok(read?),
+                _ = self.stopping.wait_for(|stopping| *stopping) => Ok(false),
+            };
+        }
+        let limit = self.site.idle_timeout;
+        match timeout(limit, reading).await {
+            Ok(read) => Ok(read?),
+            Err(_) => Err(ConnectionError::Idle(limit)),
+        }
+    }
+
+    fn spool(&mut self, octets: &[u8]) {
+        if let Some(Ok(writer)) = &mut self.spooled
+            && let Err(error) = writer.write_all(octets)
+        {
+            self.spooled = Some(Err(error));
+        }
+    }
+
+    async fn message(&mut self, message: Message) -> Result<(), ConnectionError> {
+        let open = self.site.metrics.transaction_begun(Front::Milter);
+        let spooled = self.spooled.take();
+        let options = self.session.options();
+        let offered = Offered {
+            site: Arc::clone(&self.site),
+            direction: self.direction,
+            means: Means {
+                removes_recipients: options.may(actions::DELETE_RECIPIENT),
+                changes_sender: options.may(actions::CHANGE_FROM),
+                submits: self.site.reinject.is_some(),
+                has_sender: message.sender.is_some(),
+            },
+            spaced: options.leaves_out(protocol::LEADING_SPACE),
+            message,
+        };
+        let mut work = pin!(offered.reaction(spooled));
+        let reaction = loop {
+            match timeout(PROGRESS, work.as_mut()).await {
+                Ok(reaction) => break reaction,
+                Err(_) => {
+                    let mut packet = Vec::new();
+                    action::progress(&mut packet);
+                    self.stream.write(&packet).await?;
+                }
+            }
+        };
+        drop(open);
+        let mut due = self.session.output();
+        match reaction {
+            Reaction::Reply(reply) => {
+                action::reply(&mut due, &reply);
+                self.stream.write(&due).await?;
+            }
+            Reaction::Take(changes) => self.take(due, *changes).await?,
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, mut due: Vec<u8>, changes: Changes) -> Result<(), ConnectionError> {
+        due.extend_from_slice(&changes.replacement.header);
+        for recipient in &changes.removed {
+            action::delete_recipient(&mut due, recipient);
+        }
+        if let Some(sender) = &changes.headers_only {
+            action::change_from(&mut due, sender, b"RET=HDRS");
+        }
+        let body = changes.replacement.body.as_ref();
+        replace::write(&mut self.stream, due, body, action::go_on).await?;
+        if !changes.journal.is_empty() {
+            let site = Arc::clone(&self.site);
+            let removed = blocking(move || match &site.reinject {
+                Some(reinjection) => reinjection.journal.remove(&changes.journal, seconds_now()),
+                None => Ok(()),
+            });
+            if let Err(error) = removed.await {
+                // It stays for a week: another message that is the same to the octet would be taken
+                // for this one.
+                tracing::warn!(error = chain(&error), "the journal could not be written");
+            }
+        }
+        Ok(())
+    }
+}
