@@ -11,6 +11,7 @@ mod make;
 mod output;
 mod policy;
 mod process;
+pub mod quickstart;
 mod report;
 mod verify;
 
