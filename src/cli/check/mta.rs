@@ -27,7 +27,7 @@ pub(super) fn setting(key: &str, value: &str) -> Finding {
     };
     let name = format!("Postfix has {key} = {value}");
     if actions.contains(&"accept") {
-        // DESIGN, decision 14.
+        // Postfix then queues the original body even when a milter dies while replacing it.
         return Finding::error(format!(
             "{name}: with accept, plaintext leaves the domain while domsec does not answer: make it \
              tempfail"
