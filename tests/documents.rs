@@ -2,13 +2,15 @@
 //!
 //! Every RFC that `src` cites is a row of `src/manual/rfcs.md`, and a row that claims obedience is
 //! cited; commands in the README exist, and so do the files that they name. The pages on the draft,
-//! on metrics and on policy files have modules of their own.
+//! on metrics and on policy files, and the default configuration, have modules of their own.
 
 #![expect(
     clippy::expect_used,
     reason = "these tests read our own files; a panic names what is wrong with them"
 )]
 
+#[path = "documents/config.rs"]
+mod config;
 #[path = "documents/draft.rs"]
 mod draft;
 #[path = "source/files.rs"]
@@ -43,6 +45,8 @@ struct Command {
 /// The commands that exist today. What the README shows is here, with its options.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { name: "check",   options: &[&["--config"]] },
+    Command { name: "config",  options: &[&["--default"]] },
     Command { name: "decrypt", options: &[KEYS, &["-o"]] },
     Command { name: "encrypt", options: &[&["--to", "--cipher", "--key-encryption", "-o"]] },
     Command { name: "explain", options: &[PROCESS] },

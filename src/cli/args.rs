@@ -63,6 +63,12 @@ pub(super) enum Command {
                       --mail-from bob@b.example --rcpt-to alice@a.example in.eml"
     )]
     Explain(Process),
+    /// Look at a configuration and all that it names, and say what is wrong and what to do
+    #[command(after_help = "Example: domsec check --config domsec.toml")]
+    Check(Check),
+    /// Print the default configuration, with every key explained
+    #[command(after_help = "Example: domsec config --default > domsec.toml")]
+    Config(ConfigArguments),
     /// Decrypt a message: remove its layers down to the outermost one that opens
     #[command(after_help = "Example: domsec decrypt --p12 bob.p12 --password-file pw in.eml")]
     Decrypt(Decrypt),
@@ -75,6 +81,20 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: Policy,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArguments {
+    /// Print the default configuration; there is nothing else to print
+    #[arg(long, required = true)]
+    pub(super) default: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -3,6 +3,7 @@
 //! The only place so far that asks the clock or opens a file.
 
 mod args;
+mod check;
 mod colour;
 mod failure;
 mod input;
@@ -11,6 +12,7 @@ mod make;
 mod output;
 mod policy;
 mod process;
+pub mod quickstart;
 mod report;
 mod verify;
 
@@ -20,6 +22,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::config::Config;
 
 use args::Arguments;
 use args::Command;
@@ -34,6 +38,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let colour = arguments.color;
     let done = match arguments.command {
+        Command::Check(arguments) => check::run(&arguments, colour),
+        Command::Config(_) => output::print(Config::DOCUMENTED).map(|()| Exit::Yes),
         Command::Decrypt(arguments) => make::decrypt(&arguments),
         Command::Encrypt(arguments) => make::encrypt(&arguments),
         Command::Explain(arguments) => process::explain(&arguments),

@@ -93,7 +93,7 @@ pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
         intermediates,
         crls,
         revocation: trust.revocation,
-        signature_type_oid: config.signature_type_oid.unwrap_or_default(),
+        signature_type_oid: config.signature_type_oid,
         certificates: Box::new(directory),
         deliveries: Arc::new(RecentDeliveries::default()),
         provider,
@@ -114,7 +114,8 @@ fn certificates(
     Ok(all)
 }
 
-fn policy(config: &Config) -> Result<Policy, BuildError> {
+/// The policy that `config` names, or the one that is compiled in.
+pub(crate) fn policy(config: &Config) -> Result<Policy, BuildError> {
     let Some(path) = &config.policy else {
         return Ok(Policy::builtin());
     };
@@ -127,7 +128,7 @@ fn policy(config: &Config) -> Result<Policy, BuildError> {
 }
 
 /// The DCA certificates that the policy names by file, relative to the policy file.
-fn partner_dcas(
+pub(crate) fn partner_dcas(
     config: &Config,
     policy: &Policy,
     limits: &Limits,
@@ -156,42 +157,47 @@ fn roles(
 ) -> Result<Roles, BuildError> {
     let mut roles = Roles::default();
     for (index, entry) in config.keys.iter().enumerate() {
-        let failed = |reason| BuildError::Key {
-            number: index + 1,
-            role: entry.role,
-            reason,
-        };
-        let identities = identities(config, entry, limits, &failed)?
+        let identities = identities(config, index + 1, entry, limits)?
             .into_iter()
             .map(|identity| identity.completed(intermediates));
         let kept = match (entry.role, &entry.address) {
-            (Role::Delegated, Some(user)) => {
-                let own = identities.into_iter().map(|own| (user.clone(), own));
-                roles.delegated.extend(own);
+            (Role::Delegated, user) => {
+                let owned = |own| user.clone().map(|user| (user, own));
+                roles.delegated.extend(identities.filter_map(owned));
                 continue;
             }
-            (Role::Delegated, None) => {
-                return Err(failed("a delegated key needs its user: address = \"...\""));
-            }
-            (_, Some(_)) => {
-                return Err(failed("address belongs to delegated keys alone"));
-            }
-            (Role::Attributes, None) => &mut roles.attributes,
-            (Role::Dca, None) => &mut roles.dca,
-            (Role::Domain, None) => &mut roles.domain,
-            (Role::Reviewer, None) => &mut roles.reviewers,
+            (Role::Attributes, _) => &mut roles.attributes,
+            (Role::Dca, _) => &mut roles.dca,
+            (Role::Domain, _) => &mut roles.domain,
+            (Role::Reviewer, _) => &mut roles.reviewers,
         };
         kept.extend(identities);
     }
     Ok(roles)
 }
 
-fn identities(
+/// The key, or those of one PKCS#12 file, of `entry`, which is `[[key]]` number `number`, from 1.
+pub(crate) fn identities(
     config: &Config,
+    number: usize,
     entry: &KeyEntry,
     limits: &Limits,
-    failed: &dyn Fn(&'static str) -> BuildError,
 ) -> Result<Vec<Identity>, BuildError> {
+    let failed = |reason| BuildError::Key {
+        number,
+        role: entry.role,
+        reason,
+    };
+    match (entry.role, &entry.address) {
+        (Role::Delegated, Some(_)) => {}
+        (Role::Delegated, None) => {
+            return Err(failed("a delegated key needs its user: address = \"...\""));
+        }
+        (Role::Attributes | Role::Dca | Role::Domain | Role::Reviewer, Some(_)) => {
+            return Err(failed("address belongs to delegated keys alone"));
+        }
+        (Role::Attributes | Role::Dca | Role::Domain | Role::Reviewer, None) => {}
+    }
     let at = |path: &Path| config.path(path);
     let password = entry.password_file.as_deref().map(at);
     let password = password.as_deref().map(files::password).transpose()?;

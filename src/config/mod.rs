@@ -77,7 +77,7 @@ pub struct Config {
     /// Under which identifier SignatureType is written: `registered` (default), or `draft` for
     /// readers that know the draft's misprint alone.
     #[serde(default, deserialize_with = "type_oid")]
-    pub signature_type_oid: Option<SignatureTypeOid>,
+    pub signature_type_oid: SignatureTypeOid,
     /// Our keys.
     #[serde(default, rename = "key")]
     pub keys: Vec<KeyEntry>,
@@ -229,6 +229,9 @@ impl FromStr for Network {
 }
 
 impl Config {
+    /// Every key with what it means and what it is by default, as a configuration file.
+    pub const DOCUMENTED: &str = include_str!("default.toml");
+
     /// Reads the file at `path`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
@@ -285,12 +288,10 @@ fn authserv_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<AuthservId,
     AuthservId::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-fn type_oid<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<SignatureTypeOid>, D::Error> {
+fn type_oid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignatureTypeOid, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
-        "registered" => Ok(Some(SignatureTypeOid::Registered)),
-        "draft" => Ok(Some(SignatureTypeOid::Draft)),
+        "registered" => Ok(SignatureTypeOid::Registered),
+        "draft" => Ok(SignatureTypeOid::Draft),
         other => Err(D::Error::unknown_variant(other, &["registered", "draft"])),
     }
 }

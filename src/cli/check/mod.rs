@@ -1,0 +1,290 @@
+//! `domsec check`: a configuration and all that it names, looked at before mail depends on it.
+//!
+//! The files, the clock and `postconf` are asked here; what the answers mean is judged in the modules
+//! below, which ask nobody. Nothing is changed.
+
+mod certificates;
+mod finding;
+mod keys;
+mod mta;
+mod private_files;
+mod sockets;
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use crate::config::Config;
+use crate::config::KeyEntry;
+use crate::config::build;
+use crate::crypto;
+use crate::gateway::judge::chain;
+use crate::keystore::files;
+use crate::limits::Limits;
+use crate::lookup::directory::Directory;
+use crate::x509::Certificate;
+use crate::x509::Crl;
+use crate::x509::SimplePaths;
+use crate::x509::Time;
+
+use super::args::Check;
+use super::args::Colour;
+use super::colour::Paint;
+use super::colour::printable;
+use super::failure::Exit;
+use super::failure::Failure;
+use super::input;
+use super::output;
+use certificates::Trusted;
+use finding::Finding;
+use finding::Level;
+use private_files::PrivateFile;
+use sockets::Listener;
+
+/// Prints a line for each finding, and says yes where none is an error.
+pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
+    let config = Config::read(&arguments.config);
+    let config = config.map_err(|error| Failure::configuration(chain(&error)))?;
+    let mut findings = vec![Finding::ok(format!(
+        "configuration {} can be read",
+        arguments.config.display()
+    ))];
+    findings.extend(all(&config, input::now()?));
+    let postfix = postconf();
+    findings.extend(postfix.iter().map(|(key, value)| mta::setting(key, value)));
+    let paint = Paint::new(colour);
+    let mut text = String::new();
+    for finding in &findings {
+        let word = finding.level.as_str();
+        let painted = match finding.level {
+            Level::Error => paint.bad(word),
+            Level::Ok => paint.good(word),
+            Level::Warning => paint.doubtful(word),
+        };
+        // The longest word and a blank.
+        let blanks = " ".repeat(8 - word.len());
+        text.push_str(&format!("{painted}{blanks}{}\n", printable(&finding.text)));
+    }
+    for line in mta::advice(&config) {
+        text.push_str(&format!("{line}\n"));
+    }
+    output::print(&text)?;
+    Ok(exit(&findings))
+}
+
+fn exit(findings: &[Finding]) -> Exit {
+    if findings.iter().any(|one| one.level == Level::Error) {
+        Exit::No
+    } else {
+        Exit::Yes
+    }
+}
+
+/// Everything that can be found without the MTA.
+fn all(config: &Config, now: Time) -> Vec<Finding> {
+    let mut findings = policy(config);
+    let mut trust = Trust::default();
+    findings.extend(trust.read(config, now));
+    let paths = SimplePaths::new(
+        trust.anchors.clone(),
+        crypto::provider().verification,
+        &Limits::default(),
+    );
+    let trusted = Trusted {
+        paths: &paths,
+        has_anchors: !trust.anchors.is_empty(),
+        intermediates: &trust.intermediates,
+        crls: &trust.crls,
+        revocation: config.trust.revocation,
+        now,
+    };
+    let mut roles = keys::Served::default();
+    for (index, entry) in config.keys.iter().enumerate() {
+        findings.extend(private_files(config, entry));
+        findings.extend(key(config, (index + 1, entry), &trusted, &mut roles));
+    }
+    findings.extend(roles.unserved(&config.domains));
+    findings.extend(directory(config, now));
+    findings.extend(listeners(config));
+    // Whatever else would keep the service from starting.
+    let broken = findings.iter().any(|one| one.level == Level::Error);
+    if let (false, Err(error)) = (broken, build::gateway(config)) {
+        findings.push(Finding::error(chain(&error)));
+    }
+    findings
+}
+
+fn policy(config: &Config) -> Vec<Finding> {
+    let name = match &config.policy {
+        Some(path) => format!("policy {}", config.path(path).display()),
+        None => "the policy that is compiled in".to_owned(),
+    };
+    let policy = match build::policy(config) {
+        Ok(policy) => policy,
+        Err(error) => return vec![Finding::error(chain(&error))],
+    };
+    let loaded = Finding::ok(format!("{name} has {} rules", policy.rules().len()));
+    let dcas = build::partner_dcas(config, &policy, &Limits::default());
+    let dcas = dcas.err().map(|error| {
+        Finding::error(format!(
+            "{name}: {}: correct the dca of the partner",
+            chain(&error)
+        ))
+    });
+    std::iter::once(loaded).chain(dcas).collect()
+}
+
+/// What `[trust]` names.
+#[derive(Default)]
+struct Trust {
+    anchors: Vec<Certificate>,
+    intermediates: Vec<Certificate>,
+    crls: Vec<Crl>,
+}
+
+impl Trust {
+    /// Reads every file, and tells of those that cannot be.
+    fn read(&mut self, config: &Config, now: Time) -> Vec<Finding> {
+        let limits = Limits::default();
+        let mut findings = Vec::new();
+        let trust = &config.trust;
+        for (kind, paths, kept) in [
+            ("anchor", &trust.anchors, &mut self.anchors),
+            (
+                "intermediate",
+                &trust.intermediates,
+                &mut self.intermediates,
+            ),
+        ] {
+            for path in paths {
+                match files::certificates(&config.path(path), &limits) {
+                    Ok(read) => {
+                        let judged = read.iter();
+                        findings.extend(judged.map(|one| certificates::above(kind, one, now)));
+                        kept.extend(read);
+                    }
+                    Err(error) => findings.push(unread("[trust]", &error)),
+                }
+            }
+        }
+        for path in &trust.crls {
+            match files::crls(&config.path(path), &limits) {
+                Ok(read) => {
+                    findings.extend(read.iter().map(|crl| certificates::crl(crl, now)));
+                    self.crls.extend(read);
+                }
+                Err(error) => findings.push(unread("[trust] crls", &error)),
+            }
+        }
+        if trust.anchors.is_empty() {
+            findings.push(Finding::warning(
+                "there are no anchors, so that no signature of others counts and nothing is \
+                 encrypted: name the authorities that you trust in [trust] anchors",
+            ));
+        }
+        findings
+    }
+}
+
+fn unread(what: &str, error: &dyn std::error::Error) -> Finding {
+    Finding::error(format!(
+        "{what}: {}: correct the path or the file",
+        chain(error)
+    ))
+}
+
+/// What is to be said of the key files of one `[[key]]`.
+fn private_files(config: &Config, entry: &KeyEntry) -> Vec<Finding> {
+    let names = [&entry.key, &entry.p12, &entry.password_file];
+    let paths = names.into_iter().flatten().map(|path| config.path(path));
+    // What cannot be looked at cannot be read either, and is told of with the key.
+    let files = paths.filter_map(|path| PrivateFile::at(&path).ok());
+    files.map(|file| file.judged()).collect()
+}
+
+fn key(
+    config: &Config,
+    (number, entry): (usize, &KeyEntry),
+    trusted: &Trusted<'_>,
+    served: &mut keys::Served,
+) -> Vec<Finding> {
+    let identities = match build::identities(config, number, entry, &Limits::default()) {
+        Ok(identities) => identities,
+        Err(error) => return vec![unread(&format!("[[key]] number {number}"), &error)],
+    };
+    let mut findings = Vec::new();
+    for identity in &identities {
+        let certificate = identity.certificate();
+        let name = keys::name(entry, certificate);
+        findings.push(Finding::ok(format!("{name}: the key is its certificate's")));
+        findings.push(served.judge(entry, certificate, &config.domains));
+        let dates = certificates::dates(&name, certificate, trusted.now);
+        let in_time = dates.level != Level::Error;
+        findings.push(dates);
+        // Its path has no more to say than that.
+        if in_time {
+            findings.extend(trusted.path(&name, identity));
+        }
+    }
+    findings
+}
+
+fn directory(config: &Config, now: Time) -> Option<Finding> {
+    let Some(path) = &config.certificates.directory else {
+        return Some(Finding::warning(
+            "there is no [certificates] directory, so that no certificate of others is known and \
+             nothing is encrypted: name a folder",
+        ));
+    };
+    let path = config.path(path);
+    Some(match Directory::open(&path, &Limits::default()) {
+        Ok(found) => certificates::directory(&path, found.certificates(), now),
+        Err(error) => unread("[certificates] directory", &error),
+    })
+}
+
+fn listeners(config: &Config) -> Vec<Finding> {
+    let listen = &config.listen;
+    let all = [
+        ("milter", &listen.milter),
+        ("proxy", &listen.proxy),
+        ("admin", &listen.admin),
+        ("mcek", &listen.mcek),
+    ];
+    let each = all
+        .into_iter()
+        .flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text)));
+    each.map(|(kind, text)| {
+        let listener = match text.parse::<Listener>() {
+            Ok(listener) => listener,
+            Err(error) => return Finding::error(format!("[listen] {kind}: {error}")),
+        };
+        let folder = listener.folder(&config.directory);
+        let writable = folder.as_deref().map(is_writable);
+        sockets::judged(kind, &listener, folder.as_deref().zip(writable.as_ref()))
+    })
+    .collect()
+}
+
+/// Whether a socket can be made in `folder`: a file without a name is, and is gone again.
+fn is_writable(folder: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(if folder == Path::new("") {
+        Path::new(".")
+    } else {
+        folder
+    })
+    .map(|_| ())
+}
+
+/// What Postfix has for the settings on which the mail's safety depends; nothing where there is no Postfix.
+fn postconf() -> Vec<(&'static str, String)> {
+    let ask = |key: &'static str| {
+        let output = Command::new("postconf").args(["-h", key]).output().ok()?;
+        let value = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some((key, value))
+    };
+    mta::SETTINGS.iter().filter_map(|key| ask(key)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! What the mail server's settings should be, and what is to be said of those that it has.
+
+use std::path::absolute;
+
+use super::Finding;
+use super::sockets::Listener;
+use crate::config::Config;
+
+/// The settings of Postfix that decide what becomes of mail while no milter answers.
+pub(super) const SETTINGS: [&str; 3] = [
+    "milter_default_action",
+    "smtpd_milters",
+    "non_smtpd_milters",
+];
+
+/// What is to be said of one of [`SETTINGS`], as `postconf -h` prints it.
+///
+/// The default action can also stand within a list of milters: `{ inet:.., default_action=accept }`.
+pub(super) fn setting(key: &str, value: &str) -> Finding {
+    let actions: Vec<&str> = if key == "milter_default_action" {
+        vec![value]
+    } else {
+        let words = value.split([' ', '\t', ',', '{', '}']);
+        words
+            .filter_map(|word| word.strip_prefix("default_action="))
+            .collect()
+    };
+    let name = format!("Postfix has {key} = {value}");
+    if actions.contains(&"accept") {
+        // Postfix then queues the original body even when a milter dies while replacing it.
+        return Finding::error(format!(
+            "{name}: with accept, plaintext leaves the domain while domsec does not answer: make it \
+             tempfail"
+        ));
+    }
+    match actions.iter().find(|action| **action != "tempfail") {
+        Some(action) => Finding::warning(format!(
+            "{name}: with {action:?}, mail does not wait at its sender while domsec does not answer: \
+             make it tempfail"
+        )),
+        None => Finding::ok(name),
+    }
+}
+
+/// Lines to copy into the configuration of the mail server.
+pub(super) fn advice(config: &Config) -> Vec<String> {
+    let (postfix, sendmail) = milter(config);
+    vec![
+        "For Postfix, in main.cf:".to_owned(),
+        format!("    smtpd_milters = {postfix}"),
+        format!("    non_smtpd_milters = {postfix}"),
+        "    milter_default_action = tempfail".to_owned(),
+        "For Sendmail, in the .mc file (F=T is tempfail):".to_owned(),
+        format!("    INPUT_MAIL_FILTER(`domsec', `S={sendmail}, F=T, T=S:10m;R:10m;E:15m')dnl"),
+        "Never accept as the default action: plaintext would leave while domsec does not answer."
+            .to_owned(),
+    ]
+}
+
+/// The milter socket as Postfix and as Sendmail write it: by address where there is one, since Postfix
+/// may not see the file system as we do (chroot).
+fn milter(config: &Config) -> (String, String) {
+    let parsed = config.listen.milter.iter();
+    let mut listeners: Vec<Listener> = parsed.filter_map(|text| text.parse().ok()).collect();
+    listeners.sort_by_key(|listener| matches!(listener, Listener::Unix(_)));
+    match listeners.first() {
+        Some(Listener::Tcp(address)) => {
+            let (ip, port) = (address.ip(), address.port());
+            // Sendmail knows the family by its own word.
+            let family = if ip.is_ipv6() { "inet6" } else { "inet" };
+            (format!("inet:{address}"), format!("{family}:{port}@{ip}"))
+        }
+        Some(Listener::Unix(path)) => {
+            let path = config.path(path);
+            let path = absolute(&path).unwrap_or(path);
+            let path = path.display();
+            (format!("unix:{path}"), format!("local:{path}"))
+        }
+        None => (
+            "inet:127.0.0.1:8891".to_owned(),
+            "inet:8891@127.0.0.1".to_owned(),
+        ),
+    }
+}
