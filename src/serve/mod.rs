@@ -1,1 +1,3 @@
 //! Sockets on one side, sessions without any on the other.
+
+pub mod submission;
