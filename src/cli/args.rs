@@ -51,6 +51,9 @@ pub(super) enum Command {
     /// Encrypt a message
     #[command(after_help = "Example: domsec encrypt --to bob.pem -o out.eml in.eml")]
     Encrypt(Encrypt),
+    /// Run the gateway: serve the MTAs of the configuration until told to stop
+    #[command(after_help = "Example: domsec serve --config /etc/domsec/domsec.toml")]
+    Serve(Serve),
     /// Run one message through the gateway: sign, encrypt, decrypt and judge as the policy says
     #[command(
         after_help = "Example: domsec process --config domsec.toml --direction outbound --auth alice@a.example \
@@ -95,6 +98,14 @@ pub(super) struct ConfigArguments {
     /// Print the default configuration; there is nothing else to print
     #[arg(long, required = true)]
     pub(super) default: bool,
+}
+
+/// Where the gateway's configuration is.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

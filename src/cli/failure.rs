@@ -86,6 +86,14 @@ impl Failure {
         }
     }
 
+    /// It may work later.
+    pub(super) fn temporary(text: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Temporary,
+            text: text.into(),
+        }
+    }
+
     /// A file is not what it should be.
     pub(super) fn file(path: &Path, error: &dyn Error) -> Self {
         Self::data(format!("{}: {}", path.display(), chain(error)))

@@ -14,6 +14,7 @@ mod policy;
 mod process;
 pub mod quickstart;
 mod report;
+mod serve;
 mod verify;
 
 use std::ffi::OsString;
@@ -46,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, colour),
         Command::Policy { command } => policy::run(&command, colour),
         Command::Process(arguments) => process::process(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Sign(arguments) => make::sign(&arguments),
         Command::Verify(arguments) => verify::run(&arguments, colour),
     };

@@ -19,12 +19,14 @@ pub struct Listen {
     /// Milter sockets. Default `127.0.0.1:8891` and `unix:domsec.sock`.
     pub milter: Vec<MilterListener>,
     /// SMTP proxy sockets. Default none.
-    pub proxy: Vec<String>,
+    #[serde(deserialize_with = "parsed_list")]
+    pub proxy: Vec<Socket>,
     /// Admin sockets. Default `127.0.0.1:8892`.
     #[serde(deserialize_with = "parsed_list")]
     pub admin: Vec<SocketAddr>,
     /// MCEK sockets. Default none.
-    pub mcek: Vec<String>,
+    #[serde(deserialize_with = "parsed_list")]
+    pub mcek: Vec<Socket>,
     /// Longest silence of an MTA within a message, in seconds. Default 600: above Postfix's
     /// `smtpd_timeout` (300), which rules how long a client may pause.
     #[serde(deserialize_with = "seconds")]
@@ -311,5 +313,26 @@ mod tests {
             .collect();
         assert_eq!(sockets, ["127.0.0.1:8891", "unix:domsec.sock"]);
         assert_eq!(listen.idle_timeout, Duration::from_secs(600));
+    }
+
+    #[test]
+    fn what_is_written_into_a_listener_is_an_address_or_a_path() {
+        for (text, good) in [
+            ("127.0.0.1:8891", true),
+            ("[::1]:8891", true),
+            ("unix:domsec.sock", true),
+            ("unix:/run/domsec/milter", true),
+            ("unix:", false),
+            ("", false),
+            ("8891", false),
+            ("127.0.0.1", false),
+            ("inet:8891@127.0.0.1", false),
+        ] {
+            let parsed = text.parse::<Socket>();
+            assert_eq!(parsed.is_ok(), good, "{text}");
+            if let Ok(listener) = parsed {
+                assert_eq!(listener.to_string(), text);
+            }
+        }
     }
 }

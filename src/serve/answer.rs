@@ -131,6 +131,7 @@ fn weightier(known: Option<Reply>, other: Reply) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::octets::Octets;
     use crate::octets::View;
 
     const ALL: Means = Means {

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::config::Config;
+use crate::config::Socket;
 use crate::config::KeyEntry;
 use crate::config::build;
 use crate::crypto;
@@ -39,7 +40,6 @@ use certificates::Trusted;
 use finding::Finding;
 use finding::Level;
 use private_files::PrivateFile;
-use sockets::Listener;
 
 /// Prints a line for each finding, and says yes where none is an error.
 pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
@@ -245,23 +245,17 @@ fn directory(config: &Config, now: Time) -> Option<Finding> {
 
 fn listeners(config: &Config) -> Vec<Finding> {
     let listen = &config.listen;
-    let all = [
-        ("milter", &listen.milter),
-        ("proxy", &listen.proxy),
-        ("admin", &listen.admin),
-        ("mcek", &listen.mcek),
-    ];
-    let each = all
-        .into_iter()
-        .flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text)));
-    each.map(|(kind, text)| {
-        let listener = match text.parse::<Listener>() {
-            Ok(listener) => listener,
-            Err(error) => return Finding::error(format!("[listen] {kind}: {error}")),
-        };
-        let folder = listener.folder(&config.directory);
+    let milters = listen.milter.iter().map(|listener| &listener.socket);
+    let admins: Vec<Socket> = listen.admin.iter().copied().map(Socket::Tcp).collect();
+    let all = milters
+        .map(|socket| ("milter", socket))
+        .chain(listen.proxy.iter().map(|socket| ("proxy", socket)))
+        .chain(admins.iter().map(|socket| ("admin", socket)))
+        .chain(listen.mcek.iter().map(|socket| ("mcek", socket)));
+    all.map(|(kind, socket)| {
+        let folder = sockets::folder(socket, &config.directory);
         let writable = folder.as_deref().map(is_writable);
-        sockets::judged(kind, &listener, folder.as_deref().zip(writable.as_ref()))
+        sockets::judged(kind, socket, folder.as_deref().zip(writable.as_ref()))
     })
     .collect()
 }

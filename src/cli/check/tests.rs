@@ -338,27 +338,6 @@ fn dates_are_told_of_thirty_days_before_they_end() {
 }
 
 #[test]
-fn what_is_written_into_a_listener_is_an_address_or_a_path() {
-    for (text, good) in [
-        ("127.0.0.1:8891", true),
-        ("[::1]:8891", true),
-        ("unix:domsec.sock", true),
-        ("unix:/run/domsec/milter", true),
-        ("unix:", false),
-        ("", false),
-        ("8891", false),
-        ("127.0.0.1", false),
-        ("inet:8891@127.0.0.1", false),
-    ] {
-        let parsed = text.parse::<Listener>();
-        assert_eq!(parsed.is_ok(), good, "{text}");
-        if let Ok(listener) = parsed {
-            assert_eq!(listener.to_string(), text);
-        }
-    }
-}
-
-#[test]
 fn a_default_action_that_is_not_tempfail_is_flagged() {
     for (key, value, level) in [
         ("milter_default_action", "tempfail", Level::Ok),

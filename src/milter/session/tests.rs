@@ -1,0 +1,1 @@
+//! Sessions by packets: what is due, what is collected, what is refused.
