@@ -89,10 +89,10 @@ fn unpack(root: &Path) -> Result<(), String> {
         output.status.success().then_some(()).ok_or(errors)
     };
     attempt("apt-get", &[&["download", "-q"], PACKAGES].concat())?;
-    attempt(
-        "sh",
-        &["-c", "for d in *.deb; do dpkg-deb -x $d root || exit; done"],
-    )?;
+    // Without its setgid bit: it would ignore LD_LIBRARY_PATH.
+    const UNPACK: &str = "for d in *.deb; do dpkg-deb -x $d root || exit; done
+        chmod 755 root/usr/libexec/sendmail/sendmail";
+    attempt("sh", &["-c", UNPACK])?;
     match fs::rename(folder.path().join("root"), root) {
         Err(error) if !root.exists() => Err(error.to_string()),
         Ok(()) | Err(_) => Ok(()),

@@ -21,6 +21,8 @@ pub(crate) const MARK: &[u8] = b"X-Stand-In: passed";
 /// One message, as the MTA told of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
+    /// The client's address.
+    pub(crate) client: String,
     pub(crate) macros: BTreeMap<String, String>,
     pub(crate) mail_from: String,
     pub(crate) rcpts: Vec<String>,
@@ -68,20 +70,22 @@ fn serve(mut stream: TcpStream, messages: &Mutex<Vec<Seen>>) -> io::Result<()> {
             // Version 6, adds fields, wants every event and answers each.
             b'O' => reply(&mut replies, b'O', &[0, 0, 0, 6, 0, 0, 0, 1, 0, 0, 0, 0]),
             b'D' => seen.macros.extend(macros(&data)),
-            b'A' => seen = Seen::default(),
+            // The end of a message that comes to nothing; what was said of the client still holds.
+            b'A' => {}
             b'Q' => return Ok(()),
             b'K' => seen = Seen::default(),
             b'E' => {
                 messages
                     .lock()
                     .expect("no thread panics")
-                    .push(std::mem::take(&mut seen));
+                    .push(seen.clone());
                 reply(&mut replies, b'h', b"X-Stand-In\0passed\0");
                 reply(&mut replies, b'c', b"");
             }
             other => {
                 let argument = strings(&data).next().unwrap_or_default();
                 match other {
+                    b'C' => seen.client = client(&data),
                     b'M' => {
                         seen.mail_from = argument;
                         seen.rcpts.clear();
@@ -111,6 +115,13 @@ fn reply(replies: &mut Vec<u8>, command: u8, data: &[u8]) {
     replies.extend_from_slice(&length.to_be_bytes());
     replies.push(command);
     replies.extend_from_slice(data);
+}
+
+/// The address in what CONNECT says: a name, its zero, the letter of a family, a port, the address.
+fn client(data: &[u8]) -> String {
+    let name = data.iter().take_while(|octet| **octet != 0).count();
+    let address = data.get(name + 4..).unwrap_or(&[]);
+    strings(address).next().unwrap_or_default()
 }
 
 /// Names and values, after the letter of the command that they belong to.
