@@ -388,7 +388,7 @@ fn master_cf(config: &Config) -> String {
         "{address} inet n - n - - smtpd
 {reinject} inet n - n - - smtpd
     -o smtpd_milters=
-    -o receive_override_options=no_milters,no_address_mappings,no_unknown_recipient_checks
+    -o receive_override_options=no_milters,no_header_body_checks,no_unknown_recipient_checks
 pickup unix n - n 1 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr

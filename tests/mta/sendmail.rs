@@ -88,7 +88,12 @@ fn unpack(root: &Path) -> Result<(), String> {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         output.status.success().then_some(()).ok_or(errors)
     };
-    attempt("apt-get", &[&["download", "-q"], PACKAGES].concat())?;
+    let download = [&["download", "-q"], PACKAGES].concat();
+    if attempt("apt-get", &download).is_err() {
+        // A machine that has no lists of packages yet, or old ones.
+        attempt("apt-get", &["update", "-q"])?;
+        attempt("apt-get", &download)?;
+    }
     // Without its setgid bit: it would ignore LD_LIBRARY_PATH.
     const UNPACK: &str = "for d in *.deb; do dpkg-deb -x $d root || exit; done
         chmod 755 root/usr/libexec/sendmail/sendmail";

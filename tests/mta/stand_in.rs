@@ -129,7 +129,10 @@ fn macros(data: &[u8]) -> Vec<(String, String)> {
     let words: Vec<String> = strings(data.get(1..).unwrap_or(&[])).collect();
     words
         .chunks_exact(2)
-        .map(|pair| (pair[0].clone(), pair[1].clone()))
+        .filter_map(|pair| match pair {
+            [name, value] => Some((name.clone(), value.clone())),
+            _ => None,
+        })
         .collect()
 }
 
