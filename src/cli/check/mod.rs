@@ -17,6 +17,8 @@ use std::process::Command;
 use crate::config::Config;
 use crate::config::KeyEntry;
 use crate::config::build;
+use crate::config::Socket;
+use crate::config::SocketError;
 use crate::crypto;
 use crate::gateway::judge::chain;
 use crate::keystore::files;
@@ -39,7 +41,6 @@ use certificates::Trusted;
 use finding::Finding;
 use finding::Level;
 use private_files::PrivateFile;
-use sockets::Listener;
 
 /// Prints a line for each finding, and says yes where none is an error.
 pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
@@ -245,23 +246,23 @@ fn directory(config: &Config, now: Time) -> Option<Finding> {
 
 fn listeners(config: &Config) -> Vec<Finding> {
     let listen = &config.listen;
-    let all = [
-        ("milter", &listen.milter),
-        ("proxy", &listen.proxy),
-        ("admin", &listen.admin),
-        ("mcek", &listen.mcek),
-    ];
-    let each = all
-        .into_iter()
-        .flat_map(|(kind, texts)| texts.iter().map(move |text| (kind, text)));
-    each.map(|(kind, text)| {
-        let listener = match text.parse::<Listener>() {
-            Ok(listener) => listener,
+    let milter = listen.milter.iter().map(|one| Ok(one.socket.clone()));
+    let admin = listen.admin.iter().map(|one| Ok(Socket::Tcp(*one)));
+    let proxy = listen.proxy.iter().map(|text| text.parse());
+    let mcek = listen.mcek.iter().map(|text| text.parse());
+    let all = milter
+        .map(|one| ("milter", one))
+        .chain(admin.map(|one| ("admin", one)))
+        .chain(proxy.map(|one| ("proxy", one)))
+        .chain(mcek.map(|one| ("mcek", one)));
+    all.map(|(kind, socket): (_, Result<Socket, SocketError>)| {
+        let socket = match socket {
+            Ok(socket) => socket,
             Err(error) => return Finding::error(format!("[listen] {kind}: {error}")),
         };
-        let folder = listener.folder(&config.directory);
+        let folder = sockets::folder(&socket, &config.directory);
         let writable = folder.as_deref().map(is_writable);
-        sockets::judged(kind, &listener, folder.as_deref().zip(writable.as_ref()))
+        sockets::judged(kind, &socket, folder.as_deref().zip(writable.as_ref()))
     })
     .collect()
 }

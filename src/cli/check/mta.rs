@@ -3,8 +3,8 @@
 use std::path::absolute;
 
 use super::Finding;
-use super::sockets::Listener;
 use crate::config::Config;
+use crate::config::Socket;
 
 /// The settings of Postfix that decide what becomes of mail while no milter answers.
 pub(super) const SETTINGS: [&str; 3] = [
@@ -60,17 +60,15 @@ pub(super) fn advice(config: &Config) -> Vec<String> {
 /// The milter socket as Postfix and as Sendmail write it: by address where there is one, since Postfix
 /// may not see the file system as we do (chroot).
 fn milter(config: &Config) -> (String, String) {
-    let parsed = config.listen.milter.iter();
-    let mut listeners: Vec<Listener> = parsed.filter_map(|text| text.parse().ok()).collect();
-    listeners.sort_by_key(|listener| matches!(listener, Listener::Unix(_)));
-    match listeners.first() {
-        Some(Listener::Tcp(address)) => {
+    let sockets = config.listen.milter.iter().map(|one| &one.socket);
+    match sockets.min_by_key(|socket| matches!(socket, Socket::Unix(_))) {
+        Some(Socket::Tcp(address)) => {
             let (ip, port) = (address.ip(), address.port());
             // Sendmail knows the family by its own word.
             let family = if ip.is_ipv6() { "inet6" } else { "inet" };
             (format!("inet:{address}"), format!("{family}:{port}@{ip}"))
         }
-        Some(Listener::Unix(path)) => {
+        Some(Socket::Unix(path)) => {
             let path = config.path(path);
             let path = absolute(&path).unwrap_or(path);
             let path = path.display();
