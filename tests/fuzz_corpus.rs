@@ -41,6 +41,16 @@ const CONDITIONS: &[&str] = &[
     "!session.tls && session.login.startsWith('a') && recipient.domain in ['b.example', '']",
 ];
 
+/// What servers say in a session, from the greeting on.
+const DIALOGUES: &[&str] = &[
+    "220 mx ESMTP\r\n250-mx\r\n250-SIZE 1000\r\n250-PIPELINING\r\n250 DSN\r\n250 2.1.0 ok\r\n\
+     250 ok\r\n251 ok\r\n354 go\r\n250 2.0.0 queued\r\n221 bye\r\n",
+    "220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250 mx\r\n250 ok\r\n250 ok\r\n250 ok\r\n\
+     354 go\r\n250\r\n",
+    "220-mx\r\n220 ready\r\n502 what\r\n250 mx\r\n250 ok\r\n550-5.1.1 no\r\n550 such user\r\n\
+     450 later\r\n",
+];
+
 /// Mutations of each seed.
 const MUTATIONS: u64 = 400;
 
@@ -56,6 +66,7 @@ struct Seeds {
     smime: BTreeSet<Vec<u8>>,
     attributes: BTreeSet<Vec<u8>>,
     addresses: BTreeSet<Vec<u8>>,
+    dialogues: BTreeSet<Vec<u8>>,
     /// Policy files, and conditions.
     policies: BTreeSet<Vec<u8>>,
 }
@@ -67,6 +78,10 @@ impl Seeds {
         let (samples, vectors) = (ours.join("certs/samples"), ours.join("tests/rfc9788"));
         let folders = [Some(samples), Some(vectors), corpora_dir::corpora()];
         seeds.add_policies();
+        seeds.dialogues = DIALOGUES
+            .iter()
+            .map(|text| text.as_bytes().to_vec())
+            .collect();
         for file in folders
             .into_iter()
             .flatten()
@@ -145,6 +160,7 @@ impl Seeds {
             "ber" => self.cms.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
             "policy" => self.policies.iter().collect(),
+            "smtp_reply" => self.dialogues.iter().collect(),
             _ => self.cms.iter().chain(&self.smime).collect(),
         }
     }
@@ -272,6 +288,11 @@ fn protected_holds() {
 #[test]
 fn signed_data_holds() {
     hold("signed_data");
+}
+
+#[test]
+fn smtp_reply_holds() {
+    hold("smtp_reply");
 }
 
 #[test]

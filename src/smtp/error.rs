@@ -133,7 +133,7 @@ pub enum SubmissionError {
     /// STARTTLS is required and the server does not offer it.
     #[error("server does not offer STARTTLS, which is required")]
     TlsMissing,
-    /// The message grew beyond what the server takes (RFC 1870 §6.1).
+    /// The message grew beyond what the server takes (RFC 1870 §4).
     #[error("message has {size} octets, more than the {allowed} that the server takes")]
     TooLarge {
         /// Octets of the message.

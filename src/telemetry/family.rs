@@ -308,8 +308,8 @@ fn names<L: Labels>() -> Vec<&'static str> {
 }
 
 /// In seconds. A small message that is signed in memory takes some milliseconds, which is where the
-/// lowest are; 10 s is as long as RCPT waits for lookups (DESIGN), 30 s what Postfix waits for a milter
-/// by default; what takes more than 60 s is late, however late.
+/// lowest are; 10 s is as long as RCPT waits for lookups (DESIGN), 30 s as long as Postfix waits there
+/// (milter_command_timeout). What takes more than 60 s is late, however late.
 const BUCKETS: &[f64] = &[
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
 ];

@@ -276,7 +276,7 @@ where
             .format_event(context, Writer::new(&mut line), event)?;
         for character in line.trim_end_matches('\n').chars() {
             if controls(character) {
-                // As in JSON, so that one form is right in both formats (RFC 8259 §7).
+                // As JSON writes them, so that one form is right in both formats.
                 write!(writer, "\\u{:04x}", u32::from(character))?;
             } else {
                 writer.write_char(character)?;

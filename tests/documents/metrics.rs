@@ -18,6 +18,8 @@ use crate::root;
 const MANUAL: &str = "src/manual/metrics.md";
 const ALERTS: &str = "deploy/prometheus/alerts.yml";
 const DASHBOARD: &str = "deploy/grafana/domsec.json";
+/// What Prometheus sees, and which alerts fire then.
+const CASES: &str = "tests/documents/alerts.yml";
 const PROMTOOL: &str = "/usr/bin/promtool";
 
 fn described() -> Vec<Described> {
@@ -113,21 +115,21 @@ fn dashboard() -> Value {
     serde_json::from_str(&read(DASHBOARD)).expect("the dashboard is JSON")
 }
 
-/// Asks promtool whether the rules of a file are in order; `false` where it is not installed.
-fn promtool_agrees(rules: &Path) -> bool {
+/// Fails with what `promtool VERB rules FILE` says against the file; skips where it is not installed.
+fn promtool(verb: &str, file: &Path) {
     if !Path::new(PROMTOOL).exists() {
         let report = format!("Prometheus is not installed: no {PROMTOOL}");
         let required = std::env::var_os("DOMSEC_REQUIRE_PEERS").is_some_and(|value| value == "1");
         assert!(!required, "{report}");
         eprintln!("skipped: {report}");
-        return false;
+        return;
     }
     let mut command = Command::new(PROMTOOL);
-    let output = command.args(["check", "rules"]).arg(rules).output();
+    let output = command.args([verb, "rules"]).arg(file).output();
     let output = output.expect("promtool runs");
-    let says = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{}: {says}", rules.display());
-    true
+    let says = [output.stdout, output.stderr].concat();
+    let says = String::from_utf8_lossy(&says);
+    assert!(output.status.success(), "{}: {says}", file.display());
 }
 
 #[test]
@@ -208,7 +210,12 @@ fn the_dashboard_shows_metrics_that_exist() {
 
 #[test]
 fn prometheus_takes_the_alerts() {
-    promtool_agrees(&root().join(ALERTS));
+    promtool("check", &root().join(ALERTS));
+}
+
+#[test]
+fn alerts_fire_when_they_should() {
+    promtool("test", &root().join(CASES));
 }
 
 #[test]
@@ -227,7 +234,7 @@ fn prometheus_takes_the_queries_of_the_dashboard() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("rules.yml");
     fs::write(&file, rules).expect("a file in it");
-    promtool_agrees(&file);
+    promtool("check", &file);
 }
 
 #[test]

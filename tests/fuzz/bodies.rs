@@ -74,6 +74,8 @@ use domsec::policy::facts::LookupResult;
 use domsec::policy::facts::MessageVerdict;
 use domsec::policy::facts::Recipient;
 use domsec::policy::facts::Session;
+use domsec::smtp;
+use domsec::smtp::reply::ReplyReader;
 use domsec::x509::Certificate;
 use domsec::x509::SimplePaths;
 use domsec::x509::Time;
@@ -101,6 +103,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("policy", policy),
     ("protected", protected),
     ("signed_data", signed_data),
+    ("smtp_reply", smtp_reply),
 ];
 
 /// Runs the target of that name.
@@ -149,6 +152,77 @@ fn addresses(octets: &[u8]) {
         assert!(domain.is_or_is_under(&domain));
         // U-labels are for people to read; what they read must be the same domain.
         let _ = domain.to_unicode();
+    }
+}
+
+/// What a server sends: the same replies wherever it is split, and a session that ends, and claims no
+/// success without having sent the message.
+fn smtp_reply(octets: &[u8]) {
+    let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut reader = ReplyReader::default();
+        let mut replies = Vec::new();
+        for piece in pieces {
+            reader.handle_octets(piece);
+            loop {
+                match reader.next_reply() {
+                    Ok(Some(reply)) => replies.push(reply),
+                    Ok(None) => break,
+                    Err(_) => return (replies, false),
+                }
+            }
+        }
+        (replies, true)
+    };
+    let whole = read(&mut std::iter::once(octets));
+    assert_eq!(whole, read(&mut octets.chunks(1)), "split otherwise");
+
+    let mailbox = Mailbox::parse("a@a.example").expect("a mailbox");
+    let content = smtp::Content::of(View::owned(b"a: b\r\n".to_vec())).expect("a message");
+    let submission = smtp::Submission {
+        sender: None,
+        recipients: vec![mailbox.clone().into(), mailbox.into()],
+        content,
+        returns: None,
+        envelope_id: None,
+    };
+    let name = Domain::parse("a.example").expect("a domain");
+    for tls in [
+        smtp::Tls::Never,
+        smtp::Tls::Opportunistic,
+        smtp::Tls::Required,
+    ] {
+        let mut session = smtp::Session::new(&submission, &name, tls);
+        // One reply a read, or the session would end at the first that comes too early.
+        let mut lines = octets.split_inclusive(|octet| *octet == b'\n');
+        let (mut sent, mut protected) = (false, false);
+        loop {
+            match session.next_action() {
+                smtp::Action::Done => break,
+                smtp::Action::Read(_) => match lines.next() {
+                    Some(line) => drop(session.handle_octets(line)),
+                    None => session.handle_lost(std::io::ErrorKind::UnexpectedEof.into()),
+                },
+                smtp::Action::SendContent => {
+                    sent = true;
+                    session.handle_content_sent();
+                }
+                smtp::Action::StartTls => {
+                    protected = true;
+                    session.handle_tls();
+                }
+                smtp::Action::Write(command) => {
+                    assert!(command.ends_with(b"\r\n"), "half a command")
+                }
+            }
+        }
+        if let Ok(accepted) = session.finish() {
+            assert!(
+                sent && accepted.reply.is_positive(),
+                "accepted without a message"
+            );
+            assert_eq!(accepted.tls, protected);
+            assert!(protected || tls != smtp::Tls::Required, "sent in clear");
+        }
     }
 }
 

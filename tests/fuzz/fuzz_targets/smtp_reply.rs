@@ -1,0 +1,7 @@
+//! See `smtp_reply` in `bodies.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bodies::run("smtp_reply", octets));
