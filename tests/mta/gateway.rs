@@ -132,7 +132,7 @@ pub(crate) fn configure(folder: &Path, name: &str, reinject: SocketAddr) {
         .replace("\"../../", &certs)
         .replace("\"recipients\"", &format!("{recipients:?}"));
     let sockets = format!(
-        "\n[listen]\nmilter = [\"{}\"]\n\n[reinject]\nto = \"smtp://{reinject}\"\n",
+        "\n[listen]\nmilter = [\"{}\"]\nadmin = []\n\n[reinject]\nto = \"smtp://{reinject}\"\n",
         free_address()
     );
     fs::write(folder.join(CONFIGURATION), text + &sockets).expect("a configuration");

@@ -18,8 +18,6 @@ use crate::config::Config;
 use crate::config::Socket;
 use crate::config::KeyEntry;
 use crate::config::build;
-use crate::config::Socket;
-use crate::config::SocketError;
 use crate::crypto;
 use crate::gateway::judge::chain;
 use crate::keystore::files;

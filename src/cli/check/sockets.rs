@@ -21,8 +21,8 @@ pub(super) fn judged(
     listener: &Socket,
     folder: Option<(&Path, &io::Result<()>)>,
 ) -> Finding {
-    let name = format!("[listen] {kind} {socket}");
-    match (socket, folder) {
+    let name = format!("[listen] {kind} {listener}");
+    match (listener, folder) {
         (_, Some((folder, Err(error)))) => Finding::error(format!(
             "{name}: no socket can be made in {}: {error}: make the folder, or give it to the user \
              that runs domsec",

@@ -160,8 +160,8 @@ fn what_is_wrong_is_found_and_an_error() {
             "correct the dca of the partner",
         ),
         (
-            |at| edit(at, "#proxy = [\"127.0.0.1:10025\"]", "proxy = [\"localhost\"]"),
-            "[listen] proxy: \"localhost\" is no socket: write an address with its port",
+            |at| edit(at, "\"127.0.0.1:8891\"]", "\"localhost\"]"),
+            "\"localhost\" is no address to listen on: write an IP address and a port",
         ),
         (
             |at| edit(at, "unix:domsec.sock", "unix:run/domsec.sock"),
