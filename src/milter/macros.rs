@@ -10,7 +10,11 @@ pub struct Macros(BTreeMap<u8, Vec<(String, String)>>);
 impl Macros {
     /// Takes the macros for the stage of `command`. What is not UTF-8 is replaced: nobody could
     /// compare it.
-    pub(super) fn set<'a>(&mut self, command: u8, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    pub(super) fn set<'a>(
+        &mut self,
+        command: u8,
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let pairs = pairs.map(|(name, value)| (bare(&text(name)), text(value)));
         self.0.insert(command, pairs.collect());

@@ -292,7 +292,11 @@ impl Session {
         self.stage = self.stage.min(Stage::Connected);
         self.message = Message::default();
         self.macros.forget(OF_MESSAGE);
-        if within { Event::Aborted } else { Event::Nothing }
+        if within {
+            Event::Aborted
+        } else {
+            Event::Nothing
+        }
     }
 
     fn mail(&mut self, address: &[u8], parameters: &[&[u8]]) {
@@ -459,7 +463,9 @@ fn is_folded(value: &[u8]) -> bool {
 fn mailbox(given: &[u8], rewritten: Option<&str>) -> Option<Mailbox> {
     let text = str::from_utf8(given).ok()?;
     let bare = |text: &str| {
-        let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+        let inner = text
+            .strip_prefix('<')
+            .and_then(|text| text.strip_suffix('>'));
         inner.unwrap_or(text).to_owned()
     };
     let parsed = bare(text).parse();
