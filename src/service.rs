@@ -26,6 +26,7 @@ use crate::config::ConfigError;
 use crate::config::LogFormat;
 use crate::config::MilterListener;
 use crate::config::Socket;
+use crate::config::SpoolSettings;
 use crate::config::build;
 use crate::config::build::BuildError;
 use crate::policy::facts::Direction;
@@ -46,6 +47,7 @@ use crate::serve::submission;
 use crate::serve::submission::StartTls;
 use crate::serve::submission::TargetError;
 use crate::serve::submission::Timeouts;
+use crate::telemetry::counted::counted;
 use crate::telemetry::labels::Front;
 use crate::telemetry::labels::Limit;
 use crate::telemetry::labels::ReloadResult;
@@ -120,6 +122,7 @@ impl Service {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         metrics.own_certificates(&gateway.roles);
+        let gateway = counted(gateway, &metrics);
         let mut milters = Vec::new();
         for listener in &config.listen.milter {
             let listener = placed(&config, listener);
@@ -131,7 +134,12 @@ impl Service {
             admins.push(bound.map_err(|error| ServiceError::Admin(*address, error))?);
         }
         let settings = settings(&config)?;
-        let spool = Spool::new(&config.spool);
+        let directory = config.spool.directory.as_deref();
+        let spool = SpoolSettings {
+            directory: directory.map(|path| config.path(path)),
+            ..config.spool.clone()
+        };
+        let spool = Spool::new(&spool, Some(metrics.clone()));
         Ok(Self {
             path: path.to_owned(),
             site: Arc::new(Site::new(gateway, settings, spool, metrics)),
@@ -330,7 +338,7 @@ fn reload(path: &Path, site: &Site) {
     match built {
         Ok(gateway) => {
             site.metrics.own_certificates(&gateway.roles);
-            site.replace_gateway(gateway);
+            site.replace_gateway(counted(gateway, &site.metrics));
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
                 "policy, trust and keys were read anew; sockets and limits stay until a restart"

@@ -168,6 +168,9 @@ impl Metrics {
         let verdict = record.content.verdict;
         self.message_verdicts.count((direction, verdict));
         self.layers_met(&record.layers_in);
+        for _ in 0..record.naming_violations {
+            self.naming_violated();
+        }
         for share in &outcome.shares {
             let fate = RecipientFate::from(&share.fate);
             for mailbox in &share.recipients {
@@ -471,6 +474,7 @@ mod tests {
                     recipient("c@b.example", Direction::Outbound),
                 ],
                 authentication_results: None,
+                naming_violations: 1,
             },
             shares: vec![
                 share(&["b@b.example", "c@b.example"], Fate::Deliver(edition)),
