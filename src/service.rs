@@ -140,6 +140,12 @@ impl Service {
         &self.site.metrics
     }
 
+    /// Where messages lie.
+    #[must_use]
+    pub fn spool(&self) -> &Spool {
+        &self.site.spool
+    }
+
     /// Where MTAs connect, ports as they were given.
     pub fn milters(&self) -> io::Result<Vec<Socket>> {
         self.milters
@@ -201,12 +207,17 @@ pub fn run(path: &Path) -> Result<(), ServiceError> {
         tracing::Level::INFO
     };
     logging::init(format, level)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ran = runtime.block_on(async {
         let service = Service::start(path).await?;
         logging::report_panics(service.metrics().clone());
         service.run(told_to_stop()).await;
         Ok(())
-    })
+    });
+    // Work that took more than its time, and more than that to drain, has a thread still: dropping the
+    // runtime would wait for it.
+    runtime.shutdown_background();
+    ran
 }
 
 /// The runtime of a service.
@@ -311,11 +322,16 @@ fn reload(path: &Path, site: &Site) {
             site.metrics.own_certificates(&gateway.roles);
             site.replace_gateway(gateway);
             site.metrics.config_reloaded(ReloadResult::Accepted);
-            tracing::info!("policy, trust and keys were read anew; sockets and limits stay until a restart");
+            tracing::info!(
+                "policy, trust and keys were read anew; sockets and limits stay until a restart"
+            );
         }
         Err(error) => {
             site.metrics.config_reloaded(ReloadResult::Refused);
-            tracing::error!(error = chain(&error), "the new configuration is refused, and the old one holds");
+            tracing::error!(
+                error = chain(&error),
+                "the new configuration is refused, and the old one holds"
+            );
         }
     }
 }

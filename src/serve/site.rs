@@ -111,12 +111,7 @@ pub enum Unfinished {
 impl Site {
     /// A site of `gateway`.
     #[must_use]
-    pub fn new(
-        gateway: Gateway,
-        settings: Settings,
-        spool: Spool,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(gateway: Gateway, settings: Settings, spool: Spool, metrics: Metrics) -> Self {
         Self {
             gateway: RwLock::new(Arc::new(gateway)),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
