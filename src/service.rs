@@ -154,6 +154,12 @@ impl Service {
         logging::report_panics(self.site.metrics.clone());
     }
 
+    /// Where messages lie.
+    #[must_use]
+    pub fn spool(&self) -> &Spool {
+        &self.site.spool
+    }
+
     /// Where MTAs connect, ports as they were given.
     pub fn milters(&self) -> io::Result<Vec<Socket>> {
         self.milters
@@ -216,12 +222,17 @@ impl Service {
 pub fn run(path: &Path) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
     begin_log(&config)?;
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ran = runtime.block_on(async {
         let service = Service::of(config, path).await?;
         service.count_panics();
         service.run(told_to_stop()).await;
         Ok(())
-    })
+    });
+    // Work that took more than its time, and more than that to drain, has a thread still: dropping the
+    // runtime would wait for it.
+    runtime.shutdown_background();
+    ran
 }
 
 /// Begins the log of the process as `config` has it.

@@ -25,6 +25,13 @@ impl Macros {
         self.0.retain(|command, _| !commands.contains(command));
     }
 
+    /// Forgets one that was given for the stage of `command`.
+    pub(super) fn forget_name(&mut self, command: u8, name: &str) {
+        if let Some(pairs) = self.0.get_mut(&command) {
+            pairs.retain(|(own, _)| own != name);
+        }
+    }
+
     /// The value of `name`, without braces, that was given for the stage of `command`; an empty one
     /// is none.
     #[must_use]

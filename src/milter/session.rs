@@ -177,7 +177,9 @@ pub struct Session {
 
 /// The commands of a message, in order: their macros last as long as it.
 const OF_MESSAGE: &[u8] = b"MRTNE";
-/// All of them.
+/// Those that follow CONNECT: what was said of one client says nothing of the next.
+const AFTER_CONNECT: &[u8] = b"HMRTNE";
+/// All of them; macros for any other are not kept.
 const ALL: &[u8] = b"CHMRTNE";
 
 impl Session {
@@ -246,6 +248,7 @@ impl Session {
             Command::Connect(address) => {
                 self.address = address;
                 self.helo = None;
+                self.macros.forget(AFTER_CONNECT);
                 self.due(protocol::NO_REPLY_CONNECT);
             }
             // Left out where that is known; else the answer is due.
@@ -254,14 +257,17 @@ impl Session {
             Command::EndOfMessage(octets) => return Ok(self.end_of_message(octets)),
             Command::Header(name, value) => self.field(name, value)?,
             Command::Helo(name) => {
-                self.helo = Some(String::from_utf8_lossy(name).into_owned());
+                self.helo = Some(lossy(name));
                 self.due(protocol::NO_REPLY_HELO);
+                // As RSET does (RFC 5321 §4.1.4).
+                return Ok(self.abort());
             }
-            Command::Macros(stage, pairs) => {
+            Command::Macros(stage, pairs) if ALL.contains(&stage) => {
                 let (pairs, _) = pairs.as_chunks::<2>();
                 let pairs = pairs.iter().map(|[name, value]| (*name, *value));
                 self.macros.set(stage, pairs);
             }
+            Command::Macros(..) => {}
             Command::Mail(address, parameters) => self.mail(address, &parameters),
             Command::Negotiate(offered) => {
                 self.options = Options::agree(offered)?;
@@ -331,6 +337,8 @@ impl Session {
                 None => self.refuse(Unacceptable::Address(lossy(address))),
             }
         }
+        // It was said of this one.
+        self.macros.forget_name(b'R', "rcpt_addr");
         self.due(protocol::NO_REPLY_RCPT);
     }
 
@@ -340,8 +348,8 @@ impl Session {
             return Err(SessionError::Folding(lossy(name)));
         }
         let message = &mut self.message;
-        // Name, colon, a space that may be missing, CRLF.
-        message.header_octets += name.len() + value.len() + 4;
+        // Name, colon, a space that may be missing, CRLF; and the CR that folds lack.
+        message.header_octets += name.len() + value.len() + bare_line_feeds(value) + 4;
         if message.header_octets > self.limits.header_octets {
             self.refuse(Unacceptable::HeaderOctets);
         } else if message.header.len() >= self.limits.header_fields {
@@ -448,6 +456,13 @@ fn octets(header: &[Field]) -> Vec<u8> {
     }
     octets.extend_from_slice(b"\r\n");
     octets
+}
+
+/// Line feeds without a carriage return before them.
+fn bare_line_feeds(value: &[u8]) -> usize {
+    let folds = memchr::memchr_iter(b'\n', value);
+    let is_bare = |at: &usize| at.checked_sub(1).and_then(|at| value.get(at)) != Some(&b'\r');
+    folds.filter(is_bare).count()
 }
 
 /// Whether every line end within is followed by white space (RFC 5322 §2.2.3): any other would begin

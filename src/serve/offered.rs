@@ -90,7 +90,7 @@ pub struct Changes {
     pub removed: Vec<Vec<u8>>,
     /// The sender as the MTA named it, where bounces must not return the content (DESIGN, decision 5).
     pub headers_only: Option<Vec<u8>>,
-    /// What the journal holds until the MTA is answered.
+    /// What the journal holds until the MTA has read the answer.
     pub journal: Vec<Key>,
 }
 
@@ -283,7 +283,9 @@ impl Offered {
             let keys: Vec<Key> = recipients.iter().filter_map(key).collect();
             let due: Vec<&Mailbox> = recipients
                 .iter()
-                .filter(|mailbox| !key(mailbox).is_some_and(|key| reinjection.journal.holds(&key)))
+                .filter(|mailbox| {
+                    !key(mailbox).is_some_and(|key| reinjection.journal.holds(&key, seconds_now()))
+                })
                 .collect();
             journal.extend_from_slice(&keys);
             if due.is_empty() {
@@ -368,6 +370,7 @@ impl Offered {
         let limits = &self.site.limits;
         let (limit, reply) = match reason {
             Unacceptable::Address(address) => {
+                let address = self.site.logs_addresses.then_some(address);
                 let failure = "the envelope has an address that cannot be read";
                 tracing::warn!(id = self.id(), address, "{failure}");
                 return Reply::unavailable();
