@@ -83,7 +83,13 @@ impl Mta {
     fn end(&mut self) -> Box<Message> {
         match self.say(b'E', b"") {
             Seen::Message(message, _) => message,
-            other => panic!("{other:?}"),
+            other @ (Seen::Aborted
+            | Seen::Body(_)
+            | Seen::Closed
+            | Seen::Header(_)
+            | Seen::Nothing) => {
+                panic!("{other:?}")
+            }
         }
     }
 
@@ -483,7 +489,11 @@ fn header_of(protocol: u32, fields: &[(&str, &str)]) -> String {
     }
     match mta.say(b'N', b"") {
         Seen::Header(header) => header,
-        other => panic!("{other:?}"),
+        other @ (Seen::Aborted
+        | Seen::Body(_)
+        | Seen::Closed
+        | Seen::Message(..)
+        | Seen::Nothing) => panic!("{other:?}"),
     }
 }
 
