@@ -34,6 +34,7 @@ const NOBODY: u32 = 65_534;
 /// Who has a Maildir, in every domain.
 const USERS: &[&str] = &[
     "alice",
+    "all",
     "bob",
     "carol",
     "dave",
