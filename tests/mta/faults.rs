@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use crate::domains::Domains;
 use crate::domains::Plan;
-use crate::gateway::Gateway;
 use crate::journey::contains;
 use crate::layers::crlf;
 use crate::layers::header;
@@ -24,7 +23,6 @@ use crate::processes::run;
 use crate::processes::wait_for;
 use crate::scissors::Cut;
 use crate::scissors::Scissors;
-use crate::smtp;
 use crate::smtp::Options;
 use crate::wire::Wire;
 
@@ -41,6 +39,7 @@ const STRANGER: Options<'_> = Options {
 fn message(number: usize, octets: usize) -> Vec<u8> {
     let mut text = format!(
         "From: alice@a.example\nTo: bob@b.example\nSubject: figures\n\
+         Date: Thu, 01 Oct 2026 09:00:00 +0000\n\
          Message-ID: <{number}@a.example>\n\nNumber {number}: the figures for September\n"
     );
     while text.len() < octets {
@@ -238,6 +237,10 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     let back = Wire::before(thief.address());
     let mut plan = plan_with_bounces();
     let next = back.address();
+    // The address is good, as far as smtpd knows.
+    plan.b
+        .main
+        .push_str("smtpd_reject_unlisted_recipient = no\n");
     plan.b.main.push_str(&format!(
         "transport_maps = inline:{{ {{ x.example = smtp:[{}]:{} }} {{ carol@b.example = error:5.2.2 Mailbox full }} }}\n",
         next.ip(),

@@ -120,12 +120,7 @@ fn text_arrives_from_sendmail_as_it_was_sent() {
         let (carried, delivered) = domains.exchanged(&message(fields, body));
         let peeled = layers::peeled(&carried.octets, &["dca-b"]);
         let text = String::from_utf8_lossy(&carried.octets);
-        eprintln!(
-            "=== {name}\n{}\n--- {}",
-            halves(&carried.octets).0,
-            String::from_utf8_lossy(&delivered)
-        );
-        assert_eq!(peeled.layers, "E(S(C))", "{name}\n{text}");
+        assert_eq!(peeled.layers, "E(S(S[empty](C)))", "{name}\n{text}");
         assert!(!contains(&carried.octets, SECRET), "{name}");
         let (header, text) = halves(&delivered);
         assert_eq!(String::from_utf8_lossy(&text), *body, "{name}\n{header}");
@@ -147,7 +142,10 @@ fn eight_bit_text_arrives_from_sendmail_with_the_same_text() {
         Content-Transfer-Encoding: 8bit\n";
     let text = "Gr\u{fc}\u{df}e: the figures for September\n";
     let (carried, delivered) = domains.exchanged(&message(fields, text));
-    assert_eq!(layers::peeled(&carried.octets, &["dca-b"]).layers, "E(S(C))");
+    assert_eq!(
+        layers::peeled(&carried.octets, &["dca-b"]).layers,
+        "E(S(S[empty](C)))"
+    );
     assert!(carried.octets.is_ascii());
     assert_eq!(String::from_utf8_lossy(&layers::decoded(&delivered)), text);
 }
@@ -161,7 +159,9 @@ fn an_answer_that_is_cut_off_defers_mail_of_sendmail() {
     let octets = message("", &text);
     for cut in [Cut::AtFirstChange, Cut::WithinBody, Cut::AtAcceptance] {
         domains.scissors.set(cut);
-        let sent = domains.a.send("alice@a.example", &["bob@b.example"], &octets);
+        let sent = domains
+            .a
+            .send("alice@a.example", &["bob@b.example"], &octets);
         assert_eq!(sent.last().code / 100, 4, "{cut:?}: {sent:#?}");
         assert_eq!(domains.scissors.count(), 1, "{cut:?}");
         assert_eq!(domains.a.queued(), 0, "{cut:?}");
