@@ -172,3 +172,80 @@ fn an_answer_that_is_cut_off_defers_mail_of_sendmail() {
     assert!(!contains(&carried.octets, SECRET));
     assert!(halves(&delivered).1 == text.as_bytes(), "another text");
 }
+
+/// The names of the fields, in their order.
+fn names(message: &[u8]) -> Vec<String> {
+    let header = layers::header(message);
+    let name = |line: &str| line.split_once(':').map(|(name, _)| name.to_owned());
+    header.lines().filter_map(name).collect()
+}
+
+#[test]
+fn fields_stand_in_the_same_order_behind_sendmail() {
+    let Some(domains) = Domains::start() else {
+        return;
+    };
+    // Of what is inserted, changed and removed Sendmail keeps count in its own way.
+    let fields = "X-One: 1\nMIME-Version: 1.0\nX-Two: 2\nContent-Type: text/plain\nX-Two: 3\n\
+        Content-Transfer-Encoding: 7bit\nKeywords: none\nX-Three: 4\n";
+    let (carried, delivered) = domains.exchanged(&message(fields, "the figures for September\n"));
+    eprintln!("{:?}\n{:?}", names(&carried.octets), names(&delivered));
+    let kept = |names: Vec<String>| -> Vec<String> {
+        let ours = |name: &String| !name.starts_with("Content-") && name != "MIME-Version";
+        let names = names.into_iter().skip_while(|name| name != "From");
+        names.filter(ours).collect()
+    };
+    let sent = kept(names(&message(fields, "")));
+    assert_eq!(kept(names(&carried.octets)), sent);
+    assert_eq!(kept(names(&delivered)), sent);
+}
+
+#[test]
+fn mail_for_us_arrives_through_sendmail() {
+    let Some(unpacked) = sendmail::unpacked().filter(|_| postfix::can_run()) else {
+        return;
+    };
+    let folder = TempDir::new().expect("a folder");
+    let inside = Postfix::start(&postfix::Config::of("a.example"));
+    let trusted = "networks = [\"127.0.0.0/8\", \"::1\"]";
+    let text = gateway::configuration("a", inside.address()).replace(trusted, "networks = []");
+    fs::write(folder.path().join(gateway::CONFIGURATION), text).expect("a configuration");
+    let gateway = Gateway::start(folder.path());
+    let milter = gateway.milter();
+    let milter = milter
+        .strip_prefix("inet:")
+        .and_then(|text| text.parse().ok());
+    let config = sendmail::Config::with_milter(milter.expect("an address"), inside.address());
+    let edge = Sendmail::start(&unpacked, &config);
+    let entity = crlf(b"Content-Type: text/plain\n\nthe figures for September\n");
+    let sealed = layers::encrypted(&layers::signed(&entity, "bob", true), "dca-a");
+    let header = "Received: from somewhere by x.b.example; Thu, 01 Oct 2026 09:00:00 +0000\n\
+        Authentication-Results: gw.a.example; smime=pass\n\
+        From: bob@b.example\nTo: alice@a.example\nSubject: figures\n\
+        X-One: 1\nDate: Thu, 01 Oct 2026 09:00:00 +0000\nMessage-ID: <two@b.example>\n";
+    let octets = [crlf(header.as_bytes()), sealed].concat();
+    let sent = edge.send("bob@b.example", &["alice@a.example"], &octets);
+    assert!(sent.accepted(), "{sent:#?}\n{}", gateway.log());
+    let delivered = inside.wait_delivered("alice", 1);
+    let delivered = delivered.first().expect("one");
+    let (header, body) = halves(delivered);
+    assert_eq!(
+        String::from_utf8_lossy(&body),
+        "the figures for September\n",
+        "{header}"
+    );
+    assert_eq!(
+        header.matches("Authentication-Results:").count(),
+        1,
+        "{header}"
+    );
+    let ours = field(delivered, "Authentication-Results").unwrap_or_default();
+    assert!(ours.contains("body.smime-serial"), "{header}");
+    let names = names(delivered);
+    let at = |name: &str| names.iter().position(|other| other == name);
+    // It says what was found of what stands below it (RFC 8601 section 4.1).
+    let oldest = names.iter().rposition(|name| name == "Received");
+    assert!(at("Authentication-Results") < oldest, "{header}");
+    assert!(oldest < at("From") && at("From") < at("X-One"), "{header}");
+    assert!(!header.contains("Domsec-Warning"), "{header}");
+}

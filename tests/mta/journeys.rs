@@ -52,7 +52,8 @@ const UNCHANGED: &[(&str, &str, &str)] = &[
     (
         "attachment",
         "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n",
-        "Preamble.\n--b\nContent-Type: text/plain; charset=us-ascii\n\nthe figures for September\n\
+        // As domsec writes a field of which it has changed parameters, there and back.
+        "Preamble.\n--b\nContent-Type: text/plain;\n charset=\"us-ascii\"\n\nthe figures for September\n\
          --b\nContent-Type: application/octet-stream; name=\"f.bin\"\n\
          Content-Disposition: attachment; filename=\"f.bin\"\nContent-Transfer-Encoding: base64\n\n\
          AAECAwQFBgcICQ==\n--b--\n",
@@ -248,7 +249,17 @@ fn mail_of_a_list_and_reports_arrive() {
             carried.mail.starts_with(&format!("MAIL FROM:<{sender}>")),
             "{carried:?}"
         );
-        assert_eq!(halves(&delivered).1, halves(octets).1, "{name}");
+        // Bounces of what has another sender than its author would tell a subject that was restored: it
+        // stands in the text instead (DESIGN, decision 5).
+        let text = String::from_utf8_lossy(&delivered).into_owned();
+        assert_eq!(
+            field(&delivered, "Subject").as_deref(),
+            Some("[...]"),
+            "{name}: {text}"
+        );
+        let subject = field(octets, "Subject").unwrap_or_default();
+        let shown = format!("Subject: {subject}\n\nthe figures for September");
+        assert!(text.contains(&shown), "{name}: {text}");
         let (old, new) = (header(octets), header(&delivered));
         for line in old.lines().filter(|line| line.starts_with("List-")) {
             assert!(new.contains(line), "{name}: {line}\n{new}");

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -285,7 +286,12 @@ fn prepared(config: &Config) -> TempDir {
     chown(root.join("data"), Some(postfix), None).expect("we are root");
     chown(root.join("mail"), Some(NOBODY), Some(NOBODY)).expect("we are root");
     make_queue(&root.join("spool"), postfix);
-    fs::write(root.join("etc/main.cf"), main_cf(config, root)).expect("main.cf");
+    let main = root.join("etc/main.cf");
+    fs::write(&main, main_cf(config, root)).expect("main.cf");
+    // Postfix waits two seconds for a file that has just been written: it may not be whole yet.
+    let old = fs::File::options().write(true).open(&main);
+    let old = old.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH));
+    old.expect("our own file");
     fs::write(root.join("etc/master.cf"), master_cf(config)).expect("master.cf");
     folder
 }
