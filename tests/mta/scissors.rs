@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use crate::processes::free_address;
 
@@ -22,6 +23,8 @@ pub(crate) enum Cut {
     WithinBody,
     /// Before the acceptance that ends it.
     AtAcceptance,
+    /// Before its first change, and not until another cut is set: the milter waits to be read.
+    Hold,
     /// Nowhere.
     Nowhere,
 }
@@ -97,7 +100,7 @@ fn answers(
         let is_change = matches!(command, b'h' | b'i' | b'm' | b'b' | b'-' | b'e');
         let mut state = cut.lock().expect("no thread panics");
         let here = match state.0 {
-            Cut::AtFirstChange => is_change,
+            Cut::AtFirstChange | Cut::Hold => is_change,
             Cut::WithinBody => command == b'b',
             Cut::AtAcceptance => command == b'c' && within_changes,
             Cut::Nowhere => false,
@@ -107,6 +110,11 @@ fn answers(
             if state.0 == Cut::WithinBody {
                 mta.write_all(&head)?;
                 mta.write_all(data.get(..data.len() / 2).unwrap_or_default())?;
+            }
+            let held = state.0 == Cut::Hold;
+            drop(state);
+            while held && cut.lock().expect("no thread panics").0 == Cut::Hold {
+                thread::sleep(Duration::from_millis(20));
             }
             return Ok(());
         }
