@@ -161,6 +161,9 @@ fn an_answer_that_is_cut_off_defers_and_lets_no_plaintext_out() {
         let sent = domains.send(&message(number, 200_000));
         assert_eq!(sent.last().code / 100, 4, "{cut:?}: {sent:#?}");
         assert_eq!(scissors.count(), 1, "{cut:?}");
+        // The manual's table says what this line of Postfix means.
+        let log = domains.a.log();
+        assert!(log.contains("SMFIC_BODYEOB reply"), "{cut:?}: {log}");
         assert!(domains.a.queue().is_empty(), "{cut:?}");
         // Mail of the sendmail command waits in the queue instead.
         domains.a.submit(
@@ -315,6 +318,12 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     assert!(
         text.contains("Domsec-Warning: the recipient is not among the protected To"),
         "{text}"
+    );
+
+    let log = domains.gateway_b.log();
+    assert!(
+        log.contains("the recipient is not among the protected To and Cc"),
+        "{log}"
     );
 
     // Who got it already is told as well.

@@ -417,6 +417,27 @@ fn a_signature_of_the_user_goes_within_and_is_checked() {
 }
 
 #[test]
+fn a_signature_around_that_of_the_user_arrives() {
+    let Some(domains) = Domains::start() else {
+        return;
+    };
+    // As a list's agent signs that has no other mark.
+    let signed = layers::signed(&entity(), "alice", true);
+    let signed = layers::signed(&layers::bare(&signed), "carol", false);
+    let (carried, delivered) = domains.exchanged(&around(&signed));
+    assert_eq!(domains.peeled(&carried).layers, "E(S(S(S(C))))");
+    let read = layers::peeled(&delivered, &[]);
+    assert!(!read.layers.contains('!'), "{read:?}");
+    assert!(
+        contains(&read.content, SECRET),
+        "{}",
+        String::from_utf8_lossy(&delivered)
+    );
+    let header = header(&delivered);
+    assert!(header.contains("smime=pass"), "{header}");
+}
+
+#[test]
 fn what_a_user_encrypts_to_the_gateway_is_sealed_for_the_other() {
     let Some(domains) = Domains::start() else {
         return;

@@ -102,6 +102,14 @@ pub(crate) fn encrypted(entity: &[u8], name: &str) -> Vec<u8> {
     made(entity, &["-encrypt", "-binary", "-aes-256-cbc", &cert])
 }
 
+/// An entity within another: without the MIME-Version that belongs to a message alone.
+pub(crate) fn bare(entity: &[u8]) -> Vec<u8> {
+    entity
+        .strip_prefix(b"MIME-Version: 1.0\r\n")
+        .unwrap_or(entity)
+        .to_vec()
+}
+
 fn made(entity: &[u8], arguments: &[&str]) -> Vec<u8> {
     let folder = TempDir::new().expect("a folder");
     let (from, to) = (folder.path().join("in"), folder.path().join("out"));
