@@ -80,8 +80,9 @@ impl Daemon {
             read -r _
             pid=$(sed 's/ //g;1q' "$0") && [ -n "$pid" ] || exit 0
             kill -KILL -- "-$pid" || kill "$pid"
+            # One that has ended and that nobody has waited for has no program any more.
             for _ in $(seq 200); do
-                kill -0 "$pid" || exit 0
+                [ -e "/proc/$pid/exe" ] || exit 0
                 sleep 0.02
             done
         "#;
