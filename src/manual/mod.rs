@@ -3,6 +3,12 @@
 #[doc = include_str!("draft.md")]
 pub mod draft {}
 
+#[doc = include_str!("install-postfix.md")]
+pub mod install_postfix {}
+
+#[doc = include_str!("install-sendmail.md")]
+pub mod install_sendmail {}
+
 #[doc = include_str!("message.md")]
 pub mod message {}
 

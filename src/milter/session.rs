@@ -312,7 +312,8 @@ impl Session {
             parameters: texts(parameters),
             ..Message::default()
         };
-        if address != b"<>" {
+        // Postfix gives its own bounces an empty address instead of <>.
+        if !matches!(address, b"<>" | b"") {
             let rewritten = self.macros.at(b'M', "mail_addr");
             match mailbox(address, rewritten) {
                 Some(mailbox) => self.message.sender = Some(mailbox),

@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::answer::Means;

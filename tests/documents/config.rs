@@ -9,7 +9,12 @@ use crate::fail_with;
 const LEAST: &str = "domains = ['a.example']\nauthserv_id = 'gw.a.example'\n";
 
 /// Keys whose line shows an example, since nothing can be written that means the default.
-const WITHOUT_DEFAULT: &[&str] = &["policy", "[certificates] directory", "[reinject] to"];
+const WITHOUT_DEFAULT: &[&str] = &[
+    "policy",
+    "[certificates] directory",
+    "[reinject] to",
+    "[spool] directory",
+];
 
 /// One line of the file that is a key, in the table where it stands.
 struct Line<'a> {

@@ -6,7 +6,7 @@
 mod certificates;
 mod finding;
 mod keys;
-mod mta;
+pub(super) mod mta;
 mod private_files;
 mod sockets;
 

@@ -1,0 +1,139 @@
+//! The gateway itself, as `domsec serve` runs it.
+
+use std::fs;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use crate::processes::free_address;
+use crate::processes::wait_for;
+use crate::processes::wait_for_listener;
+
+/// The name of the configuration file in a folder that [`Gateway::start`] takes.
+pub(crate) const CONFIGURATION: &str = "domsec.toml";
+
+/// A running `domsec serve`, which is killed with its value.
+pub(crate) struct Gateway {
+    folder: PathBuf,
+    /// As the configuration has it: `127.0.0.1:8891`, or `unix:` and a path in the folder.
+    milter: String,
+    process: Child,
+}
+
+impl Gateway {
+    /// Starts the gateway by the `domsec.toml` of `folder`, and waits until its first milter socket
+    /// accepts. Its log is `domsec.log` there, which a second start continues.
+    pub(crate) fn start(folder: &Path) -> Self {
+        let text = fs::read_to_string(folder.join(CONFIGURATION)).expect("a configuration");
+        let table: toml::Table = text.parse().expect("a configuration is TOML");
+        let milter = table
+            .get("listen")
+            .and_then(|listen| listen.get("milter")?.get(0)?.as_str())
+            .expect("[listen] milter has a socket");
+        let mut gateway = Self {
+            folder: folder.to_owned(),
+            milter: milter.to_owned(),
+            process: spawned(folder),
+        };
+        gateway.wait();
+        gateway
+    }
+
+    /// The first milter socket, as Postfix writes it.
+    pub(crate) fn milter(&self) -> String {
+        match self.milter.strip_prefix("unix:") {
+            Some(path) => format!("unix:{}", self.folder.join(path).display()),
+            None => format!("inet:{}", self.milter),
+        }
+    }
+
+    /// Ends it as a crash does: SIGKILL.
+    pub(crate) fn kill9(&mut self) {
+        // Where it has ended by itself there is nothing to kill.
+        let _killed = self.process.kill();
+        self.process.wait().expect("its end");
+    }
+
+    /// Kills what runs, and starts it again with what its folder says now.
+    pub(crate) fn restart(&mut self) {
+        self.kill9();
+        self.process = spawned(&self.folder);
+        self.wait();
+    }
+
+    /// Everything that it has logged, in all its lives.
+    pub(crate) fn log(&self) -> String {
+        log(&self.folder)
+    }
+
+    fn wait(&mut self) {
+        match self.milter.strip_prefix("unix:") {
+            Some(path) => {
+                let path = self.folder.join(path);
+                wait_for("milter socket", || {
+                    self.expect_running();
+                    UnixStream::connect(&path).ok()
+                });
+            }
+            None => {
+                let address = self.milter.parse().expect("an address and a port");
+                wait_for_listener(address, || log(&self.folder));
+                self.expect_running();
+            }
+        }
+    }
+
+    fn expect_running(&mut self) {
+        if let Some(status) = self.process.try_wait().expect("our own child") {
+            panic!("domsec serve: {status}:\n{}", self.log());
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+fn log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("domsec.log")).unwrap_or_default()
+}
+
+fn spawned(folder: &Path) -> Child {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("domsec.log"))
+        .expect("a log");
+    Command::new(env!("CARGO_BIN_EXE_domsec"))
+        .args(["serve", "--config"])
+        .arg(folder.join(CONFIGURATION))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a file"))
+        .stderr(log)
+        .spawn()
+        .expect("domsec")
+}
+
+/// Writes into `folder` the configuration of `name` (`a` or `b`) in `certs/demo`, with a milter socket
+/// at a free port, and `reinject` for further editions.
+pub(crate) fn configure(folder: &Path, name: &str, reinject: SocketAddr) {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/demo");
+    let certs = format!("\"{}/certs/", env!("CARGO_MANIFEST_DIR"));
+    let recipients = demo.join(name).join("recipients");
+    let text = fs::read_to_string(demo.join(name).join(CONFIGURATION))
+        .expect("the demonstration's configuration")
+        .replace("\"../../", &certs)
+        .replace("\"recipients\"", &format!("{recipients:?}"));
+    let sockets = format!(
+        "\n[listen]\nmilter = [\"{}\"]\nadmin = []\n\n[reinject]\nto = \"smtp://{reinject}\"\n",
+        free_address()
+    );
+    fs::write(folder.join(CONFIGURATION), text + &sockets).expect("a configuration");
+}

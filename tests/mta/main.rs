@@ -1,0 +1,22 @@
+//! Mail through real MTAs, with a milter between: Postfix 3.7 and Sendmail 8.17, private instances on
+//! loopback that leave nothing behind.
+//!
+//! A peer that is not installed is a skip, said on standard error, and a failure where
+//! `DOMSEC_REQUIRE_PEERS` is 1. Both MTAs are started by root alone; any other user's tests skip.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "MTAs are waited for, by the clock; a panic names what did not come"
+)]
+
+mod deploy;
+mod gateway;
+mod journey;
+mod peers;
+mod postfix;
+mod processes;
+mod sendmail;
+
+mod smtp;
+mod stand_in;

@@ -1,0 +1,125 @@
+//! Processes that end with their test, ports that nobody else has, and waiting with a deadline.
+
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+/// The longest that a test waits for anything. Mail takes well under a second; two cores that also
+/// compile take their time.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A free port on 127.0.0.1, below those that the kernel gives to clients (32768), so that no
+/// connection takes it before its listener does.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    // Tests run as processes of their own: 20 ports for each.
+    let start = std::process::id().wrapping_mul(20);
+    loop {
+        let offset = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + start.wrapping_add(offset) % COUNT;
+        let port = u16::try_from(port).expect("a port under 32768");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// What `look` finds, asked again and again; panics with `what` after [`DEADLINE`].
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < DEADLINE, "no {what} in {DEADLINE:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until somebody listens at `address`; panics with what `log` says if nobody does.
+pub(crate) fn wait_for_listener(address: SocketAddr, log: impl Fn() -> String) {
+    let started = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(
+            started.elapsed() < DEADLINE,
+            "nobody listens at {address}:\n{}",
+            log()
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A daemon that puts itself into the background, and is ended by the process id in its file.
+///
+/// A shell waits for our end of a pipe to close, which it does however the test ends, killed ones
+/// included. So nothing is left running.
+pub(crate) struct Daemon {
+    watcher: Child,
+}
+
+impl Daemon {
+    /// Sees to the end of the daemon whose process id is the first line of `pid_file`.
+    pub(crate) fn watch(pid_file: &Path) -> Self {
+        // Nothing that it holds is kept, so the group that it leads is killed at once; Postfix takes
+        // more than a second to end by itself.
+        const SCRIPT: &str = r#"
+            read -r _
+            pid=$(sed 's/ //g;1q' "$0") && [ -n "$pid" ] || exit 0
+            kill -KILL -- "-$pid" || kill "$pid"
+            for _ in $(seq 200); do
+                kill -0 "$pid" || exit 0
+                sleep 0.02
+            done
+        "#;
+        let watcher = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(SCRIPT)
+            .arg(pid_file)
+            // Not in the test's group, with which it would be ended.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        Self { watcher }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        // Nothing can be done about a shell that cannot be waited for.
+        let _ended = self.watcher.wait();
+    }
+}
+
+/// Runs a program to its end; panics with its last words if it fails.
+pub(crate) fn run(command: &mut Command) -> Vec<u8> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}: {}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
