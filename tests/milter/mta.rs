@@ -90,7 +90,7 @@ impl Mail {
             say(b'D', &[b"R{rcpt_addr}\0", to.as_bytes(), b"\0"]);
             say(b'R', &[to.as_bytes(), b"\0"]);
         }
-        say(b'D', &[b"Ni\0004Q\0"]);
+        say(b'D', &[b"Ni\x004Q\0"]);
         for (name, value) in &self.header {
             let value = match value.strip_prefix(' ') {
                 Some(rest) if !spaced => rest,
