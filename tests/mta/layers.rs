@@ -71,7 +71,7 @@ pub(crate) fn peeled(message: &[u8], names: &[&str]) -> Peeled {
     }
 }
 
-/// The names of the recipients' certificates of an outermost E, by OpenSSL's print of it.
+/// How many readers an outermost E has, by what OpenSSL prints of it.
 pub(crate) fn recipient_infos(message: &[u8]) -> usize {
     let folder = TempDir::new().expect("a folder");
     let from = folder.path().join("in");
