@@ -68,13 +68,22 @@ impl Connection {
         if connection.take()? != b'O' {
             return Err(io::Error::other("the milter does not negotiate"));
         }
-        let agreed = connection.packet.get(8..12).and_then(|octets| octets.try_into().ok());
+        let agreed = connection
+            .packet
+            .get(8..12)
+            .and_then(|octets| octets.try_into().ok());
         connection.options = agreed.map_or(0, u32::from_be_bytes);
-        connection.put(b'D', &[b"Cj\0mx.a.example\0{daemon_name}\0mx.a.example\0v\0Postfix 3.7.11\0"]);
+        connection.put(
+            b'D',
+            &[b"Cj\0mx.a.example\0{daemon_name}\0mx.a.example\0v\0Postfix 3.7.11\0"],
+        );
         let client = b"pc.a.example\04\x30\x39127.0.0.1\0";
         connection.step(b'C', &[client], [NO_CONNECT, protocol::NO_REPLY_CONNECT])?;
-        connection.step(b'H', &[b"pc.a.example\0"], [NO_HELO, protocol::NO_REPLY_HELO])?;
-        connection.flush()?;
+        connection.step(
+            b'H',
+            &[b"pc.a.example\0"],
+            [NO_HELO, protocol::NO_REPLY_HELO],
+        )?;
         Ok(connection)
     }
 
@@ -146,7 +155,11 @@ impl Connection {
         }
         self.put(command, parts);
         if self.options & not_answered != 0 {
-            return if self.due.len() < WRITTEN { Ok(()) } else { self.flush() };
+            return if self.due.len() < WRITTEN {
+                Ok(())
+            } else {
+                self.flush()
+            };
         }
         self.flush()?;
         match self.take()? {
@@ -181,7 +194,10 @@ impl Connection {
 
     fn unexpected(&self, command: u8) -> io::Error {
         let text = String::from_utf8_lossy(&self.packet);
-        io::Error::other(format!("the milter says {:?} {text:?}", char::from(command)))
+        io::Error::other(format!(
+            "the milter says {:?} {text:?}",
+            char::from(command)
+        ))
     }
 }
 

@@ -102,7 +102,9 @@ pub(crate) fn send(connection: &mut Connection, load: Load<'_>) -> io::Result<()
     let answer = connection.send(load.message)?;
     match answer.missing(load.message, load.change) {
         None => Ok(()),
-        Some(what) => Err(io::Error::other(format!("the answer does not bring {what}"))),
+        Some(what) => Err(io::Error::other(format!(
+            "the answer does not bring {what}"
+        ))),
     }
 }
 

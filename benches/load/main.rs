@@ -168,8 +168,9 @@ impl Session {
             // Cargo's own.
             .filter(|argument| argument != "--bench")
             .collect();
-        let (quick, wanted): (Vec<String>, Vec<String>) =
-            arguments.into_iter().partition(|argument| argument == "--quick");
+        let (quick, wanted): (Vec<String>, Vec<String>) = arguments
+            .into_iter()
+            .partition(|argument| argument == "--quick");
         let (rounds, time) = if quick.is_empty() {
             (5, Duration::from_secs(3))
         } else {
@@ -260,8 +261,16 @@ impl Session {
     /// 32 messages of 5 MB at once, again and again.
     fn memory_of_large_messages(&mut self) {
         for (name, cipher, change) in [
-            ("5 MB, 32 at once, CBC: resident memory / 64 MiB", "aes-256-cbc", ENVELOPED),
-            ("5 MB, 32 at once, GCM: resident memory / 64 MiB", "aes-256-gcm", AUTHENVELOPED),
+            (
+                "5 MB, 32 at once, CBC: resident memory / 64 MiB",
+                "aes-256-cbc",
+                ENVELOPED,
+            ),
+            (
+                "5 MB, 32 at once, GCM: resident memory / 64 MiB",
+                "aes-256-gcm",
+                AUTHENVELOPED,
+            ),
         ] {
             if !self.is_wanted(name) {
                 continue;

@@ -27,12 +27,16 @@ pub(crate) struct Message {
 impl Message {
     /// Text of `octets` octets, in lines of 78.
     pub(crate) fn of(octets: usize, reader: Reader) -> Self {
-        let line = b"The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n";
+        let line =
+            b"The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n";
         let mut body: Vec<u8> = line.iter().copied().cycle().take(octets).collect();
         body.truncate(octets.saturating_sub(2));
         body.extend_from_slice(b"\r\n");
         let header = [
-            ("Received", "from pc.a.example by mx.a.example; Fri, 1 May 2026 12:00:00 +0000"),
+            (
+                "Received",
+                "from pc.a.example by mx.a.example; Fri, 1 May 2026 12:00:00 +0000",
+            ),
             ("Date", "Fri, 1 May 2026 12:00:00 +0000"),
             ("From", "Alice <alice@a.example>"),
             ("To", reader.address()),

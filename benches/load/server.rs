@@ -49,7 +49,10 @@ impl Server {
         write(&folder, "policy.toml", &policy(work));
         write(&folder, "domsec.toml", &configuration(work, port));
         let mut command = Command::new(env!("CARGO_BIN_EXE_domsec"));
-        command.arg("serve").arg("--config").arg(folder.path().join("domsec.toml"));
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(folder.path().join("domsec.toml"));
         let tcp = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
         Self::start(command, folder, Some(tcp))
     }
@@ -135,7 +138,7 @@ impl Server {
     pub(crate) fn resident_mib(&self, field: &str) -> f64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+        let kib = line.and_then(|line| line.split_ascii_whitespace().next());
         let kib: u32 = kib.and_then(|kib| kib.parse().ok()).expect("a size in kB");
         f64::from(kib) / 1024.0
     }
@@ -161,7 +164,11 @@ key = "p256.key""#
             .to_owned()
     } else {
         let path = credentials::path;
-        format!("cert = {:?}\nkey = {:?}", path("domain-a.pem"), path("domain-a.key"))
+        format!(
+            "cert = {:?}\nkey = {:?}",
+            path("domain-a.pem"),
+            path("domain-a.key")
+        )
     };
     format!(
         r#"domains = ["a.example"]
@@ -219,5 +226,8 @@ fn write(folder: &TempDir, name: &str, text: &str) {
 
 fn free_port() -> u16 {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|bound| bound.local_addr());
-    bound.map(|address| address.port()).map_err(io::Error::other).expect("a free port")
+    bound
+        .map(|address| address.port())
+        .map_err(io::Error::other)
+        .expect("a free port")
 }
