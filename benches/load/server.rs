@@ -138,7 +138,7 @@ impl Server {
     pub(crate) fn resident_mib(&self, field: &str) -> f64 {
         let status = self.proc("status");
         let line = status.lines().find_map(|line| line.strip_prefix(field));
-        let kib = line.and_then(|line| line.split_ascii_whitespace().nth(1));
+        let kib = line.and_then(|line| line.split_ascii_whitespace().next());
         let kib: u32 = kib.and_then(|kib| kib.parse().ok()).expect("a size in kB");
         f64::from(kib) / 1024.0
     }

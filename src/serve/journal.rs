@@ -93,7 +93,8 @@ impl Journal {
 
     /// Enters `keys`; they are on the disk when this returns.
     pub fn enter(&self, keys: &[Key], now: i64) -> io::Result<()> {
-        let mut lines = String::new();
+        // Ends what a full disk has left of a line.
+        let mut lines = String::from("\n");
         for key in keys {
             lines.push_str(&format!("{} {now}\n", crate::octets::hex(key)));
         }

@@ -131,8 +131,8 @@ impl Offered {
         if let Some(reason) = &self.message.unacceptable {
             return Reaction::Reply(self.unacceptable(reason));
         }
-        let octets = match spooled {
-            Some(Ok(writer)) => writer.into_octets(),
+        let octets = match spooled.map(|writer| writer.and_then(Writer::into_octets)) {
+            Some(Ok(octets)) => octets,
             Some(Err(error)) => {
                 self.site.metrics.limit_refused(Limit::Spool);
                 return Reaction::Reply(self.failed(&Failure::Spool(error), None));

@@ -18,6 +18,10 @@ use crate::octets::SpoolWriter;
 use crate::octets::length;
 use crate::telemetry::metrics::Metrics;
 
+/// Octets that are written to a file at a time. Encoders write some 5 KB, and a call of the system for
+/// each would take longer than the encoding.
+const WRITTEN: usize = 128 * 1024;
+
 /// The spool of one service.
 #[derive(Clone, Debug)]
 pub struct Spool {
@@ -119,30 +123,47 @@ impl Drop for Held {
 pub struct Writer {
     spool: Spool,
     held: Held,
+    /// All of it, or what is not yet in the file.
     memory: Vec<u8>,
     file: Option<File>,
 }
 
 impl Writer {
     /// Ends writing; what was written can now be read.
-    #[must_use]
-    pub fn into_octets(self) -> Arc<dyn Octets> {
-        match self.file {
+    pub fn into_octets(self) -> io::Result<Arc<dyn Octets>> {
+        Ok(match self.file {
             None => Arc::new(InMemory {
                 octets: self.memory,
                 _held: self.held,
             }),
-            Some(file) => Arc::new(InFile {
-                file,
-                held: self.held,
-            }),
-        }
+            Some(mut file) => {
+                file.write_all(&self.memory)?;
+                Arc::new(InFile {
+                    file,
+                    held: self.held,
+                })
+            }
+        })
     }
 
     fn move_to_file(&mut self) -> io::Result<()> {
         let mut file = tempfile::tempfile_in(&self.spool.directory)?;
         file.write_all(&std::mem::take(&mut self.memory))?;
         self.file = Some(file);
+        Ok(())
+    }
+
+    fn append(&mut self, octets: &[u8]) -> io::Result<()> {
+        if let Some(file) = &mut self.file
+            && self.memory.len() + octets.len() > WRITTEN
+        {
+            file.write_all(&self.memory)?;
+            self.memory.clear();
+            if octets.len() > WRITTEN {
+                return file.write_all(octets);
+            }
+        }
+        self.memory.extend_from_slice(octets);
         Ok(())
     }
 }
@@ -158,10 +179,7 @@ impl Write for Writer {
         if self.file.is_none() && self.memory.len() + octets.len() > self.spool.memory_octets {
             self.move_to_file()?;
         }
-        match &mut self.file {
-            None => self.memory.extend_from_slice(octets),
-            Some(file) => file.write_all(octets)?,
-        }
+        self.append(octets)?;
         Ok(octets.len())
     }
 
@@ -172,7 +190,7 @@ impl Write for Writer {
 
 impl SpoolWriter for Writer {
     fn finish(self: Box<Self>) -> io::Result<Arc<dyn Octets>> {
-        Ok(self.into_octets())
+        self.into_octets()
     }
 }
 
@@ -228,17 +246,24 @@ mod tests {
 
     #[test]
     fn what_passes_the_bound_goes_to_a_file_and_reads_the_same() {
-        let octets: Vec<u8> = (0..=255).cycle().take(5_000).collect();
-        for memory in [0, 1, 4_999, 5_000, 10_000] {
+        let octets: Vec<u8> = (0..=255).cycle().take(500_000).collect();
+        for (memory, piece) in [
+            (0, 777),
+            (1, 131_072),
+            (499_999, 131_073),
+            (300_000, 200_000),
+            (500_000, 777),
+            (1_000_000, 500_000),
+        ] {
             let spool = spool(memory, 1_000_000);
             let mut writer = spool.begin();
-            for piece in octets.chunks(777) {
+            for piece in octets.chunks(piece) {
                 writer.write_all(piece).unwrap();
             }
-            assert_eq!(writer.file.is_some(), memory < 5_000);
-            let view = View::whole(writer.into_octets());
-            assert_eq!(view.to_vec(10_000).unwrap().unwrap(), octets);
-            assert_eq!(spool.used(), 5_000);
+            assert_eq!(writer.file.is_some(), memory < 500_000);
+            let view = View::whole(writer.into_octets().unwrap());
+            assert_eq!(view.to_vec(1_000_000).unwrap().unwrap(), octets);
+            assert_eq!(spool.used(), 500_000);
             drop(view);
             assert_eq!(spool.used(), 0);
         }

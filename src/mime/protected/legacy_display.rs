@@ -49,23 +49,22 @@ pub fn add(payload: &View, hidden: &[Vec<u8>], limits: &Limits) -> Result<View, 
         return Ok(payload.clone());
     }
     rewrite(payload, limits, &|text| {
-        let element = text.element(hidden);
-        if !text.is_main || text.is_marked() || element.is_none() {
-            return None;
+        if !text.is_main || text.is_marked() {
+            return Ok(None);
         }
-        let (element, charset) = element?;
+        let (element, charset) = text.element(hidden)?;
         let at = if text.is_html {
-            start_of_body(&text.octets)
+            start_of_body(&text.octets()?)
         } else {
             0
         };
-        let (before, after) = text.octets.split_at_checked(at)?;
-        let octets = [before, element.as_bytes(), after].concat();
-        Some(Rewritten {
-            octets,
+        let at = u64::try_from(at).map_err(io::Error::other)?;
+        let (before, after) = (text.body.slice(0..at), text.body.slice(at..text.body.len()));
+        Ok(Some(Rewritten {
+            body: Chain::of([before, View::owned(element.into_bytes()), after]),
             charset,
             mark: true,
-        })
+        }))
     })
 }
 
@@ -94,21 +93,21 @@ pub fn remove(payload: &View, limits: &Limits) -> Result<View, MimeError> {
         let octets = if !text.is_marked() {
             None
         } else if text.is_html {
-            without_elements(&text.octets)
+            without_elements(&text.octets()?)
         } else {
-            after_blank_line(&text.octets).map(<[u8]>::to_vec)
+            after_blank_line(&text.octets()?).map(<[u8]>::to_vec)
         };
-        Some(Rewritten {
-            octets: octets?,
+        Ok(octets.map(|octets| Rewritten {
+            body: View::owned(octets),
             charset: None,
             mark: false,
-        })
+        }))
     })
 }
 
 /// A text/plain or text/html part, without its transfer encoding.
 struct Text {
-    octets: Vec<u8>,
+    body: View,
     media_type: MediaType,
     is_html: bool,
     /// Whether people read it first (RFC 9788 §5.2.4).
@@ -117,14 +116,14 @@ struct Text {
 
 /// What a text becomes.
 struct Rewritten {
-    octets: Vec<u8>,
+    body: View,
     /// Its charset, where that changes.
     charset: Option<&'static str>,
     /// Whether it has the parameter.
     mark: bool,
 }
 
-type Change<'a> = &'a dyn Fn(&Text) -> Option<Rewritten>;
+type Change<'a> = &'a dyn Fn(&Text) -> io::Result<Option<Rewritten>>;
 
 impl Text {
     /// `None` for what is no text of ours, or cannot be read.
@@ -146,18 +145,27 @@ impl Text {
         if unfit {
             return Ok(None);
         }
-        let mut octets = Vec::new();
-        match entity::decode(&entity.body, encoding, &mut octets) {
-            Ok(()) => {}
-            Err(error @ MimeError::Io(_)) => return Err(error),
-            Err(_) => return Ok(None),
-        }
+        let body = if encoding.is_identity() {
+            entity.body.clone()
+        } else {
+            let mut octets = Vec::new();
+            match entity::decode(&entity.body, encoding, &mut octets) {
+                Ok(()) => View::owned(octets),
+                Err(error @ MimeError::Io(_)) => return Err(error),
+                Err(_) => return Ok(None),
+            }
+        };
         Ok(Some(Self {
-            octets,
+            body,
             media_type,
             is_html,
             is_main,
         }))
+    }
+
+    /// All of it, in memory.
+    fn octets(&self) -> io::Result<Vec<u8>> {
+        Ok(self.body.to_vec(usize::MAX)?.unwrap_or_default())
     }
 
     fn is_marked(&self) -> bool {
@@ -165,21 +173,21 @@ impl Text {
     }
 
     /// The element of `hidden` in the charset of this text, and the charset that it needs instead.
-    fn element(&self, hidden: &[Vec<u8>]) -> Option<(String, Option<&'static str>)> {
+    fn element(&self, hidden: &[Vec<u8>]) -> io::Result<(String, Option<&'static str>)> {
         let decoded = self.written(hidden, words::decode);
         if decoded.is_ascii() {
-            return Some((decoded, None));
+            return Ok((decoded, None));
         }
         let charset = self.media_type.parameter("charset").unwrap_or("us-ascii");
         if charset.eq_ignore_ascii_case("utf-8") {
-            return Some((decoded, None));
+            return Ok((decoded, None));
         }
         // ASCII is UTF-8 too; in other charsets the encoded words must do.
-        if charset.eq_ignore_ascii_case("us-ascii") && self.octets.is_ascii() {
-            return Some((decoded, Some("utf-8")));
+        if charset.eq_ignore_ascii_case("us-ascii") && is_ascii(&self.body)? {
+            return Ok((decoded, Some("utf-8")));
         }
         let encoded = self.written(hidden, str::to_owned);
-        Some((encoded.replace(|c: char| !c.is_ascii(), "?"), None))
+        Ok((encoded.replace(|c: char| !c.is_ascii(), "?"), None))
     }
 
     /// RFC 9788 §5.2.2 and §5.2.3.
@@ -225,9 +233,9 @@ fn rewrite(payload: &View, limits: &Limits, change: Change<'_>) -> Result<View, 
         let Some(text) = Text::of(&visit, is_main)? else {
             continue;
         };
-        if let Some(rewritten) = change(&text) {
+        if let Some(rewritten) = change(&text)? {
             pieces.push(payload.slice(at..visit.start));
-            pieces.push(View::owned(part(&visit.entity, &rewritten)?));
+            pieces.push(part(&visit.entity, &rewritten)?);
             at = visit.start + visit.entity.raw.len();
         }
     }
@@ -247,9 +255,9 @@ fn is_sealed(visit: &Visit) -> bool {
 }
 
 /// The part with its new text, encoded as before where that can be.
-fn part(entity: &Entity, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
+fn part(entity: &Entity, rewritten: &Rewritten) -> Result<View, MimeError> {
     let before = entity.header.transfer_encoding()?;
-    let encoding = if before == TransferEncoding::SevenBit && !rewritten.octets.is_ascii() {
+    let encoding = if before == TransferEncoding::SevenBit && !is_ascii(&rewritten.body)? {
         TransferEncoding::QuotedPrintable
     } else {
         before
@@ -272,8 +280,10 @@ fn part(entity: &Entity, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
         part.extend_from_slice(line.as_bytes());
     }
     part.extend_from_slice(b"\r\n");
-    part.extend_from_slice(&encode(&rewritten.octets, encoding)?);
-    Ok(part)
+    Ok(Chain::of([
+        View::owned(part),
+        encoded(&rewritten.body, encoding)?,
+    ]))
 }
 
 fn typed(field: &Field<'_>, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError> {
@@ -292,22 +302,31 @@ fn typed(field: &Field<'_>, rewritten: &Rewritten) -> Result<Vec<u8>, MimeError>
     }
 }
 
-fn encode(octets: &[u8], encoding: TransferEncoding) -> io::Result<Vec<u8>> {
+fn encoded(body: &View, encoding: TransferEncoding) -> io::Result<View> {
     match encoding {
         TransferEncoding::Base64 => {
             let mut encoder = base64::Encoder::new(Vec::new());
-            encoder.write_all(octets)?;
-            encoder.finish()
+            body.windows(|window| encoder.write_all(window))?;
+            encoder.finish().map(View::owned)
         }
         TransferEncoding::QuotedPrintable => {
             let mut encoder = quoted_printable::Encoder::new(Vec::new());
-            encoder.write_all(octets)?;
-            encoder.finish()
+            body.windows(|window| encoder.write_all(window))?;
+            encoder.finish().map(View::owned)
         }
         TransferEncoding::SevenBit | TransferEncoding::EightBit | TransferEncoding::Binary => {
-            Ok(octets.to_vec())
+            Ok(body.clone())
         }
     }
+}
+
+fn is_ascii(body: &View) -> io::Result<bool> {
+    let mut ascii = true;
+    body.windows(|window| {
+        ascii &= window.is_ascii();
+        Ok::<(), io::Error>(())
+    })?;
+    Ok(ascii)
 }
 
 /// Where in the tree the walk is, and whether people read it first (RFC 9788 §5.2.4).
