@@ -84,10 +84,6 @@ impl Connection {
             &[b"pc.a.example\0"],
             [NO_HELO, protocol::NO_REPLY_HELO],
         )?;
-<<<<<<< HEAD
-        connection.flush()?;
-=======
->>>>>>> w3
         Ok(connection)
     }
 
