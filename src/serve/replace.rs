@@ -105,7 +105,7 @@ fn is_same(old: &View, new: &View) -> io::Result<bool> {
 }
 
 /// Writes `octets`, then the body as packets, then what `end` appends; never more than
-/// [`COALESCED`] octets at a time, and no more of the body in memory than that.
+/// 256 KiB at a time, and no more of the body in memory than that.
 pub async fn write(
     stream: &mut Stream,
     mut octets: Vec<u8>,
