@@ -77,7 +77,7 @@ impl Connection {
             b'D',
             &[b"Cj\0mx.a.example\0{daemon_name}\0mx.a.example\0v\0Postfix 3.7.11\0"],
         );
-        let client = b"pc.a.example\04\x30\x39127.0.0.1\0";
+        let client = b"pc.a.example\x004\x30\x39127.0.0.1\0";
         connection.step(b'C', &[client], [NO_CONNECT, protocol::NO_REPLY_CONNECT])?;
         connection.step(
             b'H',
@@ -101,7 +101,7 @@ impl Connection {
         for piece in message.body.chunks(65_535) {
             self.step(b'B', &[piece], [NO_BODY, protocol::NO_REPLY_BODY])?;
         }
-        self.put(b'D', &[b"Ei\0" as &[u8], b"4F1B2C3D\0"]);
+        self.put(b'D', &[b"Ei\x004F1B2C3D\0"]);
         self.put(b'E', &[]);
         self.flush()?;
         self.answer()
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     fn envelope(&mut self, message: &Message) -> io::Result<()> {
-        self.put(b'D', &[b"Mi\04F1B2C3D\0{mail_addr}\0alice@a.example\0"]);
+        self.put(b'D', &[b"Mi\x004F1B2C3D\0{mail_addr}\0alice@a.example\0"]);
         let mail = [NO_MAIL, protocol::NO_REPLY_MAIL];
         self.step(b'M', &[b"<alice@a.example>\0"], mail)?;
         let reader = message.reader.address().as_bytes();
