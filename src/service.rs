@@ -26,6 +26,7 @@ use crate::config::ConfigError;
 use crate::config::LogFormat;
 use crate::config::MilterListener;
 use crate::config::Socket;
+use crate::config::SpoolSettings;
 use crate::config::build;
 use crate::config::build::BuildError;
 use crate::policy::facts::Direction;
@@ -46,6 +47,7 @@ use crate::serve::submission;
 use crate::serve::submission::StartTls;
 use crate::serve::submission::TargetError;
 use crate::serve::submission::Timeouts;
+use crate::telemetry::counted::counted;
 use crate::telemetry::labels::Front;
 use crate::telemetry::labels::Limit;
 use crate::telemetry::labels::ReloadResult;
@@ -87,6 +89,9 @@ pub enum ServiceError {
     /// Nothing to say in EHLO.
     #[error("authserv_id is no domain and domains is empty: [reinject] needs a name for this host")]
     Name,
+    /// The address of a socket cannot be told.
+    #[error("the address of a socket cannot be told")]
+    Socket(#[from] io::Error),
     /// `[reinject] to` is no address.
     #[error("[reinject] to")]
     Reinject(#[source] TargetError),
@@ -108,11 +113,16 @@ pub struct Service {
 impl Service {
     /// Reads the configuration at `path`, opens all that it names, and binds its sockets.
     pub async fn start(path: &Path) -> Result<Self, ServiceError> {
-        let config = Config::read(path)?;
+        Self::of(Config::read(path)?, path).await
+    }
+
+    /// The same for a configuration that was read from `path`, which is read again at SIGHUP.
+    pub async fn of(config: Config, path: &Path) -> Result<Self, ServiceError> {
         let gateway = build::gateway(&config)?;
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         metrics.own_certificates(&gateway.roles);
+        let gateway = counted(gateway, &metrics);
         let mut milters = Vec::new();
         for listener in &config.listen.milter {
             let listener = placed(&config, listener);
@@ -124,7 +134,12 @@ impl Service {
             admins.push(bound.map_err(|error| ServiceError::Admin(*address, error))?);
         }
         let settings = settings(&config)?;
-        let spool = Spool::new(&config.spool);
+        let directory = config.spool.directory.as_deref();
+        let spool = SpoolSettings {
+            directory: directory.map(|path| config.path(path)),
+            ..config.spool.clone()
+        };
+        let spool = Spool::new(&spool, Some(metrics.clone()));
         Ok(Self {
             path: path.to_owned(),
             site: Arc::new(Site::new(gateway, settings, spool, metrics)),
@@ -134,10 +149,15 @@ impl Service {
         })
     }
 
-    /// What is counted.
+    /// Counts and logs every panic of the process from now on.
+    pub fn count_panics(&self) {
+        logging::report_panics(self.site.metrics.clone());
+    }
+
+    /// Where messages lie.
     #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.site.metrics
+    pub fn spool(&self) -> &Spool {
+        &self.site.spool
     }
 
     /// Where MTAs connect, ports as they were given.
@@ -148,8 +168,25 @@ impl Service {
             .collect()
     }
 
-    /// Serves until `shutdown` is ready, and ends what is at hand then.
+    /// Serves until `shutdown` is ready, and ends what is at hand then. Reads the configuration anew at
+    /// SIGHUP, and tells systemd.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (path, site) = (self.path.clone(), Arc::clone(&self.site));
+        notify("READY=1");
+        tracing::info!(config = %path.display(), "ready");
+        let told = async {
+            tokio::select! {
+                () = shutdown => {}
+                () = reload_on_signal(&path, &site) => {}
+            }
+            notify("STOPPING=1");
+            tracing::info!("stopping: messages at hand are ended first");
+        };
+        self.run_quietly(told).await;
+    }
+
+    /// Serves until `shutdown` is ready, within a process that is somebody else's.
+    pub async fn run_quietly(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let places = Arc::new(Semaphore::new(self.site.limits.connections));
@@ -169,14 +206,7 @@ impl Service {
             };
             tasks.spawn(self.admin.clone().serve(listener, told));
         }
-        notify("READY=1");
-        tracing::info!(config = %self.path.display(), "ready");
-        tokio::select! {
-            () = shutdown => {}
-            () = reload_on_signal(&self.path, &self.site) => {}
-        }
-        notify("STOPPING=1");
-        tracing::info!("stopping: messages at hand are ended first");
+        shutdown.await;
         let _told = stop.send(true);
         let drained = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
         if drained.await.is_err() {
@@ -191,6 +221,22 @@ impl Service {
 /// Runs the service of the configuration at `path` until SIGTERM or SIGINT.
 pub fn run(path: &Path) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
+    begin_log(&config)?;
+    let runtime = runtime()?;
+    let ran = runtime.block_on(async {
+        let service = Service::of(config, path).await?;
+        service.count_panics();
+        service.run(told_to_stop()).await;
+        Ok(())
+    });
+    // Work that took more than its time, and more than that to drain, has a thread still: dropping the
+    // runtime would wait for it.
+    runtime.shutdown_background();
+    ran
+}
+
+/// Begins the log of the process as `config` has it.
+pub fn begin_log(config: &Config) -> Result<(), ServiceError> {
     let format = match config.log.format {
         LogFormat::Json => logging::LogFormat::Json,
         LogFormat::Text => logging::LogFormat::Text,
@@ -200,13 +246,7 @@ pub fn run(path: &Path) -> Result<(), ServiceError> {
     } else {
         tracing::Level::INFO
     };
-    logging::init(format, level)?;
-    runtime()?.block_on(async {
-        let service = Service::start(path).await?;
-        logging::report_panics(service.metrics().clone());
-        service.run(told_to_stop()).await;
-        Ok(())
-    })
+    Ok(logging::init(format, level)?)
 }
 
 /// The runtime of a service.
@@ -309,13 +349,18 @@ fn reload(path: &Path, site: &Site) {
     match built {
         Ok(gateway) => {
             site.metrics.own_certificates(&gateway.roles);
-            site.replace_gateway(gateway);
+            site.replace_gateway(counted(gateway, &site.metrics));
             site.metrics.config_reloaded(ReloadResult::Accepted);
-            tracing::info!("policy, trust and keys were read anew; sockets and limits stay until a restart");
+            tracing::info!(
+                "policy, trust and keys were read anew; sockets and limits stay until a restart"
+            );
         }
         Err(error) => {
             site.metrics.config_reloaded(ReloadResult::Refused);
-            tracing::error!(error = chain(&error), "the new configuration is refused, and the old one holds");
+            tracing::error!(
+                error = chain(&error),
+                "the new configuration is refused, and the old one holds"
+            );
         }
     }
 }

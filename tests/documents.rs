@@ -54,6 +54,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "inspect", options: &[KEYS, &["--json"]] },
     Command { name: "policy",  options: &[] },
     Command { name: "process", options: &[PROCESS] },
+    Command { name: "quickstart", options: &[&["--dir", "--domain"]] },
+    Command { name: "serve",   options: &[&["--config"]] },
     Command { name: "sign",    options: &[&["--key", "--cert", "--chain", "--type", "--detached", "-o"]] },
     Command { name: "verify",  options: &[TRUST, KEYS, &["--json"]] },
 ];

@@ -26,6 +26,7 @@ use domsec::crypto::ContentEncryption;
 use domsec::crypto::SystemRandomness;
 use domsec::crypto::provider;
 use domsec::limits::Limits;
+use domsec::milter::packet::write;
 use domsec::mime::Walk;
 use domsec::octets::Memory;
 use domsec::octets::View;
@@ -51,6 +52,48 @@ const DIALOGUES: &[&str] = &[
      450 later\r\n",
 ];
 
+/// Headers of a message before and after an edit.
+const HEADERS: &[&str] = &[
+    "Received: x\nSubject: one\nTo: b\n\0Results: ours\nReceived: x\nSubject: two\nTo: b\n",
+    "A: 1\nB: 2\nA: 3\na: 4\nC:\n\0B: 2\nA: 3\nC:\nD: \nA: 5\n",
+    "From: a\nContent-Type: text/plain\n\0MIME-Version: 1.0\nFrom: a\nContent-Type: application/x\n",
+];
+
+/// What MTAs say by the milter protocol: a letter each, and strings that end at bars.
+const CONVERSATIONS: &[&[&str]] = &[
+    &[
+        "Cmx|4xx192.0.2.1|",
+        "Hmx|",
+        "DM{auth_authen}|a|i|4Q|",
+        "M<a@a.example>|SIZE=9|",
+        "R<b@b.example>|NOTIFY=NEVER|",
+        "LSubject| one\n two|",
+        "LTo| b|",
+        "N",
+        "Bbody\r\n",
+        "E",
+        "Q",
+    ],
+    &[
+        "Cmx|6xxIPv6:2001:db8::1|",
+        "DH{tls_version}|TLSv1.3|{verify}|OK|",
+        "Hmx|",
+        "M<>|",
+        "Rb|",
+        "A",
+        "M<a>|",
+        "R<\"b c\"@b.example>|",
+        "T",
+        "N",
+        "Eend",
+        "K",
+        "CU|U",
+        "M<>|",
+        "N",
+        "E",
+    ],
+];
+
 /// Mutations of each seed.
 const MUTATIONS: u64 = 400;
 
@@ -67,6 +110,8 @@ struct Seeds {
     attributes: BTreeSet<Vec<u8>>,
     addresses: BTreeSet<Vec<u8>>,
     dialogues: BTreeSet<Vec<u8>>,
+    conversations: BTreeSet<Vec<u8>>,
+    headers: BTreeSet<Vec<u8>>,
     /// Policy files, and conditions.
     policies: BTreeSet<Vec<u8>>,
 }
@@ -82,6 +127,13 @@ impl Seeds {
             .iter()
             .map(|text| text.as_bytes().to_vec())
             .collect();
+        seeds.headers = HEADERS
+            .iter()
+            .map(|text| text.as_bytes().to_vec())
+            .collect();
+        for conversation in CONVERSATIONS {
+            seeds.conversations.extend(conversations(conversation));
+        }
         for file in folders
             .into_iter()
             .flatten()
@@ -159,11 +211,31 @@ impl Seeds {
             "attributes" => self.attributes.iter().collect(),
             "ber" => self.cms.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
+            "milter_edits" => self.headers.iter().collect(),
+            "milter_session" | "milter_wire" => self.conversations.iter().collect(),
             "policy" => self.policies.iter().collect(),
             "smtp_reply" => self.dialogues.iter().collect(),
             _ => self.cms.iter().chain(&self.smime).collect(),
         }
     }
+}
+
+/// The octets of a conversation: with an answer due to everything, and with none.
+fn conversations(lines: &[&str]) -> [Vec<u8>; 2] {
+    [0, 0x1f_ffff].map(|protocol: u32| {
+        let mut octets = Vec::new();
+        let offer = [6, 0x1ff, protocol].map(u32::to_be_bytes);
+        write(&mut octets, b'O', &[offer.as_flattened()]);
+        for line in lines {
+            let (command, data) = line.as_bytes().split_first().expect("a letter");
+            let data: Vec<u8> = data
+                .iter()
+                .map(|octet| if *octet == b'|' { 0 } else { *octet })
+                .collect();
+            write(&mut octets, *command, &[&data]);
+        }
+        octets
+    })
 }
 
 /// Every file below `folder`, sorted.
@@ -273,6 +345,21 @@ fn entity_holds() {
 #[test]
 fn enveloped_data_holds() {
     hold("enveloped_data");
+}
+
+#[test]
+fn milter_edits_hold() {
+    hold("milter_edits");
+}
+
+#[test]
+fn milter_session_holds() {
+    hold("milter_session");
+}
+
+#[test]
+fn milter_wire_holds() {
+    hold("milter_wire");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::address::Domain;
 use crate::crypto::ContentEncryption;
 use crate::notation::SignatureType;
 use crate::x509::Time;
@@ -51,6 +52,13 @@ pub(super) enum Command {
     /// Encrypt a message
     #[command(after_help = "Example: domsec encrypt --to bob.pem -o out.eml in.eml")]
     Encrypt(Encrypt),
+    /// Make a gateway to try, send a message through it, and run it
+    ///
+    /// Under DIR it makes, where absent, a certification authority for demonstrations, keys and
+    /// certificates of the domain and of a partner, configuration and policy. Nothing that is there is
+    /// changed.
+    #[command(after_help = "Example: domsec quickstart --dir ./domsec-data --domain a.example")]
+    Quickstart(Quickstart),
     /// Run the gateway: serve the MTAs of the configuration until told to stop
     #[command(after_help = "Example: domsec serve --config /etc/domsec/domsec.toml")]
     Serve(Serve),
@@ -98,6 +106,17 @@ pub(super) struct ConfigArguments {
     /// Print the default configuration; there is nothing else to print
     #[arg(long, required = true)]
     pub(super) default: bool,
+}
+
+/// What quickstart makes, and where.
+#[derive(Debug, Args)]
+pub(super) struct Quickstart {
+    /// Folder of the gateway
+    #[arg(long, value_name = "DIR", default_value = "./domsec-data")]
+    pub(super) dir: PathBuf,
+    /// Domain of the gateway
+    #[arg(long, value_name = "DOMAIN", default_value = "a.example")]
+    pub(super) domain: Domain,
 }
 
 /// Where the gateway's configuration is.

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 use crate::crypto;
+use crate::crypto::Keys as CryptoKeys;
 use crate::gateway::open::Opened;
 use crate::gateway::open::Opener;
 use crate::keystore::files;
@@ -37,7 +38,7 @@ pub(super) fn open(path: &Path, keys: &Identities) -> Result<OpenedMessage, Fail
 }
 
 /// Opens a message at hand.
-pub(super) fn open_octets(octets: &View, keys: &Identities) -> OpenedMessage {
+pub(super) fn open_octets(octets: &View, keys: &dyn CryptoKeys) -> OpenedMessage {
     let limits = Limits::default();
     let mut budget = Budget::new(&limits);
     let opener = Opener {

@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Inspect, colour: Colour) -> Result<Exit, Failure> 
 }
 
 /// The tree for people.
-fn text(report: &InspectReport, paint: Paint) -> String {
+pub(super) fn text(report: &InspectReport, paint: Paint) -> String {
     let mut lines = vec![paint.bold(&report.layers), String::new()];
     branch(
         &report.tree,

@@ -47,6 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, colour),
         Command::Policy { command } => policy::run(&command, colour),
         Command::Process(arguments) => process::process(&arguments),
+        Command::Quickstart(arguments) => quickstart::run(&arguments, colour),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Sign(arguments) => make::sign(&arguments),
         Command::Verify(arguments) => verify::run(&arguments, colour),

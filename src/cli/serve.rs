@@ -28,9 +28,10 @@ pub(super) fn failure(error: &ServiceError) -> Failure {
             Failure::temporary(chain(error))
         }
         ServiceError::Listen(_) => Failure::temporary(chain(error)),
-        ServiceError::Log(_) | ServiceError::Metrics(_) | ServiceError::Runtime(_) => {
-            Failure::software(error)
-        }
+        ServiceError::Log(_)
+        | ServiceError::Metrics(_)
+        | ServiceError::Runtime(_)
+        | ServiceError::Socket(_) => Failure::software(error),
         ServiceError::Admin(..)
         | ServiceError::Build(_)
         | ServiceError::Config(_)

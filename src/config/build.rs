@@ -65,7 +65,11 @@ pub enum BuildError {
 
 /// The gateway that `config` describes.
 pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
-    let limits = Limits::default();
+    let limits = Limits {
+        header_octets: config.limits.header_octets,
+        header_fields: config.limits.header_fields,
+        ..Limits::default()
+    };
     let provider = crypto::provider();
     let trust = &config.trust;
     let anchors = certificates(config, &trust.anchors, &limits)?;

@@ -71,8 +71,11 @@ impl From<Socket> for MilterListener {
 impl<'de> Deserialize<'de> for MilterListener {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a socket as \"127.0.0.1:8891\" or \"unix:domsec.sock\", \
-            or a table { socket = \"..\", direction = \"auto|inbound|internal|outbound\", mode = \"0660\" }")]
+        #[serde(
+            untagged,
+            expecting = "a socket as \"127.0.0.1:8891\" or \"unix:domsec.sock\", \
+            or a table { socket = \"..\", direction = \"auto|inbound|internal|outbound\", mode = \"0660\" }"
+        )]
         enum Written {
             Name(String),
             Table(Table),
@@ -108,7 +111,9 @@ impl<'de> Deserialize<'de> for MilterListener {
                 .ok()
                 .filter(|mode| *mode <= 0o777)
                 .ok_or_else(|| {
-                    D::Error::custom(format!("mode {mode:?} is none: write octal digits, as 0660"))
+                    D::Error::custom(format!(
+                        "mode {mode:?} is none: write octal digits, as 0660"
+                    ))
                 })?,
         };
         Ok(Self {
@@ -130,7 +135,9 @@ pub enum Socket {
 
 /// What is no socket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no socket: write an address with its port, as 127.0.0.1:8891, or unix: and a path")]
+#[error(
+    "{0:?} is no socket: write an address with its port, as 127.0.0.1:8891, or unix: and a path"
+)]
 pub struct SocketError(String);
 
 impl FromStr for Socket {
@@ -281,7 +288,8 @@ mod tests {
     #[test]
     fn a_milter_socket_is_a_name_or_a_table() {
         let text = r#"milter = ["127.0.0.1:8891", { socket = "unix:a/b.sock", direction = "inbound", mode = "0600" }]"#;
-        let [first, second] = <[MilterListener; 2]>::try_from(listen(text).unwrap().milter).unwrap();
+        let [first, second] =
+            <[MilterListener; 2]>::try_from(listen(text).unwrap().milter).unwrap();
         assert_eq!(first, "127.0.0.1:8891".parse::<Socket>().unwrap().into());
         assert_eq!(second.socket, Socket::Unix(PathBuf::from("a/b.sock")));
         assert_eq!(second.direction, Some(Direction::Inbound));
@@ -294,7 +302,10 @@ mod tests {
             ("milter = [\"8891\"]", "127.0.0.1:8891"),
             ("milter = [\"unix:\"]", "unix: and a path"),
             ("milter = [{ socket = \"unix:x\", mode = \"rw\" }]", "octal"),
-            ("milter = [{ socket = \"unix:x\", direction = \"up\" }]", "outbound"),
+            (
+                "milter = [{ socket = \"unix:x\", direction = \"up\" }]",
+                "outbound",
+            ),
             ("milter = [{ path = \"x\" }]", "a table"),
             ("idle_timeout = 0", "never comes"),
         ] {

@@ -44,6 +44,15 @@ pub trait Certificates: fmt::Debug + Send + Sync {
     ) -> Answer<'a, Result<Vec<Certificate>, Unavailable>>;
 }
 
+impl Certificates for Box<dyn Certificates> {
+    fn find<'a>(
+        &'a self,
+        subject: Subject<'a>,
+    ) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
+        (**self).find(subject)
+    }
+}
+
 /// Whose certificate is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject<'a> {

@@ -14,6 +14,7 @@ use crate::domsec::layering;
 use crate::domsec::layering::Added;
 use crate::domsec::layering::LayerPlan;
 use crate::domsec::layering::Wanted;
+use crate::domsec::verdict::Naming;
 use crate::gateway::arrival::Arrival;
 use crate::gateway::choose::Findings;
 use crate::gateway::choose::ReadersFound;
@@ -80,6 +81,11 @@ impl Gateway {
                 .any(Fated::is_marked)
                 .then(|| common.flags.results_text(self)),
             recipients: gathered.records.clone(),
+            naming_violations: arrival
+                .signers
+                .iter()
+                .filter(|signer| signer.naming == Naming::Mismatch)
+                .count(),
         };
         Decision {
             record,

@@ -22,6 +22,8 @@ pub struct Record {
     pub recipients: Vec<RecipientRecord>,
     /// What is written into Authentication-Results, where something is; without its name.
     pub authentication_results: Option<String>,
+    /// How many signers of domain and delegated signatures break the naming convention (draft §2.6).
+    pub naming_violations: usize,
 }
 
 /// What is known of one recipient.

@@ -230,7 +230,8 @@ mod tests {
             (b'R', b"<a@b.example>"),
         ] {
             let error = decode(command, data).unwrap_err();
-            let named = matches!(error, CommandError::Malformed { letter, .. } if letter == command);
+            let named =
+                matches!(error, CommandError::Malformed { letter, .. } if letter == command);
             assert!(named, "{error}");
         }
         let unknown = decode(b'x', b"").unwrap_err();

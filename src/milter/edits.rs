@@ -53,7 +53,10 @@ fn edits<'a>(old: &'a [Field], new: &'a [Field]) -> Vec<Edit<'a>> {
     // From the last to the first, since removing one shifts those of its name that follow.
     for (at, field) in old.iter().enumerate().rev() {
         let nth = || {
-            let same = old.iter().take(at + 1).filter(|other| same_name(other, field));
+            let same = old
+                .iter()
+                .take(at + 1)
+                .filter(|other| same_name(other, field));
             u32::try_from(same.count()).unwrap_or(u32::MAX)
         };
         let becomes = pairs.iter().find(|(from, _)| *from == at);
@@ -88,7 +91,11 @@ fn aligned(old: &[Field], new: &[Field]) -> Vec<(usize, usize)> {
     let new_middle = new_rest.get(..new_rest.len() - back).unwrap_or_default();
     let mut pairs: Vec<(usize, usize)> = (0..front).map(|at| (at, at)).collect();
     let middle = best(old_middle, new_middle);
-    pairs.extend(middle.into_iter().map(|(from, to)| (from + front, to + front)));
+    pairs.extend(
+        middle
+            .into_iter()
+            .map(|(from, to)| (from + front, to + front)),
+    );
     let ends = (front + old_middle.len(), front + new_middle.len());
     pairs.extend((0..back).map(|at| (ends.0 + at, ends.1 + at)));
     pairs
@@ -98,10 +105,7 @@ fn tail(fields: &[Field], from: usize) -> &[Field] {
     fields.get(from..).unwrap_or_default()
 }
 
-fn common<'a>(
-    old: impl Iterator<Item = &'a Field>,
-    new: impl Iterator<Item = &'a Field>,
-) -> usize {
+fn common<'a>(old: impl Iterator<Item = &'a Field>, new: impl Iterator<Item = &'a Field>) -> usize {
     old.zip(new).take_while(|(old, new)| old == new).count()
 }
 
@@ -211,7 +215,8 @@ mod tests {
     #[test]
     fn results_are_inserted_above_those_of_others() {
         let old = header("Authentication-Results: other\nSubject: one");
-        let new = header("Authentication-Results: ours\nAuthentication-Results: other\nSubject: one");
+        let new =
+            header("Authentication-Results: ours\nAuthentication-Results: other\nSubject: one");
         assert_eq!(edits(&old, &new), [Edit::Insert(0, &new[0])]);
     }
 
@@ -254,8 +259,12 @@ mod tests {
 
     #[test]
     fn what_differs_too_much_is_replaced_whole() {
-        let old: Vec<Field> = (0..1_500).flat_map(|n| header(&format!("A: {n}"))).collect();
-        let new: Vec<Field> = (0..1_500).flat_map(|n| header(&format!("B: {n}"))).collect();
+        let old: Vec<Field> = (0..1_500)
+            .flat_map(|n| header(&format!("A: {n}")))
+            .collect();
+        let new: Vec<Field> = (0..1_500)
+            .flat_map(|n| header(&format!("B: {n}")))
+            .collect();
         assert_eq!(applied(&old, &edits(&old, &new)), new);
     }
 

@@ -10,7 +10,11 @@ pub struct Macros(BTreeMap<u8, Vec<(String, String)>>);
 impl Macros {
     /// Takes the macros for the stage of `command`. What is not UTF-8 is replaced: nobody could
     /// compare it.
-    pub(super) fn set<'a>(&mut self, command: u8, pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    pub(super) fn set<'a>(
+        &mut self,
+        command: u8,
+        pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    ) {
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
         let pairs = pairs.map(|(name, value)| (bare(&text(name)), text(value)));
         self.0.insert(command, pairs.collect());
@@ -19,6 +23,13 @@ impl Macros {
     /// Forgets what was given for these stages.
     pub(super) fn forget(&mut self, commands: &[u8]) {
         self.0.retain(|command, _| !commands.contains(command));
+    }
+
+    /// Forgets one that was given for the stage of `command`.
+    pub(super) fn forget_name(&mut self, command: u8, name: &str) {
+        if let Some(pairs) = self.0.get_mut(&command) {
+            pairs.retain(|(own, _)| own != name);
+        }
     }
 
     /// The value of `name`, without braces, that was given for the stage of `command`; an empty one

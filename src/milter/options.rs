@@ -53,8 +53,7 @@ pub mod protocol {
 const NEEDED: u32 = actions::ADD_HEADERS | actions::CHANGE_BODY | actions::CHANGE_HEADERS;
 /// Used where they are offered. Without the first a message has one edition for all; without the
 /// second its bounces may return the content (DESIGN, decision 5), and what would need them is deferred.
-const USED: u32 =
-    NEEDED | actions::DELETE_RECIPIENT | actions::CHANGE_FROM | actions::SET_MACROS;
+const USED: u32 = NEEDED | actions::DELETE_RECIPIENT | actions::CHANGE_FROM | actions::SET_MACROS;
 /// Asked for where it is offered.
 const LEFT_OUT: u32 = protocol::NO_UNKNOWN
     | protocol::NO_DATA

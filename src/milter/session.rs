@@ -177,7 +177,9 @@ pub struct Session {
 
 /// The commands of a message, in order: their macros last as long as it.
 const OF_MESSAGE: &[u8] = b"MRTNE";
-/// All of them.
+/// Those that follow CONNECT: what was said of one client says nothing of the next.
+const AFTER_CONNECT: &[u8] = b"HMRTNE";
+/// All of them; macros for any other are not kept.
 const ALL: &[u8] = b"CHMRTNE";
 
 impl Session {
@@ -246,6 +248,7 @@ impl Session {
             Command::Connect(address) => {
                 self.address = address;
                 self.helo = None;
+                self.macros.forget(AFTER_CONNECT);
                 self.due(protocol::NO_REPLY_CONNECT);
             }
             // Left out where that is known; else the answer is due.
@@ -254,14 +257,17 @@ impl Session {
             Command::EndOfMessage(octets) => return Ok(self.end_of_message(octets)),
             Command::Header(name, value) => self.field(name, value)?,
             Command::Helo(name) => {
-                self.helo = Some(String::from_utf8_lossy(name).into_owned());
+                self.helo = Some(lossy(name));
                 self.due(protocol::NO_REPLY_HELO);
+                // As RSET does (RFC 5321 §4.1.4).
+                return Ok(self.abort());
             }
-            Command::Macros(stage, pairs) => {
+            Command::Macros(stage, pairs) if ALL.contains(&stage) => {
                 let (pairs, _) = pairs.as_chunks::<2>();
                 let pairs = pairs.iter().map(|[name, value]| (*name, *value));
                 self.macros.set(stage, pairs);
             }
+            Command::Macros(..) => {}
             Command::Mail(address, parameters) => self.mail(address, &parameters),
             Command::Negotiate(offered) => {
                 self.options = Options::agree(offered)?;
@@ -292,7 +298,11 @@ impl Session {
         self.stage = self.stage.min(Stage::Connected);
         self.message = Message::default();
         self.macros.forget(OF_MESSAGE);
-        if within { Event::Aborted } else { Event::Nothing }
+        if within {
+            Event::Aborted
+        } else {
+            Event::Nothing
+        }
     }
 
     fn mail(&mut self, address: &[u8], parameters: &[&[u8]]) {
@@ -327,6 +337,8 @@ impl Session {
                 None => self.refuse(Unacceptable::Address(lossy(address))),
             }
         }
+        // It was said of this one.
+        self.macros.forget_name(b'R', "rcpt_addr");
         self.due(protocol::NO_REPLY_RCPT);
     }
 
@@ -336,8 +348,8 @@ impl Session {
             return Err(SessionError::Folding(lossy(name)));
         }
         let message = &mut self.message;
-        // Name, colon, a space that may be missing, CRLF.
-        message.header_octets += name.len() + value.len() + 4;
+        // Name, colon, a space that may be missing, CRLF; and the CR that folds lack.
+        message.header_octets += name.len() + value.len() + bare_line_feeds(value) + 4;
         if message.header_octets > self.limits.header_octets {
             self.refuse(Unacceptable::HeaderOctets);
         } else if message.header.len() >= self.limits.header_fields {
@@ -446,6 +458,13 @@ fn octets(header: &[Field]) -> Vec<u8> {
     octets
 }
 
+/// Line feeds without a carriage return before them.
+fn bare_line_feeds(value: &[u8]) -> usize {
+    let folds = memchr::memchr_iter(b'\n', value);
+    let is_bare = |at: &usize| at.checked_sub(1).and_then(|at| value.get(at)) != Some(&b'\r');
+    folds.filter(is_bare).count()
+}
+
 /// Whether every line end within is followed by white space (RFC 5322 §2.2.3): any other would begin
 /// a field, or the body.
 fn is_folded(value: &[u8]) -> bool {
@@ -459,7 +478,9 @@ fn is_folded(value: &[u8]) -> bool {
 fn mailbox(given: &[u8], rewritten: Option<&str>) -> Option<Mailbox> {
     let text = str::from_utf8(given).ok()?;
     let bare = |text: &str| {
-        let inner = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
+        let inner = text
+            .strip_prefix('<')
+            .and_then(|text| text.strip_suffix('>'));
         inner.unwrap_or(text).to_owned()
     };
     let parsed = bare(text).parse();

@@ -143,7 +143,10 @@ mod tests {
 
     fn share(recipients: &[&str], fate: Fate<Edition>) -> Share<Edition> {
         Share {
-            recipients: recipients.iter().map(|text| text.parse().unwrap()).collect(),
+            recipients: recipients
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect(),
             rule: None,
             fate,
             reasons: Vec::new(),
@@ -183,7 +186,10 @@ mod tests {
     #[test]
     fn who_gets_what_came_gets_one_edition() {
         let as_is = || Fate::Deliver(edition("1", false));
-        let shares = vec![share(&["a@x.example"], as_is()), share(&["b@x.example"], as_is())];
+        let shares = vec![
+            share(&["a@x.example"], as_is()),
+            share(&["b@x.example"], as_is()),
+        ];
         let Ok(Answer::Take(taken)) = Answer::of(shares, ALL) else {
             panic!("not taken");
         };
@@ -241,14 +247,17 @@ mod tests {
         assert!(says.contains("DELRCPT"), "{says}");
         let mut opened = edition("1", true);
         opened.decrypted = true;
-        let shares = |edition: &Edition| {
-            vec![share(&["a@x.example"], Fate::Deliver(edition.clone()))]
-        };
+        let shares =
+            |edition: &Edition| vec![share(&["a@x.example"], Fate::Deliver(edition.clone()))];
         let means = Means {
             changes_sender: false,
             ..ALL
         };
-        assert!(Answer::of(shares(&opened), means).unwrap_err().contains("CHGFROM"));
+        assert!(
+            Answer::of(shares(&opened), means)
+                .unwrap_err()
+                .contains("CHGFROM")
+        );
         // A bounce of a bounce there is none.
         let means = Means {
             has_sender: false,

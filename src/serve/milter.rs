@@ -5,7 +5,6 @@
 
 use std::io;
 use std::io::Write;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::answer::Means;
+use super::journal::Key;
 use super::offered::Changes;
 use super::offered::Offered;
 use super::offered::Reaction;
@@ -32,6 +32,7 @@ use crate::milter::session::MessageLimits;
 use crate::milter::session::Session;
 use crate::milter::session::SessionError;
 use crate::policy::facts::Direction;
+use crate::reply::Reply;
 use crate::telemetry::labels::Front;
 use crate::telemetry::logging::chain;
 
@@ -43,6 +44,9 @@ const PROGRESS: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
+    /// The MTA does not read.
+    #[error("the MTA did not take an answer within {} s ([listen] idle_timeout)", .0.as_secs())]
+    Deaf(Duration),
     /// The socket failed.
     #[error("the connection to the MTA broke")]
     Io(#[from] io::Error),
@@ -77,6 +81,7 @@ pub async fn serve(
         stream,
         direction,
         spooled: None,
+        unconfirmed: Vec::new(),
         stopping,
         site,
     };
@@ -94,6 +99,9 @@ struct Connection {
     direction: Option<Direction>,
     /// The message as far as it has come; `Err` when the spool took no more.
     spooled: Option<io::Result<Writer>>,
+    /// What the journal holds of the message that was answered last, until the MTA says more: what
+    /// was written to a socket has not been read for that.
+    unconfirmed: Vec<Key>,
     /// Whether the service ends: then a connection does, when no message is at hand.
     stopping: watch::Receiver<bool>,
 }
@@ -103,6 +111,7 @@ impl Connection {
         let mut framer = Framer::default();
         loop {
             while let Some(packet) = framer.next_packet()? {
+                self.confirmed().await;
                 match self.session.handle(packet)? {
                     Event::Aborted => {
                         self.spooled = None;
@@ -123,7 +132,7 @@ impl Connection {
             }
             let due = self.session.output();
             if !due.is_empty() {
-                self.stream.write(&due).await?;
+                self.write(&due).await?;
             }
             if !self.read(&mut framer).await? {
                 return Ok(());
@@ -171,51 +180,78 @@ impl Connection {
             spaced: options.leaves_out(protocol::LEADING_SPACE),
             message,
         };
-        let mut work = pin!(offered.reaction(spooled));
+        // Before any progress is told of what follows them.
+        let due = self.session.output();
+        if !due.is_empty() {
+            self.write(&due).await?;
+        }
+        // A task of its own: what is submitted is entered into the journal even if this connection
+        // breaks meanwhile.
+        let mut work = tokio::spawn(offered.reaction(spooled));
         let reaction = loop {
-            match timeout(PROGRESS, work.as_mut()).await {
-                Ok(reaction) => break reaction,
+            match timeout(PROGRESS, &mut work).await {
+                Ok(Ok(reaction)) => break reaction,
+                // The hook for panics has told of it.
+                Ok(Err(_)) => break Reaction::Reply(Reply::unavailable()),
                 Err(_) => {
                     let mut packet = Vec::new();
                     action::progress(&mut packet);
-                    self.stream.write(&packet).await?;
+                    self.write(&packet).await?;
                 }
             }
         };
         drop(open);
-        let mut due = self.session.output();
         match reaction {
             Reaction::Reply(reply) => {
-                action::reply(&mut due, &reply);
-                self.stream.write(&due).await?;
+                let mut answer = Vec::new();
+                action::reply(&mut answer, &reply);
+                self.write(&answer).await
             }
-            Reaction::Take(changes) => self.take(due, *changes).await?,
+            Reaction::Take(changes) => self.take(*changes).await,
         }
-        Ok(())
     }
 
-    async fn take(&mut self, mut due: Vec<u8>, changes: Changes) -> Result<(), ConnectionError> {
-        due.extend_from_slice(&changes.replacement.header);
+    async fn take(&mut self, changes: Changes) -> Result<(), ConnectionError> {
+        let mut answer = changes.replacement.header;
         for recipient in &changes.removed {
-            action::delete_recipient(&mut due, recipient);
+            action::delete_recipient(&mut answer, recipient);
         }
         if let Some(sender) = &changes.headers_only {
-            action::change_from(&mut due, sender, b"RET=HDRS");
+            action::change_from(&mut answer, sender, b"RET=HDRS");
         }
+        self.unconfirmed = changes.journal;
         let body = changes.replacement.body.as_ref();
-        replace::write(&mut self.stream, due, body, action::go_on).await?;
-        if !changes.journal.is_empty() {
-            let site = Arc::clone(&self.site);
-            let removed = blocking(move || match &site.reinject {
-                Some(reinjection) => reinjection.journal.remove(&changes.journal, seconds_now()),
-                None => Ok(()),
-            });
-            if let Err(error) = removed.await {
-                // It stays for a week: another message that is the same to the octet would be taken
-                // for this one.
-                tracing::warn!(error = chain(&error), "the journal could not be written");
-            }
+        let limit = self.site.idle_timeout;
+        let written = replace::write(&mut self.stream, answer, body, action::go_on);
+        match timeout(limit, written).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(ConnectionError::Deaf(limit)),
         }
-        Ok(())
+    }
+
+    async fn write(&mut self, octets: &[u8]) -> Result<(), ConnectionError> {
+        let limit = self.site.idle_timeout;
+        match timeout(limit, self.stream.write(octets)).await {
+            Ok(written) => Ok(written?),
+            Err(_) => Err(ConnectionError::Deaf(limit)),
+        }
+    }
+
+    /// The MTA says more, and so has read the answer: it will not offer that message again.
+    async fn confirmed(&mut self) {
+        let keys = std::mem::take(&mut self.unconfirmed);
+        if keys.is_empty() {
+            return;
+        }
+        let site = Arc::clone(&self.site);
+        let removed = blocking(move || match &site.reinject {
+            Some(reinjection) => reinjection.journal.remove(&keys, seconds_now()),
+            None => Ok(()),
+        });
+        if let Err(error) = removed.await {
+            // It stays for a week: another message that is the same to the octet would be taken
+            // for this one.
+            tracing::warn!(error = chain(&error), "the journal could not be written");
+        }
     }
 }

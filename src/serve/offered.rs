@@ -6,9 +6,9 @@
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::answer::Means;
@@ -90,7 +90,7 @@ pub struct Changes {
     pub removed: Vec<Vec<u8>>,
     /// The sender as the MTA named it, where bounces must not return the content (DESIGN, decision 5).
     pub headers_only: Option<Vec<u8>>,
-    /// What the journal holds until the MTA is answered.
+    /// What the journal holds until the MTA has read the answer.
     pub journal: Vec<Key>,
 }
 
@@ -105,13 +105,17 @@ enum Failure {
     #[error("an edition cannot be submitted")]
     Content(#[source] crate::smtp::submission::ContentError),
     /// The journal could not be written.
-    #[error("the journal could not be written: see that its disk is not full, and its directory ours")]
+    #[error(
+        "the journal could not be written: see that its disk is not full, and its directory ours"
+    )]
     Journal(#[source] io::Error),
     /// Something is missing in the configuration or in the MTA.
     #[error("{0}")]
     Means(&'static str),
     /// The message could not be stored.
-    #[error("the message could not be stored: see that the disk of [spool] directory is not full, and that it is ours")]
+    #[error(
+        "the message could not be stored: see that the disk of [spool] directory is not full, and that it is ours"
+    )]
     Spool(#[source] io::Error),
     /// An edition was not accepted.
     #[error("an edition was not accepted for re-injection ([reinject] to)")]
@@ -148,7 +152,9 @@ impl Offered {
         };
         let transaction = Arc::new(transaction);
         let begun = Instant::now();
-        let decided = self.site.decided(Arc::clone(&gateway), Arc::clone(&transaction));
+        let decided = self
+            .site
+            .decided(Arc::clone(&gateway), Arc::clone(&transaction));
         let outcome = match decided.await {
             Ok(outcome) => outcome,
             Err(unfinished) => {
@@ -277,14 +283,17 @@ impl Offered {
             let keys: Vec<Key> = recipients.iter().filter_map(key).collect();
             let due: Vec<&Mailbox> = recipients
                 .iter()
-                .filter(|mailbox| !key(mailbox).is_some_and(|key| reinjection.journal.holds(&key)))
+                .filter(|mailbox| {
+                    !key(mailbox).is_some_and(|key| reinjection.journal.holds(&key, seconds_now()))
+                })
                 .collect();
             journal.extend_from_slice(&keys);
             if due.is_empty() {
                 continue;
             }
             let submission = self.submission(gateway, &due, edition)?;
-            let submitted = submission::submit(&reinjection.target, &submission, &reinjection.settings).await;
+            let submitted =
+                submission::submit(&reinjection.target, &submission, &reinjection.settings).await;
             self.site.metrics.submitted(result(&submitted));
             submitted.map_err(Failure::Submission)?;
             let site = Arc::clone(&self.site);
@@ -361,6 +370,7 @@ impl Offered {
         let limits = &self.site.limits;
         let (limit, reply) = match reason {
             Unacceptable::Address(address) => {
+                let address = self.site.logs_addresses.then_some(address);
                 let failure = "the envelope has an address that cannot be read";
                 tracing::warn!(id = self.id(), address, "{failure}");
                 return Reply::unavailable();
@@ -371,11 +381,17 @@ impl Offered {
             ),
             Unacceptable::HeaderOctets => (
                 Limit::HeaderSize,
-                Reply::too_large(&format!("header of more than {} octets", limits.header_octets)),
+                Reply::too_large(&format!(
+                    "header of more than {} octets",
+                    limits.header_octets
+                )),
             ),
             Unacceptable::Octets => (
                 Limit::MessageSize,
-                Reply::too_large(&format!("message of more than {} octets", limits.message_octets)),
+                Reply::too_large(&format!(
+                    "message of more than {} octets",
+                    limits.message_octets
+                )),
             ),
             Unacceptable::Recipients => (Limit::Recipients, Reply::too_many_recipients()),
         };
@@ -408,7 +424,12 @@ impl Offered {
         let error = chain(failure);
         if failures.is_some_and(|failures| failures >= FAILURES) {
             self.site.metrics.deferred_repeatedly();
-            tracing::error!(id = self.id(), failures, error, "the message is deferred again and again");
+            tracing::error!(
+                id = self.id(),
+                failures,
+                error,
+                "the message is deferred again and again"
+            );
         } else {
             tracing::warn!(id = self.id(), error, "the message is deferred");
         }
@@ -460,7 +481,9 @@ fn trace(gateway: &Gateway) -> String {
 
 /// An edition as it is submitted: with our own Received field, by which a loop is seen.
 fn traced(gateway: &Gateway, message: &View) -> View {
-    let date = super::site::now().map(|now| now.to_rfc5322()).unwrap_or_default();
+    let date = super::site::now()
+        .map(|now| now.to_rfc5322())
+        .unwrap_or_default();
     let field = format!("Received: {} with ESMTP;\r\n\t{date}\r\n", trace(gateway));
     crate::octets::Chain::of([View::owned(field.into_bytes()), message.clone()])
 }

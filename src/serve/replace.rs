@@ -42,8 +42,11 @@ pub fn replacement(
     edition: &View,
     limits: &Limits,
 ) -> Result<Replacement, MimeError> {
-    let (_, body_from) = Header::parse(original.message, limits)?;
+    let (old_header, body_from) = Header::parse(original.message, limits)?;
     let old_body = original.message.slice(body_from..original.message.len());
+    // A field whose name is none ends the header for us, and not for the MTA: then what we call the
+    // body is not what it has.
+    let is_one_header = old_header.fields().count() == original.header.len();
     let (header, body_from) = Header::parse(edition, limits)?;
     let body = edition.slice(body_from..edition.len());
     let fields: Vec<Field> = header
@@ -57,7 +60,7 @@ pub fn replacement(
     edits::write(&mut packets, original.header, &fields, original.spaced);
     Ok(Replacement {
         header: packets,
-        body: if is_same(&old_body, &body)? {
+        body: if is_one_header && is_same(&old_body, &body)? {
             None
         } else {
             Some(body)
@@ -165,6 +168,15 @@ mod tests {
         let other = replaced("A: 1\r\n\r\nbody\r\n", &header, "A: 1\r\n\r\nbodY\r\n");
         assert!(other.header.is_empty());
         assert_eq!(other.body.unwrap().len(), 6);
+    }
+
+    #[test]
+    fn a_body_that_begins_elsewhere_for_the_mta_is_sent() {
+        let header = [field("A", " 1"), field("no name", " 2"), field("B", " 3")];
+        let from = "A: 1\r\nno name: 2\r\nB: 3\r\n\r\nbody\r\n";
+        let other = replaced(from, &header, &format!("X: 0\r\n{from}"));
+        let body = other.body.unwrap().to_vec(100).unwrap().unwrap();
+        assert_eq!(body, b"no name: 2\r\nB: 3\r\n\r\nbody\r\n");
     }
 
     #[test]

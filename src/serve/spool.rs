@@ -16,6 +16,7 @@ use crate::config::SpoolSettings;
 use crate::octets::Octets;
 use crate::octets::SpoolWriter;
 use crate::octets::length;
+use crate::telemetry::metrics::Metrics;
 
 /// Octets that are written to a file at a time. Encoders write some 5 KB, and a call of the system for
 /// each would take longer than the encoding.
@@ -27,19 +28,29 @@ pub struct Spool {
     directory: PathBuf,
     memory_octets: usize,
     most: u64,
-    used: Arc<AtomicU64>,
+    used: Arc<Used>,
+}
+
+/// What is held now, counted twice: for the limit, and for whoever watches us.
+#[derive(Debug, Default)]
+struct Used {
+    octets: AtomicU64,
+    metrics: Option<Metrics>,
 }
 
 impl Spool {
     /// A spool in the directory of `settings`, or that of the system.
     #[must_use]
-    pub fn new(settings: &SpoolSettings) -> Self {
+    pub fn new(settings: &SpoolSettings, metrics: Option<Metrics>) -> Self {
         let directory = settings.directory.clone();
         Self {
             directory: directory.unwrap_or_else(std::env::temp_dir),
             memory_octets: settings.memory_octets,
             most: settings.octets,
-            used: Arc::default(),
+            used: Arc::new(Used {
+                octets: AtomicU64::new(0),
+                metrics,
+            }),
         }
     }
 
@@ -60,7 +71,7 @@ impl Spool {
     /// Octets that are held now.
     #[must_use]
     pub fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+        self.used.octets.load(Ordering::Relaxed)
     }
 }
 
@@ -83,12 +94,27 @@ impl crate::octets::Spool for Spool {
 #[derive(Debug)]
 struct Held {
     octets: u64,
-    used: Arc<AtomicU64>,
+    used: Arc<Used>,
+}
+
+impl Held {
+    /// Holds `more` octets more, and tells how many all hold together.
+    fn grow(&mut self, more: u64) -> u64 {
+        self.octets += more;
+        if let Some(metrics) = &self.used.metrics {
+            metrics.spool_grew(more);
+        }
+        let before = self.used.octets.fetch_add(more, Ordering::Relaxed);
+        before.saturating_add(more)
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.octets, Ordering::Relaxed);
+        if let Some(metrics) = &self.used.metrics {
+            metrics.spool_shrank(self.octets);
+        }
+        self.used.octets.fetch_sub(self.octets, Ordering::Relaxed);
     }
 }
 
@@ -144,10 +170,7 @@ impl Writer {
 
 impl Write for Writer {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        let more = length(octets);
-        let before = self.spool.used.fetch_add(more, Ordering::Relaxed);
-        self.held.octets += more;
-        if before.saturating_add(more) > self.spool.most {
+        if self.held.grow(length(octets)) > self.spool.most {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
                 format!("the spool holds its limit of {} octets", self.spool.most),
@@ -213,11 +236,12 @@ mod tests {
     use crate::octets::View;
 
     fn spool(memory_octets: usize, octets: u64) -> Spool {
-        Spool::new(&SpoolSettings {
+        let settings = SpoolSettings {
             directory: None,
             memory_octets,
             octets,
-        })
+        };
+        Spool::new(&settings, None)
     }
 
     #[test]

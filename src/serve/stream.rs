@@ -79,8 +79,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
-                // Small answers must not wait for an acknowledgement (RFC 896 with RFC 1122
-                // §4.2.3.2): that is 40 ms a message.
+                // Small answers must not wait for an acknowledgement: that is 40 ms a message.
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }

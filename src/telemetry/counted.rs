@@ -15,12 +15,15 @@ use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Certificates;
 use crate::gateway::certificates::Subject;
 use crate::gateway::certificates::Unavailable;
+use crate::gateway::roles::Roles;
+use crate::gateway::site::Gateway;
 use crate::policy::facts::LookupResult;
 use crate::telemetry::labels::KeyOperation;
 use crate::telemetry::labels::KeyResult;
 use crate::telemetry::labels::LookupSource;
 use crate::telemetry::metrics::Metrics;
 use crate::x509::Certificate;
+use crate::x509::Identity;
 
 /// A private key whose uses are counted.
 pub struct CountedKey {
@@ -41,6 +44,39 @@ pub struct CountedSource<S> {
     pub name: LookupSource,
     /// Where they are counted.
     pub metrics: Metrics,
+}
+
+/// The same gateway, whose keys and source of certificates are counted.
+#[must_use]
+pub fn counted(gateway: Gateway, metrics: &Metrics) -> Gateway {
+    let key = |identity: Identity| {
+        identity.with_key(|key| {
+            Arc::new(CountedKey {
+                key,
+                metrics: metrics.clone(),
+            })
+        })
+    };
+    let keys = |identities: Vec<Identity>| identities.into_iter().map(key).collect();
+    let roles = gateway.roles;
+    let users = roles.delegated.into_iter();
+    Gateway {
+        roles: Roles {
+            domain: keys(roles.domain),
+            reviewers: keys(roles.reviewers),
+            attributes: keys(roles.attributes),
+            delegated: users
+                .map(|(user, identity)| (user, key(identity)))
+                .collect(),
+            dca: keys(roles.dca),
+        },
+        certificates: Box::new(CountedSource {
+            source: gateway.certificates,
+            name: LookupSource::Directory,
+            metrics: metrics.clone(),
+        }),
+        ..gateway
+    }
 }
 
 impl CountedKey {

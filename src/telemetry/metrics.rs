@@ -168,6 +168,9 @@ impl Metrics {
         let verdict = record.content.verdict;
         self.message_verdicts.count((direction, verdict));
         self.layers_met(&record.layers_in);
+        for _ in 0..record.naming_violations {
+            self.naming_violated();
+        }
         for share in &outcome.shares {
             let fate = RecipientFate::from(&share.fate);
             for mailbox in &share.recipients {
@@ -471,6 +474,7 @@ mod tests {
                     recipient("c@b.example", Direction::Outbound),
                 ],
                 authentication_results: None,
+                naming_violations: 1,
             },
             shares: vec![
                 share(&["b@b.example", "c@b.example"], Fate::Deliver(edition)),
@@ -489,13 +493,14 @@ mod tests {
             r#"domsec_layers_total{operation="decrypt",result="failed"} 1"#,
             r#"domsec_layers_total{operation="encrypt",result="done"} 1"#,
             r#"domsec_message_verdicts_total{direction="outbound",verdict="valid"} 1"#,
+            r#"domsec_naming_violations_total 1"#,
             r#"domsec_recipients_total{direction="internal",fate="hold"} 1"#,
             r#"domsec_recipients_total{direction="outbound",fate="deliver"} 2"#,
         ] {
             assert_eq!(lines(&registry, line), [line]);
         }
         let all = lines(&registry, "domsec_");
-        assert_eq!(all.len(), 8, "with the version: {all:?}");
+        assert_eq!(all.len(), 9, "with the version: {all:?}");
     }
 
     #[test]

@@ -48,6 +48,16 @@ impl Identity {
         })
     }
 
+    /// The same with what `around` makes of its key, which must use that key: one that counts, say.
+    #[must_use]
+    pub fn with_key(
+        mut self,
+        around: impl FnOnce(Arc<dyn PrivateKey>) -> Arc<dyn PrivateKey>,
+    ) -> Self {
+        self.key = around(self.key);
+        self
+    }
+
     /// The same with the certificates of `more` that lead on from the end of its chain, by name: readers
     /// who know the anchor alone can then build the path. What is an anchor to them is sent along too
     /// where `more` has it; nobody believes it for that.

@@ -128,11 +128,7 @@ impl Time {
             ],
             month - 1,
         );
-        let (hour, minute, second) = (
-            seconds / HOUR,
-            seconds % HOUR / MINUTE,
-            seconds % MINUTE,
-        );
+        let (hour, minute, second) = (seconds / HOUR, seconds % HOUR / MINUTE, seconds % MINUTE);
         format!("{week_day}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
     }
 

@@ -28,6 +28,14 @@ use domsec::gateway::open::Node;
 use domsec::gateway::open::Opener;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
+use domsec::milter::Field;
+use domsec::milter::command::Command;
+use domsec::milter::edits;
+use domsec::milter::packet::Framer;
+use domsec::milter::packet::Packet;
+use domsec::milter::session::Event;
+use domsec::milter::session::MessageLimits;
+use domsec::milter::session::Session as MilterSession;
 use domsec::mime::Canonical;
 use domsec::mime::Entity;
 use domsec::mime::Header;
@@ -100,6 +108,9 @@ pub(crate) const TARGETS: &[Target] = &[
     ("ber", ber),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
+    ("milter_edits", milter_edits),
+    ("milter_session", milter_session),
+    ("milter_wire", milter_wire),
     ("policy", policy),
     ("protected", protected),
     ("signed_data", signed_data),
@@ -223,6 +234,159 @@ fn smtp_reply(octets: &[u8]) {
             assert_eq!(accepted.tls, protected);
             assert!(protected || tls != smtp::Tls::Required, "sent in clear");
         }
+    }
+}
+
+/// What an MTA sends: the same packets wherever the stream is split, and no command from what is none.
+fn milter_wire(octets: &[u8]) {
+    let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
+        let mut framer = Framer::default();
+        let mut packets = Vec::new();
+        for piece in pieces {
+            framer.push(piece);
+            loop {
+                match framer.next_packet() {
+                    Ok(Some(packet)) => packets.push((packet.command, packet.data.to_vec())),
+                    Ok(None) => break,
+                    Err(_) => return (packets, None),
+                }
+            }
+        }
+        (packets, Some(framer.pending()))
+    };
+    let whole = read(&mut std::iter::once(octets));
+    assert_eq!(whole, read(&mut octets.chunks(1)), "split otherwise");
+    for (command, data) in whole.0 {
+        let packet = Packet {
+            command,
+            data: &data,
+        };
+        match Command::decode(packet) {
+            Ok(read) => assert_eq!(read.letter(), command),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+/// A session: what is collected is within its limits, the body comes after its header alone, and no
+/// message outlives its end.
+fn milter_session(octets: &[u8]) {
+    let limits = MessageLimits {
+        octets: 4096,
+        header_octets: 1024,
+        header_fields: 20,
+        recipients: 5,
+    };
+    let mut framer = Framer::default();
+    framer.push(octets);
+    let mut session = MilterSession::new(limits);
+    let mut spooled: Option<usize> = None;
+    while let Ok(Some(packet)) = framer.next_packet() {
+        let Ok(event) = session.handle(packet) else {
+            break;
+        };
+        match event {
+            Event::Aborted => {
+                assert!(!session.is_within_message());
+                spooled = None;
+            }
+            Event::Body(piece) => {
+                let before = spooled.as_mut().expect("a body without a header");
+                *before += piece.len();
+            }
+            Event::Closed => break,
+            Event::Header(header) => {
+                assert!(spooled.is_none(), "two headers");
+                // With the empty line.
+                assert!(header.len() <= limits.header_octets + 2, "{}", header.len());
+                assert!(header.ends_with(b"\r\n"));
+                spooled = Some(header.len());
+            }
+            Event::Message(message, piece) => {
+                assert!(!session.is_within_message());
+                assert!(message.recipients.len() <= limits.recipients);
+                assert!(message.header.len() <= limits.header_fields);
+                let spooled = spooled.take();
+                if message.unacceptable.is_none() {
+                    let octets = spooled.expect("a header") + piece.len();
+                    assert!(u64::try_from(octets).is_ok_and(|octets| octets <= limits.octets));
+                }
+            }
+            Event::Nothing => {}
+        }
+        // Each answer is one packet, and nobody is answered twice.
+        let due = session.output();
+        let mut answers = Framer::default();
+        answers.push(&due);
+        let _first = answers.next_packet().expect("an answer of ours");
+        assert_eq!(answers.pending(), 0, "more than one answer");
+    }
+}
+
+/// Two headers, with a NUL between them: the edits turn one into the other in the hands of an MTA.
+fn milter_edits(octets: &[u8]) {
+    let mut halves = octets.split(|octet| *octet == 0);
+    let (old, new) = (halves.next(), halves.next());
+    for spaced in [true, false] {
+        // An MTA that adds a space has one after every colon.
+        let space: &[u8] = if spaced { b"" } else { b" " };
+        let header = |octets: Option<&[u8]>| -> Vec<Field> {
+            let lines = octets.unwrap_or_default().split(|octet| *octet == b'\n');
+            let fields = lines.filter_map(|line| {
+                let mut parts = line.splitn(2, |octet| *octet == b':');
+                let name = parts.next().filter(|name| !name.is_empty())?;
+                Some(Field {
+                    name: name.to_vec(),
+                    value: [space, parts.next()?].concat(),
+                })
+            });
+            fields.take(200).collect()
+        };
+        let (old, new) = (header(old), header(new));
+        let mut packets = Vec::new();
+        edits::write(&mut packets, &old, &new, spaced);
+        assert!(old != new || packets.is_empty(), "an edit of nothing");
+        let mut framer = Framer::default();
+        framer.push(&packets);
+        let mut edited = old;
+        while let Some(packet) = framer.next_packet().expect("packets of ours") {
+            edit(&mut edited, packet, space);
+        }
+        assert_eq!(edited, new);
+    }
+}
+
+/// What an MTA does at an edit of its header.
+fn edit(header: &mut Vec<Field>, packet: Packet<'_>, space: &[u8]) {
+    let (at, strings) = match packet.command {
+        b'h' => (0, packet.data),
+        _ => {
+            let (at, strings) = packet.data.split_first_chunk::<4>().expect("an index");
+            (u32::from_be_bytes(*at), strings)
+        }
+    };
+    let at = usize::try_from(at).expect("an index");
+    let mut strings = strings.split(|octet| *octet == 0);
+    let mut string = || strings.next().expect("a string");
+    let (name, value) = (string(), string());
+    let field = Field {
+        name: name.to_vec(),
+        value: [space, value].concat(),
+    };
+    match packet.command {
+        b'h' => header.push(field),
+        b'i' => header.insert(at, field),
+        b'm' => {
+            let same = |(_, other): &(usize, &Field)| other.name.eq_ignore_ascii_case(name);
+            let nth = header.iter().enumerate().filter(same).nth(at - 1);
+            let (at, _) = nth.expect("a field that is there");
+            if value.trim_ascii().is_empty() {
+                header.remove(at);
+            } else {
+                *header.get_mut(at).expect("it is there") = field;
+            }
+        }
+        other => panic!("no edit of a header: {other}"),
     }
 }
 

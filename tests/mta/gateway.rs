@@ -11,6 +11,7 @@ use std::process::Command;
 use std::process::Stdio;
 
 use crate::processes::free_address;
+use crate::processes::run;
 use crate::processes::wait_for;
 use crate::processes::wait_for_listener;
 
@@ -57,6 +58,31 @@ impl Gateway {
         // Where it has ended by itself there is nothing to kill.
         let _killed = self.process.kill();
         self.process.wait().expect("its end");
+    }
+
+    /// Tells it to read its configuration anew: SIGHUP.
+    pub(crate) fn reload(&self) {
+        run(Command::new("kill").args(["-HUP", &self.process.id().to_string()]));
+    }
+
+    /// Changes its configuration, which it reads when it is told to.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let path = self.folder.join(CONFIGURATION);
+        let text = fs::read_to_string(&path).expect("a configuration");
+        assert!(text.contains(from), "no {from:?} in {text}");
+        fs::write(&path, text.replace(from, to)).expect("a configuration");
+    }
+
+    /// How many files it holds open that have no name: what is in its spool and not in its memory.
+    pub(crate) fn unnamed_files(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.process.id())).expect("our own child");
+        let targets = open
+            .flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok());
+        // `/tmp/#123 (deleted)`.
+        targets
+            .filter(|target| target.to_string_lossy().ends_with(" (deleted)"))
+            .count()
     }
 
     /// Kills what runs, and starts it again with what its folder says now.
@@ -121,9 +147,15 @@ fn spawned(folder: &Path) -> Child {
         .expect("domsec")
 }
 
-/// Writes into `folder` the configuration of `name` (`a` or `b`) in `certs/demo`, with a milter socket
-/// at a free port, and `reinject` for further editions.
+/// Writes into `folder` the configuration that [`configuration`] makes.
 pub(crate) fn configure(folder: &Path, name: &str, reinject: SocketAddr) {
+    let text = configuration(name, reinject);
+    fs::write(folder.join(CONFIGURATION), text).expect("a configuration");
+}
+
+/// The configuration of `name` (`a` or `b`) in `certs/demo`, with a milter socket at a free port, and
+/// `reinject` for further editions.
+pub(crate) fn configuration(name: &str, reinject: SocketAddr) -> String {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/demo");
     let certs = format!("\"{}/certs/", env!("CARGO_MANIFEST_DIR"));
     let recipients = demo.join(name).join("recipients");
@@ -135,5 +167,5 @@ pub(crate) fn configure(folder: &Path, name: &str, reinject: SocketAddr) {
         "\n[listen]\nmilter = [\"{}\"]\nadmin = []\n\n[reinject]\nto = \"smtp://{reinject}\"\n",
         free_address()
     );
-    fs::write(folder.join(CONFIGURATION), text + &sockets).expect("a configuration");
+    text + &sockets
 }

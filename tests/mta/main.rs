@@ -11,12 +11,18 @@
 )]
 
 mod deploy;
+mod domains;
+mod faults;
+mod from_sendmail;
 mod gateway;
 mod journey;
+mod journeys;
+mod layers;
 mod peers;
 mod postfix;
 mod processes;
+mod scissors;
 mod sendmail;
-
 mod smtp;
 mod stand_in;
+mod wire;

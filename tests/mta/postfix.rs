@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -34,6 +35,7 @@ const NOBODY: u32 = 65_534;
 /// Who has a Maildir, in every domain.
 const USERS: &[&str] = &[
     "alice",
+    "all",
     "bob",
     "carol",
     "dave",
@@ -283,19 +285,52 @@ fn prepared(config: &Config) -> TempDir {
     let postfix = user("postfix");
     chown(root.join("data"), Some(postfix), None).expect("we are root");
     chown(root.join("mail"), Some(NOBODY), Some(NOBODY)).expect("we are root");
-    fs::write(root.join("etc/main.cf"), main_cf(config, root)).expect("main.cf");
+    make_queue(&root.join("spool"), postfix);
+    let main = root.join("etc/main.cf");
+    fs::write(&main, main_cf(config, root)).expect("main.cf");
+    // Postfix waits two seconds for a file that has just been written: it may not be whole yet.
+    let old = fs::File::options().write(true).open(&main);
+    let old = old.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH));
+    old.expect("our own file");
     fs::write(root.join("etc/master.cf"), master_cf(config)).expect("master.cf");
     folder
 }
 
+/// The queue, as `postfix start` would make it in some seconds of checks, which it is spared.
+fn make_queue(queue: &Path, postfix: u32) {
+    let own = [
+        "active", "bounce", "corrupt", "defer", "deferred", "flush", "hold", "incoming", "private",
+        "saved", "trace",
+    ];
+    let folders = own.iter().map(|name| (*name, 0o700));
+    for (name, mode) in folders.chain([("maildrop", 0o730), ("public", 0o710)]) {
+        let path = queue.join(name);
+        fs::create_dir(&path).expect("an empty folder");
+        let group = (mode != 0o700).then(|| group("postdrop"));
+        chown(&path, Some(postfix), group).expect("we are root");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("our own folder");
+    }
+    fs::create_dir(queue.join("pid")).expect("an empty folder");
+    fs::write(queue.join("quick-start"), "").expect("an empty file");
+}
+
 /// The number of a user of this machine.
 fn user(name: &str) -> u32 {
-    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
-    users
+    number("/etc/passwd", name)
+}
+
+fn group(name: &str) -> u32 {
+    number("/etc/group", name)
+}
+
+/// The third field of the line of `name`.
+fn number(file: &str, name: &str) -> u32 {
+    let lines = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    lines
         .lines()
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         .find_map(|line| line.split(':').nth(1)?.parse().ok())
-        .unwrap_or_else(|| panic!("no user {name}"))
+        .unwrap_or_else(|| panic!("no {name} in {file}"))
 }
 
 fn main_cf(config: &Config, root: &Path) -> String {

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -21,21 +22,42 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A free port on 127.0.0.1, below those that the kernel gives to clients (32768), so that no
 /// connection takes it before its listener does.
+///
+/// Tests run as processes of their own, and many at a time: each has a block of ports, which it
+/// claims by listening at the first as long as it lives.
 pub(crate) fn free_address() -> SocketAddr {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u32 = 12_000;
-    const COUNT: u32 = 20_000;
-    // Tests run as processes of their own: 20 ports for each.
-    let start = std::process::id().wrapping_mul(20);
+    static BLOCK: OnceLock<(TcpListener, u16)> = OnceLock::new();
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let (_, first) = BLOCK.get_or_init(claimed);
     loop {
-        let offset = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = FIRST + start.wrapping_add(offset) % COUNT;
-        let port = u16::try_from(port).expect("a port under 32768");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(
+            offset < BLOCK_PORTS,
+            "a test with more than {BLOCK_PORTS} ports"
+        );
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, first + offset));
         if TcpListener::bind(address).is_ok() {
             return address;
         }
     }
+}
+
+/// Twice what any test takes.
+const BLOCK_PORTS: u16 = 40;
+
+/// The first block that nobody has, and what claims it.
+fn claimed() -> (TcpListener, u16) {
+    const FIRST: u16 = 12_000;
+    const BLOCKS: u16 = 500;
+    // Where to begin matters little: other tests begin elsewhere.
+    let start = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap_or_default();
+    (0..BLOCKS)
+        .map(|count| FIRST + (start + count) % BLOCKS * BLOCK_PORTS)
+        .find_map(|first| {
+            let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
+            Some((claim, first))
+        })
+        .expect("a free block of ports")
 }
 
 /// What `look` finds, asked again and again; panics with `what` after [`DEADLINE`].
@@ -80,8 +102,9 @@ impl Daemon {
             read -r _
             pid=$(sed 's/ //g;1q' "$0") && [ -n "$pid" ] || exit 0
             kill -KILL -- "-$pid" || kill "$pid"
+            # One that has ended and that nobody has waited for has no program any more.
             for _ in $(seq 200); do
-                kill -0 "$pid" || exit 0
+                [ -e "/proc/$pid/exe" ] || exit 0
                 sleep 0.02
             done
         "#;

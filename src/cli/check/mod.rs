@@ -6,7 +6,7 @@
 mod certificates;
 mod finding;
 mod keys;
-mod mta;
+pub(super) mod mta;
 mod private_files;
 mod sockets;
 
@@ -15,8 +15,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::config::Config;
-use crate::config::Socket;
 use crate::config::KeyEntry;
+use crate::config::Socket;
 use crate::config::build;
 use crate::crypto;
 use crate::gateway::judge::chain;

@@ -43,7 +43,7 @@ pub(super) fn setting(key: &str, value: &str) -> Finding {
 }
 
 /// Lines to copy into the configuration of the mail server.
-pub(super) fn advice(config: &Config) -> Vec<String> {
+pub(in super::super) fn advice(config: &Config) -> Vec<String> {
     let (postfix, sendmail) = milter(config);
     vec![
         "For Postfix, in main.cf:".to_owned(),

@@ -160,10 +160,6 @@ fn what_is_wrong_is_found_and_an_error() {
             "correct the dca of the partner",
         ),
         (
-            |at| edit(at, "\"127.0.0.1:8891\"]", "\"localhost\"]"),
-            "\"localhost\" is no address to listen on: write an IP address and a port",
-        ),
-        (
             |at| edit(at, "unix:domsec.sock", "unix:run/domsec.sock"),
             "no socket can be made in",
         ),

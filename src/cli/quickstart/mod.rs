@@ -4,6 +4,8 @@
 //! of an old one, nor a new key for a certificate that has lost its own.
 
 mod files;
+mod mta;
+mod run;
 mod texts;
 
 use std::io;
@@ -26,6 +28,8 @@ use crate::keystore::files::pair;
 use crate::limits::Limits;
 use crate::notation::SignatureType;
 use crate::x509::Time;
+
+pub(super) use run::run;
 
 use files::Access;
 use files::Folder;

@@ -1,0 +1,267 @@
+//! The other end of the milter protocol, for the self-test: hands over one message as an MTA does, and
+//! makes the changes that the gateway asks for.
+
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use crate::config::Socket;
+use crate::limits::LimitError;
+use crate::limits::Limits;
+use crate::milter::action::BODY_CHUNK;
+use crate::milter::options::VERSION;
+use crate::milter::options::actions;
+use crate::milter::options::protocol;
+use crate::milter::packet;
+use crate::milter::packet::Framer;
+use crate::mime::MimeError;
+use crate::mime::header::Header;
+use crate::octets::View;
+
+/// How long the gateway may be silent. Its keys sign in milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One message to hand over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handed<'a> {
+    /// MAIL FROM.
+    pub(super) sender: &'a str,
+    /// RCPT TO.
+    pub(super) recipient: &'a str,
+    /// Who has logged in.
+    pub(super) login: Option<&'a str>,
+    /// The client's address.
+    pub(super) client: &'a str,
+    /// The message.
+    pub(super) message: &'a [u8],
+}
+
+/// Why the message did not come through.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandError {
+    /// The gateway answered with a reply.
+    #[error("the gateway answers: {0}")]
+    Answered(String),
+    /// The message cannot be read.
+    #[error("the message has no header that can be read")]
+    Header(#[from] MimeError),
+    /// The socket failed.
+    #[error("the gateway's milter socket {socket} does not answer")]
+    Io {
+        /// The socket.
+        socket: Socket,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A packet of the gateway is too long.
+    #[error(transparent)]
+    Packet(#[from] LimitError),
+    /// The gateway sent what it must not.
+    #[error("the gateway sent the milter packet {0:?}, which was not agreed on")]
+    Unexpected(char),
+}
+
+trait Duplex: Read + Write {}
+
+impl<T: Read + Write> Duplex for T {}
+
+/// Hands the message over at `socket`, and returns it as the gateway has changed it.
+pub(super) fn hand_over(socket: &Socket, handed: Handed<'_>) -> Result<Vec<u8>, HandError> {
+    let failed = |source| HandError::Io {
+        socket: socket.clone(),
+        source,
+    };
+    let mut stream = connect(socket).map_err(failed)?;
+    let view = View::owned(handed.message.to_vec());
+    let (header, body) = Header::parse(&view, &Limits::default())?;
+    let start = usize::try_from(body).unwrap_or(usize::MAX);
+    let body = handed.message.get(start..).unwrap_or_default();
+    let mut changed = Changed::of(&header, body);
+    let packets = packets(&handed, &changed);
+    stream.write_all(&packets).map_err(failed)?;
+    let mut framer = Framer::default();
+    let mut buffer = [0; 4096];
+    loop {
+        while let Some(packet) = framer.next_packet()? {
+            match (packet.command, packet.data) {
+                // What was agreed on, and that the work goes on.
+                (b'O' | b'p', _) => {}
+                (b'c' | b'a', _) => return Ok(changed.into_octets()),
+                (b'y', text) => {
+                    let text = String::from_utf8_lossy(text);
+                    return Err(HandError::Answered(text.trim_end_matches('\0').to_owned()));
+                }
+                (b't', _) => {
+                    return Err(HandError::Answered("451 4.7.1 try again later".to_owned()));
+                }
+                (b'r', _) => return Err(HandError::Answered("550 5.7.1 refused".to_owned())),
+                (command, data) if changed.apply(command, data).is_none() => {
+                    return Err(HandError::Unexpected(char::from(command)));
+                }
+                _ => {}
+            }
+        }
+        let count = stream.read(&mut buffer).map_err(failed)?;
+        if count == 0 {
+            return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+        }
+        framer.push(buffer.get(..count).unwrap_or_default());
+    }
+}
+
+fn connect(socket: &Socket) -> io::Result<Box<dyn Duplex>> {
+    Ok(match socket {
+        Socket::Tcp(address) => {
+            let stream = TcpStream::connect(address)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_nodelay(true)?;
+            Box::new(stream)
+        }
+        Socket::Unix(path) => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            Box::new(stream)
+        }
+    })
+}
+
+/// The whole conversation: nothing in it waits for an answer but the end of the message.
+fn packets(handed: &Handed<'_>, message: &Changed) -> Vec<u8> {
+    let actions = actions::ADD_HEADERS
+        | actions::CHANGE_BODY
+        | actions::CHANGE_HEADERS
+        | actions::CHANGE_FROM
+        | actions::DELETE_RECIPIENT;
+    let steps = protocol::NO_REPLY_CONNECT
+        | protocol::NO_REPLY_HELO
+        | protocol::NO_REPLY_MAIL
+        | protocol::NO_REPLY_RCPT
+        | protocol::NO_REPLY_HEADER
+        | protocol::NO_REPLY_END_OF_HEADER
+        | protocol::NO_REPLY_BODY
+        | protocol::LEADING_SPACE;
+    let offer = [VERSION, actions, steps].map(u32::to_be_bytes);
+    let mut packets = Vec::new();
+    packet::write(&mut packets, b'O', &[offer.as_flattened()]);
+    let client = [b"localhost\x004\0\0", handed.client.as_bytes(), b"\0"];
+    packet::write(&mut packets, b'C', &client);
+    packet::write(&mut packets, b'H', &[b"localhost\0"]);
+    if let Some(login) = handed.login {
+        let macros: [&[u8]; 3] = [
+            b"M{auth_type}\0PLAIN\0{auth_authen}\0",
+            login.as_bytes(),
+            b"\0",
+        ];
+        packet::write(&mut packets, b'D', &macros);
+    }
+    for (command, address) in [(b'M', handed.sender), (b'R', handed.recipient)] {
+        packet::write(&mut packets, command, &[b"<", address.as_bytes(), b">\0"]);
+    }
+    for (name, value) in &message.header {
+        packet::write(&mut packets, b'L', &[name, b"\0", value, b"\0"]);
+    }
+    packet::write(&mut packets, b'N', &[]);
+    for chunk in message.body.chunks(BODY_CHUNK) {
+        packet::write(&mut packets, b'B', &[chunk]);
+    }
+    packet::write(&mut packets, b'D', &[b"Ei\0self-test\0"]);
+    packet::write(&mut packets, b'E', &[]);
+    packets
+}
+
+/// The message as the MTA has it.
+struct Changed {
+    /// Names, and values with their leading space; folded lines end with LF.
+    header: Vec<(Vec<u8>, Vec<u8>)>,
+    body: Vec<u8>,
+    /// Whether the body that is there is the new one.
+    replaced: bool,
+}
+
+impl Changed {
+    fn of(header: &Header, body: &[u8]) -> Self {
+        let value = |body: &[u8]| {
+            let text = body.strip_suffix(b"\r\n").unwrap_or(body);
+            text.iter()
+                .copied()
+                .filter(|octet| *octet != b'\r')
+                .collect()
+        };
+        Self {
+            header: header
+                .fields()
+                .map(|field| (field.name().as_bytes().to_vec(), value(field.body())))
+                .collect(),
+            body: body.to_vec(),
+            replaced: false,
+        }
+    }
+
+    /// Makes one change; `None` for what is none.
+    fn apply(&mut self, command: u8, data: &[u8]) -> Option<()> {
+        match command {
+            b'b' => {
+                if !std::mem::replace(&mut self.replaced, true) {
+                    self.body.clear();
+                }
+                self.body.extend_from_slice(data);
+            }
+            b'h' => self.header.push(field(data)?),
+            b'i' => {
+                let (index, rest) = data.split_first_chunk::<4>()?;
+                let index = usize::try_from(u32::from_be_bytes(*index)).ok()?;
+                self.header
+                    .insert(index.min(self.header.len()), field(rest)?);
+            }
+            b'm' => {
+                let (index, rest) = data.split_first_chunk::<4>()?;
+                let index = usize::try_from(u32::from_be_bytes(*index)).ok()?;
+                let (name, value) = field(rest)?;
+                let mut same = self.header.iter().enumerate();
+                let same = same
+                    .by_ref()
+                    .filter(|(_, (own, _))| own.eq_ignore_ascii_case(&name));
+                let (at, _) = same.take(index).last()?;
+                if value.is_empty() {
+                    self.header.remove(at);
+                } else if let Some(field) = self.header.get_mut(at) {
+                    field.1 = value;
+                }
+            }
+            // Sender and recipients are the envelope's.
+            b'e' | b'-' => {}
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn into_octets(self) -> Vec<u8> {
+        let mut octets = Vec::new();
+        for (name, value) in &self.header {
+            octets.extend_from_slice(name);
+            octets.push(b':');
+            for line in value.split_inclusive(|octet| *octet == b'\n') {
+                octets.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
+                if line.ends_with(b"\n") {
+                    octets.extend_from_slice(b"\r\n");
+                }
+            }
+            octets.extend_from_slice(b"\r\n");
+        }
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(&self.body);
+        octets
+    }
+}
+
+/// Name and value, each with its NUL.
+fn field(data: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let data = data.strip_suffix(b"\0")?;
+    let end = data.iter().position(|octet| *octet == 0)?;
+    let (name, value) = data.split_at_checked(end)?;
+    Some((name.to_vec(), value.get(1..)?.to_vec()))
+}

@@ -1,0 +1,7 @@
+//! See `milter_edits` in `bodies.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bodies::run("milter_edits", octets));
