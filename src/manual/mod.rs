@@ -15,6 +15,9 @@ pub mod message {}
 #[doc = include_str!("metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("performance.md")]
+pub mod performance {}
+
 #[doc = include_str!("policy.md")]
 pub mod policy {}
 
