@@ -1,5 +1,6 @@
 //! TCP and unix sockets, alike: listening, and connections that hold no buffer while they wait.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -20,6 +21,11 @@ use crate::milter::packet::Framer;
 
 /// Octets that are read at a time: a piece of a body with its frame.
 const READ: usize = 64 * 1024 + 16;
+
+thread_local! {
+    /// What is read, until it is pushed on: one for each thread of the runtime, none for a connection.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Where MTAs connect.
 #[derive(Debug)]
@@ -148,13 +154,15 @@ impl Stream {
     }
 
     fn take(&self, framer: &mut Framer) -> io::Result<bool> {
-        let mut buffer = [0; READ];
-        let count = match self {
-            Self::Tcp(stream) => stream.try_read(&mut buffer)?,
-            Self::Unix(stream) => stream.try_read(&mut buffer)?,
-        };
-        framer.push(buffer.get(..count).unwrap_or_default());
-        Ok(count > 0)
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(READ, 0);
+            let count = match self {
+                Self::Tcp(stream) => stream.try_read(buffer)?,
+                Self::Unix(stream) => stream.try_read(buffer)?,
+            };
+            framer.push(buffer.get(..count).unwrap_or_default());
+            Ok(count > 0)
+        })
     }
 
     /// Writes all of `octets`.
