@@ -11,6 +11,7 @@ use domsec::gateway::open::Node;
 use domsec::gateway::open::OpenError;
 use domsec::gateway::open::Opened;
 use domsec::limits::Budget;
+use domsec::octets::Chain;
 use domsec::octets::View;
 
 use crate::measure::Counter;
@@ -145,12 +146,11 @@ fn nested_signed(people: &People, depth: usize) -> View {
         let layer = plan
             .sign(&inside, crypto::provider(), &people.limits)
             .expect("signs");
-        let mut outside = b"MIME-Version: 1.0\r\n\
+        let header = b"MIME-Version: 1.0\r\n\
             Content-Type: application/pkcs7-mime; smime-type=signed-data\r\n\
-            Content-Transfer-Encoding: binary\r\n\r\n"
-            .to_vec();
-        layer.write(&mut outside).expect("in memory");
-        inside = View::owned(outside);
+            Content-Transfer-Encoding: binary\r\n\r\n";
+        let layers = Chain::of([View::owned(header.to_vec()), layer.into_view()]);
+        inside = View::owned(layers.to_vec(usize::MAX).expect("in memory").expect("all"));
     }
     inside
 }

@@ -4,7 +4,6 @@
 //! its length is known before the first octet is written.
 
 use std::io;
-use std::io::Write;
 
 use crate::cms::attributes::AttributeError;
 use crate::cms::attributes::Capability;
@@ -163,33 +162,18 @@ pub struct SignedLayer {
 }
 
 impl SignedLayer {
-    /// How many octets [`SignedLayer::write`] writes.
+    /// The ContentInfo, DER; the content stays where it lies.
     #[must_use]
-    pub fn len(&self) -> u64 {
-        let content = self.content.as_ref().map_or(0, Octets::len);
-        crate::octets::length(&self.head) + content + crate::octets::length(&self.tail)
-    }
-
-    /// Never: a ContentInfo has octets.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Writes the ContentInfo, DER.
-    pub fn write(&self, sink: &mut dyn Write) -> io::Result<()> {
-        sink.write_all(&self.head)?;
-        if let Some(content) = &self.content {
-            content.windows(|window| sink.write_all(window))?;
-        }
-        sink.write_all(&self.tail)
+    pub fn into_view(self) -> View {
+        let (head, tail) = (View::owned(self.head), View::owned(self.tail));
+        Chain::of([Some(head), self.content, Some(tail)].into_iter().flatten())
     }
 }
 
 impl SignedDataPlan<'_> {
     /// Signs `content`, which is already in the form in which it is to be signed.
     ///
-    /// Reads `content` once; [`SignedLayer::write`] reads it again where it is not detached. The
+    /// Reads `content` once; whoever reads [`SignedLayer::into_view`] reads it again where it is not detached. The
     /// structures around the content are read back by our own parser, and each signature is verified
     /// over its encoded attributes, before anything is handed out.
     pub fn sign(
@@ -474,10 +458,7 @@ mod tests {
 
     fn sign(plan: &SignedDataPlan<'_>, content: &View) -> Result<Vec<u8>, SignError> {
         let layer = plan.sign(content, crypto::provider(), &Limits::default())?;
-        let mut der = Vec::new();
-        layer.write(&mut der).unwrap();
-        assert_eq!(layer.len(), crate::octets::length(&der));
-        Ok(der)
+        Ok(layer.into_view().to_vec(usize::MAX).unwrap().unwrap())
     }
 
     fn read(der: &[u8]) -> SignedData {

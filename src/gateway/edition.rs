@@ -1,7 +1,8 @@
 //! Makes an edition: a message as it leaves for some recipients (draft §2.5, §4, §5; RFC 9788).
 //!
 //! What was decided is carried out here, step by step, and nothing is decided. Layers that stay keep
-//! their octets; each new one is a MIME entity in base64 (DESIGN, decision 2).
+//! their octets; each new one is a MIME entity in base64 (DESIGN, decision 2), which is made where
+//! it is read.
 
 use std::io::Write;
 
@@ -37,6 +38,7 @@ use crate::notation::SignatureType;
 use crate::octets::Chain;
 use crate::octets::Octets;
 use crate::octets::View;
+use crate::octets::WINDOW;
 use crate::x509::Identity;
 use crate::x509::Time;
 
@@ -285,7 +287,7 @@ impl Maker<'_> {
                 inside,
                 left: left.take(),
             };
-            inside = self.spooled(|sink| self.wrap(&payload, layer, sink))?;
+            inside = at_hand(self.wrap(&payload, layer)?)?;
         }
         let fields = marks.applied(&outer, self.sealer.limits)?;
         let head = [fields.as_slice(), b"MIME-Version: 1.0\r\n"].concat();
@@ -313,12 +315,7 @@ impl Maker<'_> {
         Ok((composed.outer, inside))
     }
 
-    fn wrap(
-        &self,
-        payload: &Payload,
-        layer: &NewLayer<'_>,
-        sink: &mut dyn Write,
-    ) -> Result<(), SealError> {
+    fn wrap(&self, payload: &Payload, layer: &NewLayer<'_>) -> Result<View, SealError> {
         match layer {
             NewLayer::Empty => {
                 let empty = SignedDataPlan {
@@ -326,18 +323,18 @@ impl Maker<'_> {
                     certificates: &[],
                     detached: false,
                 };
-                self.sealer.sign(payload, &empty, sink)
+                self.sealer.signed(payload, &empty)
             }
-            NewLayer::Encrypted(envelope) => self.sealer.encrypt(&payload.inside, envelope, sink),
+            NewLayer::Encrypted(envelope) => self.sealer.encrypted(&payload.inside, envelope),
             NewLayer::Remembered { attributes, signer } => {
-                self.sign(payload, (signer, attributes), (&[], false), sink)
+                self.sign(payload, (signer, attributes), (&[], false))
             }
             NewLayer::Signed {
                 kind,
                 detached,
                 attributes,
                 signer,
-            } => self.sign(payload, (signer, attributes), (&[*kind], *detached), sink),
+            } => self.sign(payload, (signer, attributes), (&[*kind], *detached)),
         }
     }
 
@@ -346,8 +343,7 @@ impl Maker<'_> {
         payload: &Payload,
         (signer, attributes): (&Signer<'_>, &[Vec<u8>]),
         (types, detached): (&[SignatureType], bool),
-        sink: &mut dyn Write,
-    ) -> Result<(), SealError> {
+    ) -> Result<View, SealError> {
         let identity = signer.identity;
         let capabilities = capabilities();
         let plan = SignerPlan {
@@ -370,7 +366,7 @@ impl Maker<'_> {
             certificates: &certificates,
             detached,
         };
-        self.sealer.sign(payload, &plan, sink)
+        self.sealer.signed(payload, &plan)
     }
 
     /// What stays, as the entity that new layers go around, and the header that is bound to it.
@@ -427,6 +423,12 @@ impl Maker<'_> {
         write(&mut *spool)?;
         Ok(View::whole(spool.finish()?))
     }
+}
+
+/// A layer as the next step reads it: what is short is made once, and lies in memory; what is long is
+/// made again by each reader, which costs less than a file.
+fn at_hand(layer: View) -> Result<View, SealError> {
+    Ok(layer.to_vec(WINDOW)?.map_or(layer, View::owned))
 }
 
 /// What new layers go around.

@@ -133,69 +133,70 @@ impl Sealer<'_> {
         })
     }
 
-    /// Signs the payload and writes the result as an entity: opaque as application/pkcs7-mime,
-    /// detached as multipart/signed (RFC 8551 §3.5).
+    /// Signs the payload; the result as an entity: opaque as application/pkcs7-mime, detached as
+    /// multipart/signed (RFC 8551 §3.5). What was signed stays where it lies.
+    pub fn signed(&self, payload: &Payload, plan: &SignedDataPlan<'_>) -> Result<View, SealError> {
+        let layer = plan.sign(&payload.inside, self.provider, self.limits)?;
+        if plan.detached {
+            if let Some(Left { start, reason }) = payload.left {
+                return Err(SealError::NotInTransitForm { start, reason });
+            }
+            return self.multipart(&payload.inside, layer);
+        }
+        let header = format!("{}\r\n", CmsType::SignedData.header());
+        let body = base64::Text::of(layer.into_view());
+        Ok(Chain::of([View::owned(header.into_bytes()), body]))
+    }
+
+    /// The same, written.
     pub fn sign(
         &self,
         payload: &Payload,
         plan: &SignedDataPlan<'_>,
         sink: &mut dyn Write,
     ) -> Result<(), SealError> {
-        let layer = plan.sign(&payload.inside, self.provider, self.limits)?;
-        if plan.detached {
-            if let Some(Left { start, reason }) = payload.left {
-                return Err(SealError::NotInTransitForm { start, reason });
-            }
-            return self.write_multipart(&payload.inside, &layer, sink);
-        }
-        write!(sink, "{}\r\n", CmsType::SignedData.header())?;
-        let mut body = base64::Encoder::new(sink);
-        layer.write(&mut body)?;
-        body.finish()?;
+        let entity = self.signed(payload, plan)?;
+        entity.windows(|window| sink.write_all(window))?;
         Ok(())
     }
 
-    /// Encrypts the payload and writes the result as an entity (RFC 8551 §3.3, §3.4).
+    /// Encrypts the payload; the result as an entity (RFC 8551 §3.3, §3.4), whose ciphertext lies in
+    /// the spool.
+    pub fn encrypted(&self, inside: &View, envelope: &Envelope) -> Result<View, SealError> {
+        let mut spool = self.spool.start()?;
+        envelope.write(inside, self.provider, self.randomness, &mut *spool)?;
+        let body = base64::Text::of(View::whole(spool.finish()?));
+        let header = format!("{}\r\n", enveloped(envelope).header());
+        Ok(Chain::of([View::owned(header.into_bytes()), body]))
+    }
+
+    /// The same, written, and nothing spooled.
     pub fn encrypt(
         &self,
         inside: &View,
         envelope: &Envelope,
         sink: &mut dyn Write,
     ) -> Result<(), SealError> {
-        let cms_type = if envelope.cipher.is_authenticated() {
-            CmsType::AuthEnvelopedData
-        } else {
-            CmsType::EnvelopedData
-        };
-        write!(sink, "{}\r\n", cms_type.header())?;
+        write!(sink, "{}\r\n", enveloped(envelope).header())?;
         let mut body = base64::Encoder::new(sink);
         envelope.write(inside, self.provider, self.randomness, &mut body)?;
         body.finish()?;
         Ok(())
     }
 
-    fn write_multipart(
-        &self,
-        inside: &View,
-        layer: &SignedLayer,
-        sink: &mut dyn Write,
-    ) -> Result<(), SealError> {
+    fn multipart(&self, inside: &View, layer: SignedLayer) -> Result<View, SealError> {
         let boundary = self.boundary(inside)?;
         let digests: Vec<&str> = layer.digests.iter().map(|digest| digest.as_str()).collect();
-        write!(
-            sink,
-            "{}\r\n",
-            smime::multipart_signed_header(&digests, &boundary)
-        )?;
-        sink.write_all(boundary.opening().as_bytes())?;
-        inside.windows(|window| sink.write_all(window))?;
-        sink.write_all(boundary.between().as_bytes())?;
-        write!(sink, "{}\r\n", smime::SIGNATURE_HEADER)?;
-        let mut body = base64::Encoder::new(&mut *sink);
-        layer.write(&mut body)?;
-        body.finish()?;
-        sink.write_all(boundary.closing().as_bytes())?;
-        Ok(())
+        let header = smime::multipart_signed_header(&digests, &boundary);
+        let before = format!("{header}\r\n{}", boundary.opening());
+        let between = format!("{}{}\r\n", boundary.between(), smime::SIGNATURE_HEADER);
+        Ok(Chain::of([
+            View::owned(before.into_bytes()),
+            inside.clone(),
+            View::owned(between.into_bytes()),
+            base64::Text::of(layer.into_view()),
+            View::owned(boundary.closing().as_bytes().to_vec()),
+        ]))
     }
 
     /// A boundary that `inside` has not got; the second draw would have to collide with 128 bits.
@@ -227,6 +228,14 @@ pub fn unwrapped(outer: &Header, inside: &View, limits: &Limits) -> Result<View,
     };
     fields.extend_from_slice(b"\r\n");
     Ok(Chain::of([View::owned(fields), body]))
+}
+
+fn enveloped(envelope: &Envelope) -> CmsType {
+    if envelope.cipher.is_authenticated() {
+        CmsType::AuthEnvelopedData
+    } else {
+        CmsType::EnvelopedData
+    }
 }
 
 /// The same fields with CRLF at every line's end, and at the end.

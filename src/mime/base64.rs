@@ -5,6 +5,7 @@
 
 use std::io;
 use std::io::Write;
+use std::sync::Arc;
 
 use base64_simd::AsOut;
 use base64_simd::STANDARD;
@@ -12,6 +13,9 @@ use base64_simd::STANDARD_NO_PAD;
 use memchr::memchr;
 
 use super::MimeError;
+use crate::octets::Octets;
+use crate::octets::View;
+use crate::octets::WINDOW;
 use crate::octets::length;
 
 /// Octets that one line of 76 characters encodes (RFC 2045 §6.8).
@@ -139,6 +143,94 @@ impl<W: Write> Write for Encoder<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }
+}
+
+/// The base64 of some octets, made where it is read: a layer that goes into another one is not
+/// written down for that.
+#[derive(Debug)]
+pub struct Text {
+    octets: View,
+    len: u64,
+}
+
+impl Text {
+    /// The lines of `octets`.
+    #[must_use]
+    pub fn of(octets: View) -> View {
+        let len = encoded_length(octets.len());
+        View::whole(Arc::new(Self { octets, len }))
+    }
+
+    /// Fills `window`, which is not past the end, from the lines that it touches.
+    fn fill(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        let width = u64::try_from(LINE).unwrap_or(u64::MAX);
+        let each = u64::try_from(LINE_OCTETS).unwrap_or(u64::MAX);
+        let from = offset / width * each;
+        let past = (offset + length(window)).div_ceil(width) * each;
+        let size = past.min(self.octets.len()) - from;
+        let size = usize::try_from(size).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut read = Vec::new();
+        let in_memory = self.octets.in_memory(from, size);
+        let source = match in_memory.filter(|source| source.len() == size) {
+            Some(source) => source,
+            None => {
+                read.resize(size, 0);
+                self.octets.read_at(from, &mut read)?;
+                &read
+            }
+        };
+        let mut skipped = usize::try_from(offset % width).unwrap_or(0);
+        let mut rest = window;
+        let mut characters = [0; (LINE - 2) * LINES];
+        for block in source.chunks(LINE_OCTETS * LINES) {
+            let characters = STANDARD.encode(block, characters.as_mut_slice().as_out());
+            for line in characters.chunks(LINE - 2) {
+                rest = lay(line, std::mem::take(&mut skipped), rest);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Octets for Text {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
+        let end = offset.checked_add(length(window));
+        if end.is_none_or(|end| end > self.len) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut at = offset;
+        for part in window.chunks_mut(WINDOW) {
+            self.fill(at, part)?;
+            at += length(part);
+        }
+        Ok(())
+    }
+}
+
+/// Writes `line` and its CRLF into `rest`, but for the first `skipped` octets, as far as there is
+/// room; what is left of `rest`.
+fn lay<'r>(line: &[u8], skipped: usize, rest: &'r mut [u8]) -> &'r mut [u8] {
+    if skipped == 0
+        && let Ok(line) = <&[u8; LINE - 2]>::try_from(line)
+        && rest.len() >= LINE
+    {
+        let (whole, rest) = rest.split_at_mut(LINE);
+        let (text, end) = whole.split_at_mut(LINE - 2);
+        text.copy_from_slice(line);
+        end.copy_from_slice(b"\r\n");
+        return rest;
+    }
+    let mut written = 0;
+    let octets = line.iter().chain(b"\r\n").skip(skipped);
+    for (place, octet) in rest.iter_mut().zip(octets) {
+        *place = *octet;
+        written += 1;
+    }
+    rest.get_mut(written..).unwrap_or_default()
 }
 
 /// Decodes the base64 that is pushed into it.
@@ -295,6 +387,7 @@ fn copy_lines(encoded: &[u8], digits: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::octets::Chain;
 
     fn encode(octets: &[u8], piece: usize) -> Vec<u8> {
         let mut encoder = Encoder::new(Vec::new());
@@ -344,6 +437,38 @@ mod tests {
             for piece in [1, 2, 5, 56, 57, 58, 1000] {
                 assert_eq!(encode(&octets, piece), whole, "{size} by {piece}");
                 assert_eq!(decode(&whole, piece).unwrap(), octets, "{size} by {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_where_it_is_read_is_the_same() {
+        for size in [0, 1, 3, 56, 57, 58, 114, 3648, 3649, 60_000, 200_000] {
+            let octets = sample(size);
+            let whole = encode(&octets, size);
+            let halves = View::owned(octets);
+            let middle = halves.len() / 2;
+            let pieces = [halves.slice(0..middle), halves.slice(middle..halves.len())];
+            // Where the octets lie in one piece, and where they are read together.
+            for text in [Text::of(halves.clone()), Text::of(Chain::of(pieces))] {
+                assert_eq!(text.to_vec(whole.len()).unwrap().unwrap(), whole, "{size}");
+                for (at, most) in [
+                    (0, 1),
+                    (1, 77),
+                    (75, 4),
+                    (76, 2),
+                    (77, 80),
+                    (78, 78),
+                    (4000, 70_000),
+                ] {
+                    let part = text.slice(at..at + most);
+                    let from = usize::try_from(at).unwrap().min(whole.len());
+                    let to = (from + usize::try_from(most).unwrap()).min(whole.len());
+                    let part = part.to_vec(whole.len()).unwrap().unwrap();
+                    assert_eq!(part, &whole[from..to], "{most} of {size} at {at}");
+                }
+                let past = text.read_at(text.len(), &mut [0]).unwrap_err();
+                assert_eq!(past.kind(), io::ErrorKind::UnexpectedEof);
             }
         }
     }
