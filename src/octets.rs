@@ -375,7 +375,10 @@ fn windows_of<E: From<io::Error>>(
             done += length(window);
             continue;
         }
-        buffer.resize(WINDOW, 0);
+        if buffer.len() < size {
+            // Most messages are shorter than a window.
+            buffer.resize(size, 0);
+        }
         let window = buffer.get_mut(..size).ok_or_else(past_the_end)?;
         source.read_at(start + done, window)?;
         visit(window)?;

@@ -113,7 +113,8 @@ pub async fn write(
     end: impl FnOnce(&mut Vec<u8>),
 ) -> io::Result<()> {
     if let Some(body) = body {
-        let mut chunk = vec![0; WINDOW.min(action::BODY_CHUNK)];
+        let whole = usize::try_from(body.len()).unwrap_or(usize::MAX);
+        let mut chunk = vec![0; WINDOW.min(action::BODY_CHUNK).min(whole)];
         let mut at = 0;
         // A body of no octets is replaced by one packet of none.
         loop {
