@@ -158,7 +158,7 @@ fn the_plan_says_from_which_layers_the_attributes_come() {
         Added::Remembered { from: 4 },
         Added::Remembered { from: 1 },
     ];
-    assert_eq!((plan.keep, plan.added.as_slice()), (5, &added[..]));
+    assert_eq!((plan.removed, plan.added.as_slice()), (5, &added[..]));
 }
 
 #[test]
@@ -267,8 +267,8 @@ fn protected(plan: &LayerPlan) -> Option<usize> {
 /// What must hold of every plan with a domain or delegated signature, stated without the search.
 fn check_plan(arrived: &[Layer], plan: &LayerPlan, leaves: &Layers, encrypt: bool) {
     let name = format!("{arrived:?} encrypted {encrypt} -> {leaves}");
-    let removed = &arrived[..plan.keep];
-    let kept = &arrived[plan.keep..];
+    let removed = &arrived[..plan.removed];
+    let kept = &arrived[plan.removed..];
     let remembered: Vec<usize> = plan
         .added
         .iter()

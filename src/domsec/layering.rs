@@ -80,8 +80,8 @@ pub struct Wanted<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LayerPlan {
     /// How many of the outermost layers of the arrival are taken away: each S among them stripped,
-    /// each E opened, each Z decompressed. `arrived[keep..]` stays as it is.
-    pub keep: usize,
+    /// each E opened, each Z decompressed. `arrived[removed..]` stays as it is.
+    pub removed: usize,
     /// The layers that are added around what stays, innermost first.
     pub added: Vec<Added>,
 }
@@ -216,7 +216,7 @@ fn check(
 /// What section 5 takes away and remembers.
 #[derive(Debug, Default)]
 struct Opening {
-    keep: usize,
+    removed: usize,
     /// The ml layers whose attributes are remembered, outermost first.
     remembered: Vec<usize>,
     /// Whether a domain or delegated signature comes between what stays and the outside.
@@ -259,7 +259,7 @@ impl Opening {
             Standing::Unknown => Err(LayeringError::MlUnknown { layer }),
             Standing::Verified => {
                 self.remembered.push(layer);
-                self.keep = layer + 1;
+                self.removed = layer + 1;
                 Ok(())
             }
         }
@@ -270,7 +270,7 @@ impl Opening {
     fn strip_to_enveloped(&mut self, arrived: &[ArrivedLayer]) -> bool {
         match self.find(arrived, |one| one.is_enveloped()) {
             Some((layer, _)) => {
-                self.keep = layer + 1;
+                self.removed = layer + 1;
                 true
             }
             None => false,
@@ -288,7 +288,7 @@ impl Opening {
         arrived: &'a [ArrivedLayer],
         ends: impl Fn(&&ArrivedLayer) -> bool,
     ) -> Option<(usize, &'a ArrivedLayer)> {
-        let mut left = arrived.iter().enumerate().skip(self.keep);
+        let mut left = arrived.iter().enumerate().skip(self.removed);
         left.find(|(_, one)| ends(one))
     }
 
@@ -302,7 +302,10 @@ impl Opening {
         // The innermost must encapsulate another signature (draft §3.2), be it empty (draft §2.5).
         // One inside an E that we do not open again counts (DESIGN, decision 12); one in a part of
         // a multipart does not, since the message as a whole is unsigned.
-        let is_signed = arrived.iter().skip(self.keep).any(ArrivedLayer::is_signed);
+        let is_signed = arrived
+            .iter()
+            .skip(self.removed)
+            .any(ArrivedLayer::is_signed);
         let innermost = wanted.signatures.first();
         if !is_signed && innermost.is_some_and(|kind| kind.must_encapsulate()) {
             added.push(Added::Empty);
@@ -320,7 +323,7 @@ impl Opening {
         let remembered = self.remembered.iter().rev();
         added.extend(remembered.map(|from| Added::Remembered { from: *from }));
         LayerPlan {
-            keep: self.keep,
+            removed: self.removed,
             added,
         }
     }
@@ -330,7 +333,7 @@ impl LayerPlan {
     /// The layers of the message that leaves. Fails when there are more than a notation may hold.
     pub fn layers(&self, arrived: &[ArrivedLayer]) -> Result<Layers, LayersError> {
         let around = self.added.iter().rev().map(|one| one.layer());
-        let stays = arrived.iter().skip(self.keep).map(|one| one.layer);
+        let stays = arrived.iter().skip(self.removed).map(|one| one.layer);
         Layers::new(around.chain(stays))
     }
 

@@ -171,7 +171,7 @@ impl<'a> Common<'a> {
         )
         .map_err(Unmet::Layering)?;
         reasons.extend(plan.explain(&self.arrival.layers));
-        self.check_release(rule, plan.keep)?;
+        self.check_release(rule, plan.removed)?;
         let readers = match readers {
             // An E beneath the domain signature demands one above it, whatever the rule says.
             None if plan.forces_encryption() => Some(findings.readers(rule.encrypt_to)?),
@@ -301,7 +301,7 @@ impl<'a> Common<'a> {
 
     /// The draft allows it, and the officer should know (draft §5, example 3).
     fn warn_of_plaintext(&self, plan: &LayerPlan, reasons: &mut Vec<String>) {
-        let removed = self.arrival.layers.iter().take(plan.keep);
+        let removed = self.arrival.layers.iter().take(plan.removed);
         let opened = removed.filter(|one| one.layer == Layer::Enveloped).count() > 0;
         let encrypts = |added: &Added| matches!(added, Added::Encrypted { .. });
         if opened && !plan.added.iter().any(encrypts) {

@@ -203,7 +203,7 @@ impl<'a> Common<'a> {
             DraftCourse::AsCame => Course::AsCame,
             DraftCourse::Opened { remove } => Course::Opened { remove: *remove },
             DraftCourse::Layered(plan) => Course::Layered {
-                remove: plan.keep,
+                remove: plan.removed,
                 header: HeaderPlan {
                     hide: draft.rule.hide.clone(),
                     is_bound: self.gateway.header_is_vouched_for(self.arrival),

@@ -34,7 +34,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::x509::Time;
 
 /// Octets of a message that is worked on where it was read. The way to another thread and back wakes
-/// threads five times, which costs a fifth of the processor time of a message of 4 KB.
+/// threads five times, which is up to a sixth of the processor time of a message of 4 KB.
 const AT_ONCE: u64 = 64 * 1024;
 
 /// What all connections share.

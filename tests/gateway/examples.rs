@@ -128,13 +128,13 @@ fn check_stays(row: &Row, made: &Made, peeled: &Peeled) -> Result<(), String> {
         may_sign: Some(&may_sign),
     };
     let plan = plan(&arrived, &wanted).map_err(|error| error.to_string())?;
-    let before = &made.entities[plan.keep..];
+    let before = &made.entities[plan.removed..];
     let after = &peeled.entities[plan.added.len()..];
     for (layer, (one, other)) in before.iter().zip(after).enumerate() {
         let is_same = stack::body(one) == stack::body(other);
         let is_content = stack::is_content(one) && stack::is_content(other);
         if !(is_same || is_content) {
-            let layer = plan.keep + layer;
+            let layer = plan.removed + layer;
             return Err(format!(
                 "layer {layer} of what arrived has other octets now"
             ));

@@ -11,7 +11,7 @@ impl LayerPlan {
     /// made for.
     #[must_use]
     pub fn explain(&self, arrived: &[ArrivedLayer]) -> Vec<String> {
-        let removed = arrived.iter().take(self.keep).enumerate();
+        let removed = arrived.iter().take(self.removed).enumerate();
         let removed = removed.map(|(index, one)| self.explain_removed(index, one.layer));
         let added = self.added.iter().map(|one| explain_added(*one));
         removed.chain(added).collect()
@@ -62,7 +62,7 @@ mod tests {
         let layers: Layers = "S(S[ml](Z(E(S(C)))))".parse().unwrap();
         let arrived: Vec<ArrivedLayer> = layers.iter().map(ArrivedLayer::sound).collect();
         let plan = LayerPlan {
-            keep: 4,
+            removed: 4,
             added: vec![
                 Added::Empty,
                 Added::Signed(SignatureType::Domain),
@@ -86,7 +86,7 @@ mod tests {
             ]
         );
         let asked = LayerPlan {
-            keep: 0,
+            removed: 0,
             added: vec![Added::Encrypted { forced: false }],
         };
         assert_eq!(asked.explain(&arrived), ["E: encrypt, as the rule asks"]);
