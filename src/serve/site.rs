@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -54,6 +56,8 @@ pub struct Site {
     /// What is counted.
     pub metrics: Metrics,
     turns: Arc<Semaphore>,
+    /// Turns that are held by work past its time.
+    overdue: Arc<AtomicUsize>,
 }
 
 /// Everything of a [`Site`] that the configuration says, but for the gateway.
@@ -115,6 +119,7 @@ impl Site {
         Self {
             gateway: RwLock::new(Arc::new(gateway)),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
+            overdue: Arc::default(),
             limits: settings.limits,
             idle_timeout: settings.idle_timeout,
             networks: settings.networks,
@@ -149,6 +154,13 @@ impl Site {
         client.is_some_and(|client| self.networks.iter().any(|network| network.contains(client)))
     }
 
+    /// Whether every turn is held by work past its time, so that no message will ever be worked on
+    /// unless one of them ends.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.overdue.load(Ordering::Relaxed) >= self.limits.transactions
+    }
+
     /// Works on a message when its turn comes, on a thread that may wait for keys.
     pub async fn decided(
         &self,
@@ -167,16 +179,41 @@ impl Site {
         let runtime = Handle::current();
         // Not only `open` and `seal`, but `gather` between them: what it waits for is bounded, and so is
         // the number of threads, by the turns.
-        let work = spawn_blocking(move || {
+        let mut work = spawn_blocking(move || {
             let outcome = runtime.block_on(gateway.process(&transaction, now, &spool));
             drop(turn);
             outcome
         });
-        match timeout(self.limits.work, work).await {
-            Err(_) => Err(Unfinished::Late(self.limits.work)),
+        match timeout(self.limits.work, &mut work).await {
+            Err(_) => {
+                // A thread cannot be ended: it keeps its turn until it ends by itself.
+                let overdue = Overdue::count(&self.overdue);
+                tokio::spawn(async move {
+                    let _ended = work.await;
+                    drop(overdue);
+                });
+                Err(Unfinished::Late(self.limits.work))
+            }
             Ok(Err(_)) => Err(Unfinished::Panic),
             Ok(Ok(outcome)) => Ok(outcome),
         }
+    }
+}
+
+/// Work past its time, counted as long as this is.
+#[derive(Debug)]
+struct Overdue(Arc<AtomicUsize>);
+
+impl Overdue {
+    fn count(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Overdue {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -223,4 +260,44 @@ pub fn offer_key(transaction: &Transaction, limits: &Limits) -> io::Result<Optio
 #[must_use]
 pub fn journal_key(offer: &Key, recipient: &str) -> Option<Key> {
     crypto::sha256(crypto::provider().digests, &[offer, recipient.as_bytes()])
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::config::build;
+
+    /// A site without domains or keys.
+    pub(crate) fn site() -> Arc<Site> {
+        let text = "domains = []\nauthserv_id = 'gw.a.example'";
+        let config = Config::parse(text, Path::new("f")).unwrap();
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let settings = Settings {
+            limits: config.limits.clone(),
+            idle_timeout: config.listen.idle_timeout,
+            networks: Vec::new(),
+            reinject: None,
+            logs_addresses: false,
+        };
+        let gateway = build::gateway(&config).unwrap();
+        let spool = Spool::new(&config.spool, None);
+        Arc::new(Site::new(gateway, settings, spool, metrics))
+    }
+
+    #[test]
+    fn a_site_is_stuck_while_every_turn_is_past_its_time() {
+        let site = site();
+        let turns = site.limits.transactions;
+        let mut overdue: Vec<Overdue> = (1..turns).map(|_| Overdue::count(&site.overdue)).collect();
+        assert!(!site.is_stuck());
+        overdue.push(Overdue::count(&site.overdue));
+        assert!(site.is_stuck());
+        overdue.pop();
+        assert!(!site.is_stuck());
+    }
 }

@@ -59,7 +59,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn findings(folder: &Path, now: Time) -> Vec<Finding> {
     let config = Config::read(&folder.join("domsec.toml")).unwrap();
-    all(&config, now)
+    all(&config, listeners(&config), now)
 }
 
 /// The texts of `level`.
@@ -88,7 +88,7 @@ fn a_folder_of_quickstart_is_in_order() {
     let folder = laid.copy();
     for config in ["domsec.toml", "partner/domsec.toml"] {
         let config = Config::read(&folder.join(config)).unwrap();
-        let found = all(&config, now());
+        let found = all(&config, listeners(&config), now());
         assert_eq!(of(Level::Error, &found), [""; 0]);
         assert_eq!(of(Level::Warning, &found), [""; 0]);
         assert_eq!(exit(&found), Exit::Yes);
