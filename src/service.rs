@@ -231,7 +231,7 @@ impl Service {
     pub async fn run_quietly(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let places = Arc::new(Semaphore::new(self.site.limits.connections));
+        let places = Arc::new(Semaphore::new(self.site.settings.limits.connections));
         for (listener, direction) in self.milters {
             let listening = Listening {
                 site: Arc::clone(&self.site),
@@ -388,7 +388,7 @@ impl Listening {
             metrics.limit_refused(Limit::Connections);
             tracing::warn!(
                 "a connection beyond the {} of [limits] connections is closed",
-                self.site.limits.connections
+                self.site.settings.limits.connections
             );
             return;
         };

@@ -39,16 +39,8 @@ use crate::x509::Time;
 #[derive(Debug)]
 pub struct Site {
     gateway: RwLock<Arc<Gateway>>,
-    /// Bounds.
-    pub limits: ServiceLimits,
-    /// The longest silence of an MTA within a message.
-    pub idle_timeout: Duration,
-    /// Clients that are trusted to say who they are.
-    pub networks: Vec<Network>,
-    /// Where further editions go.
-    pub reinject: Option<Reinjection>,
-    /// Whether the log names sender and recipients.
-    pub logs_addresses: bool,
+    /// What the configuration says of it.
+    pub settings: Settings,
     /// Where messages lie.
     pub spool: Spool,
     /// What was deferred.
@@ -120,11 +112,7 @@ impl Site {
             gateway: RwLock::new(Arc::new(gateway)),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
             overdue: Arc::default(),
-            limits: settings.limits,
-            idle_timeout: settings.idle_timeout,
-            networks: settings.networks,
-            reinject: settings.reinject,
-            logs_addresses: settings.logs_addresses,
+            settings,
             spool,
             offers: Offers::default(),
             metrics,
@@ -151,14 +139,19 @@ impl Site {
     /// Whether that client is trusted to say who it is.
     #[must_use]
     pub fn trusts(&self, client: Option<IpAddr>) -> bool {
-        client.is_some_and(|client| self.networks.iter().any(|network| network.contains(client)))
+        client.is_some_and(|client| {
+            self.settings
+                .networks
+                .iter()
+                .any(|network| network.contains(client))
+        })
     }
 
     /// Whether every turn is held by work past its time, so that no message will ever be worked on
     /// unless one of them ends.
     #[must_use]
     pub fn is_stuck(&self) -> bool {
-        self.overdue.load(Ordering::Relaxed) >= self.limits.transactions
+        self.overdue.load(Ordering::Relaxed) >= self.settings.limits.transactions
     }
 
     /// Works on a message when its turn comes, on a thread that may wait for keys.
@@ -167,11 +160,15 @@ impl Site {
         gateway: Arc<Gateway>,
         transaction: Arc<Transaction>,
     ) -> Result<Outcome, Unfinished> {
-        let turn = timeout(self.limits.wait, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = timeout(
+            self.settings.limits.wait,
+            Arc::clone(&self.turns).acquire_owned(),
+        )
+        .await;
         let Ok(Ok(turn)) = turn else {
             return Err(Unfinished::Busy {
-                waited: self.limits.wait,
-                most: self.limits.transactions,
+                waited: self.settings.limits.wait,
+                most: self.settings.limits.transactions,
             });
         };
         let now = now().ok_or(Unfinished::Clock)?;
@@ -184,7 +181,7 @@ impl Site {
             drop(turn);
             outcome
         });
-        match timeout(self.limits.work, &mut work).await {
+        match timeout(self.settings.limits.work, &mut work).await {
             Err(_) => {
                 // A thread cannot be ended: it keeps its turn until it ends by itself.
                 let overdue = Overdue::count(&self.overdue);
@@ -192,7 +189,7 @@ impl Site {
                     let _ended = work.await;
                     drop(overdue);
                 });
-                Err(Unfinished::Late(self.limits.work))
+                Err(Unfinished::Late(self.settings.limits.work))
             }
             Ok(Err(_)) => Err(Unfinished::Panic),
             Ok(Ok(outcome)) => Ok(outcome),
@@ -292,7 +289,7 @@ pub(crate) mod tests {
     #[test]
     fn a_site_is_stuck_while_every_turn_is_past_its_time() {
         let site = site();
-        let turns = site.limits.transactions;
+        let turns = site.settings.limits.transactions;
         let mut overdue: Vec<Overdue> = (1..turns).map(|_| Overdue::count(&site.overdue)).collect();
         assert!(!site.is_stuck());
         overdue.push(Overdue::count(&site.overdue));
