@@ -4,6 +4,7 @@ use std::fs;
 
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
+use rcgen::DnType;
 use rcgen::IsCa;
 use rcgen::Issuer;
 use rcgen::KeyPair;
@@ -26,6 +27,8 @@ fn certify(plan: &mut Plan) {
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     for name in ["other.pem", "authority.pem"] {
         let key = KeyPair::generate().expect("a key");
+        let called = &mut authority.distinguished_name;
+        called.push(DnType::CommonName, name);
         let own = authority.self_signed(&key).expect("a certificate");
         fs::write(folder.join(name), own.pem()).expect("a file");
         let issuer = Issuer::from_params(&authority, &key);
