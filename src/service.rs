@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::Semaphore;
@@ -201,6 +202,8 @@ impl Service {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (path, site) = (self.path.clone(), Arc::clone(&self.site));
         let serving = format!("STATUS={}", self.status());
+        // Before anybody hears that we are ready: without it SIGHUP ends the process.
+        let hangup = signal(SignalKind::hangup());
         notify(&format!("READY=1\n{serving}"));
         tracing::info!(config = %path.display(), "ready");
         let mut watched = JoinSet::new();
@@ -211,7 +214,7 @@ impl Service {
         let told = async {
             tokio::select! {
                 () = shutdown => {}
-                () = reload_on_signal(&path, &site, &serving) => {}
+                () = reload_on_signal(hangup, &path, &site, &serving) => {}
             }
             notify("STOPPING=1\nSTATUS=ending the messages at hand");
             tracing::info!("stopping: messages at hand are ended first");
@@ -336,18 +339,21 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, ServiceError> {
         .map_err(ServiceError::Runtime)
 }
 
-/// Ready when the process is told to stop.
-pub async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
+/// Ready when the process is told to stop, from this call on. To be called within a runtime.
+pub fn told_to_stop() -> impl Future<Output = ()> {
+    let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be received; only SIGKILL ends this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    );
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be received; only SIGKILL ends this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
@@ -410,8 +416,13 @@ impl Listening {
 
 /// Reads the configuration anew at every SIGHUP. What it names is opened first: one error, and the
 /// old one holds.
-async fn reload_on_signal(path: &Path, site: &Arc<Site>, serving: &str) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+async fn reload_on_signal(
+    hangup: io::Result<Signal>,
+    path: &Path,
+    site: &Arc<Site>,
+    serving: &str,
+) {
+    let Ok(mut hangup) = hangup else {
         tracing::error!("SIGHUP cannot be received; restart to read the configuration anew");
         return std::future::pending().await;
     };
@@ -442,7 +453,7 @@ fn reload(path: &Path, site: &Site) -> bool {
             site.replace_gateway(counted(gateway, &site.metrics));
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
-                "policy, trust and keys were read anew; sockets and limits stay until a restart"
+                "policy, trust and keys were read anew; sockets, limits and re-injection stay until a restart"
             );
             true
         }
@@ -478,11 +489,22 @@ fn opened(config: &Config) -> Result<Gateway, ServiceError> {
 }
 
 fn settings(config: &Config) -> Result<Settings, ServiceError> {
+    let reinject = reinjection::reinjection(config)?;
+    if let Some(there) = &reinject
+        && there.settings.start_tls.is_clear()
+        && !there.target.is_loopback()
+    {
+        tracing::warn!(
+            "[reinject] to {}: mail goes there in clear, and some of it was decrypted: write starttls = \
+             \"require\" and anchors, or take a server on this host",
+            there.target
+        );
+    }
     Ok(Settings {
         limits: config.limits.clone(),
         idle_timeout: config.listen.idle_timeout,
         networks: config.trust.networks.clone(),
-        reinject: reinjection::reinjection(config)?,
+        reinject,
         logs_addresses: config.log.addresses,
     })
 }

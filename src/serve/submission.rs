@@ -197,6 +197,12 @@ pub enum StartTls {
 }
 
 impl StartTls {
+    /// Whether mail goes in clear, for certain.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        matches!(self, Self::Never)
+    }
+
     const fn wanted(&self) -> Tls {
         match self {
             Self::Never => Tls::Never,

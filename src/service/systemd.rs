@@ -78,8 +78,7 @@ impl HandedOver {
     /// and before there is another thread: it changes the environment.
     pub fn from_environment() -> Result<Self, HandedOverError> {
         let names = env::var_os("LISTEN_FDNAMES").unwrap_or_default();
-        let mut names = names.to_string_lossy().into_owned();
-        names.truncate(SOCKETS * 256);
+        let names = names.to_string_lossy().into_owned();
         let mut names = names.split(':').map(str::to_owned);
         let mut sockets = ListenFd::from_env();
         if sockets.len() > SOCKETS {

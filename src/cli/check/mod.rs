@@ -58,6 +58,7 @@ pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
     findings.extend(who);
     if let Some(user) = user {
         findings.extend(left_behind(&config, &user));
+        findings.extend(user::reads(&user, &arguments.config));
     }
     findings.extend(all(&config, sockets, input::now()?));
     let postfix = postconf();

@@ -6,7 +6,6 @@ use super::Finding;
 use super::is_writable;
 use crate::config::Config;
 use crate::gateway::judge::chain;
-use crate::serve::submission::StartTls;
 use crate::service::reinjection::submission;
 
 /// The server's name, how its connection is protected, and the journal's folder.
@@ -17,15 +16,13 @@ pub(super) fn judged(config: &Config) -> Vec<Finding> {
         Err(error) => return vec![Finding::error(chain(&error))],
     };
     let name = format!("[reinject] to {target}");
-    let connection = match settings.start_tls {
-        StartTls::Never if !target.is_loopback() => Finding::warning(format!(
+    let connection = match (settings.start_tls.is_clear(), target.is_loopback()) {
+        (true, false) => Finding::warning(format!(
             "{name}: mail goes there in clear, and some of it was decrypted: write starttls = \"require\" \
              and anchors, or take a server on this host"
         )),
-        StartTls::Never => Finding::ok(format!("{name}: on this host, in clear")),
-        StartTls::Opportunistic(_) | StartTls::Required(_) => {
-            Finding::ok(format!("{name}: protected by STARTTLS"))
-        }
+        (true, true) => Finding::ok(format!("{name}: on this host, in clear")),
+        (false, _) => Finding::ok(format!("{name}: protected by STARTTLS")),
     };
     vec![connection, journal(config)]
 }

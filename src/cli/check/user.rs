@@ -1,5 +1,7 @@
 //! Who domsec is when it serves, and who looks at its files here.
 
+use std::path::Path;
+
 use super::Finding;
 use crate::config::Config;
 use crate::gateway::judge::chain;
@@ -37,4 +39,14 @@ pub(super) fn judged(config: &Config) -> (Option<String>, Option<Finding>) {
         }
         Err(error) => (None, Some(Finding::error(chain(&error)))),
     }
+}
+
+/// What is to be said of a configuration that `user`, whom we have become, cannot read again.
+pub(super) fn reads(user: &str, path: &Path) -> Option<Finding> {
+    let error = Config::read(path).err()?;
+    Some(Finding::error(format!(
+        "user {user} cannot read the configuration, so that domsec does not start: {}: chgrp it to a group of \
+         that user and chmod 640",
+        chain(&error)
+    )))
 }
