@@ -1,11 +1,17 @@
 //! The service: configuration in, sockets served, until it is told to stop.
 //!
-//! Start: read, build, bind, tell systemd. Then: SIGHUP reads policy, trust and keys anew, SIGTERM and
-//! SIGINT end what is at hand and go.
+//! Start: read, bind, give up the rights of root, open the rest as whom we then are, tell systemd. Then:
+//! SIGHUP reads policy, trust and keys anew, SIGTERM and SIGINT end what is at hand and go.
+
+pub mod dates;
+pub mod listeners;
+pub mod privileges;
+pub mod reinjection;
+pub mod systemd;
+mod watchdog;
 
 use std::future::Future;
 use std::io;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,40 +19,34 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::address::Domain;
 use crate::config::Config;
 use crate::config::ConfigError;
-use crate::config::LogFormat;
-use crate::config::MilterListener;
 use crate::config::Socket;
 use crate::config::SpoolSettings;
 use crate::config::build;
 use crate::config::build::BuildError;
+use crate::gateway::site::Gateway;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
 use crate::serve::admin::Readiness;
-use crate::serve::journal::Journal;
-use crate::serve::journal::JournalError;
+use crate::serve::listen::ListenError;
+use crate::serve::listen::OwnerIds;
 use crate::serve::milter;
-use crate::serve::site::Reinjection;
 use crate::serve::site::Settings;
 use crate::serve::site::Site;
-use crate::serve::site::seconds_now;
+use crate::serve::site::now;
 use crate::serve::spool::Spool;
-use crate::serve::stream::ListenError;
 use crate::serve::stream::Listener;
 use crate::serve::stream::Stream;
-use crate::serve::submission;
-use crate::serve::submission::StartTls;
-use crate::serve::submission::TargetError;
-use crate::serve::submission::Timeouts;
 use crate::telemetry::counted::counted;
 use crate::telemetry::labels::Front;
 use crate::telemetry::labels::Limit;
@@ -54,6 +54,14 @@ use crate::telemetry::labels::ReloadResult;
 use crate::telemetry::logging;
 use crate::telemetry::logging::chain;
 use crate::telemetry::metrics::Metrics;
+
+use listeners::Listeners;
+use privileges::PrivilegeError;
+use privileges::Servant;
+use reinjection::ReinjectError;
+use systemd::HandedOver;
+use systemd::HandedOverError;
+use systemd::notify;
 
 /// How long messages at hand may take when the service ends: systemd waits 90 s by default
 /// (`TimeoutStopSec`).
@@ -74,9 +82,21 @@ pub enum ServiceError {
     /// There is no configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The journal cannot be opened.
+    /// The user that we have become may not open something.
+    #[error(
+        "user {user:?} cannot open what the configuration names, and could not at a reload: give the file \
+         to that user (chown {user}), and let it search the folders above"
+    )]
+    Denied {
+        /// The user.
+        user: String,
+        /// What it may not open.
+        #[source]
+        source: Box<Self>,
+    },
+    /// What systemd hands over is not what we listen at.
     #[error(transparent)]
-    Journal(#[from] JournalError),
+    HandedOver(#[from] HandedOverError),
     /// A milter socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -86,15 +106,15 @@ pub enum ServiceError {
     /// Metrics of the same names are there.
     #[error("the metrics could not be registered")]
     Metrics(#[source] prometheus::Error),
-    /// Nothing to say in EHLO.
-    #[error("authserv_id is no domain and domains is empty: [reinject] needs a name for this host")]
-    Name,
+    /// We cannot become the user of the configuration.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     /// The address of a socket cannot be told.
     #[error("the address of a socket cannot be told")]
     Socket(#[from] io::Error),
-    /// `[reinject] to` is no address.
-    #[error("[reinject] to")]
-    Reinject(#[source] TargetError),
+    /// `[reinject]` cannot be done.
+    #[error(transparent)]
+    Reinject(#[from] ReinjectError),
     /// The system refuses.
     #[error("the runtime could not be started")]
     Runtime(#[source] io::Error),
@@ -118,20 +138,29 @@ impl Service {
 
     /// The same for a configuration that was read from `path`, which is read again at SIGHUP.
     pub async fn of(config: Config, path: &Path) -> Result<Self, ServiceError> {
-        let gateway = build::gateway(&config)?;
+        let listeners = Listeners::bind(&config, OwnerIds::default(), HandedOver::default())?;
+        Self::listening(config, path, listeners).await
+    }
+
+    /// The same for one whose sockets are bound.
+    pub async fn listening(
+        config: Config,
+        path: &Path,
+        listeners: Listeners,
+    ) -> Result<Self, ServiceError> {
+        let gateway = opened(&config)?;
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         metrics.own_certificates(&gateway.roles);
         let gateway = counted(gateway, &metrics);
         let mut milters = Vec::new();
-        for listener in &config.listen.milter {
-            let listener = placed(&config, listener);
-            milters.push((Listener::bind(&listener).await?, listener.direction));
+        for (bound, direction) in listeners.milters {
+            milters.push((Listener::of(bound)?, direction));
         }
         let mut admins = Vec::new();
-        for address in &config.listen.admin {
-            let bound = TcpListener::bind(address).await;
-            admins.push(bound.map_err(|error| ServiceError::Admin(*address, error))?);
+        for bound in listeners.admins {
+            bound.set_nonblocking(true)?;
+            admins.push(TcpListener::from_std(bound)?);
         }
         let settings = settings(&config)?;
         let directory = config.spool.directory.as_deref();
@@ -172,24 +201,40 @@ impl Service {
     /// SIGHUP, and tells systemd.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (path, site) = (self.path.clone(), Arc::clone(&self.site));
-        notify("READY=1");
+        let serving = format!("STATUS={}", self.status());
+        // Before anybody hears that we are ready: without it SIGHUP ends the process.
+        let hangup = signal(SignalKind::hangup());
+        notify(&format!("READY=1\n{serving}"));
         tracing::info!(config = %path.display(), "ready");
+        let mut watched = JoinSet::new();
+        if let Some(time) = systemd::watchdog() {
+            let alive = || notify("WATCHDOG=1");
+            watched.spawn(watchdog::watch(Arc::clone(&site), time, alive));
+        }
         let told = async {
             tokio::select! {
                 () = shutdown => {}
-                () = reload_on_signal(&path, &site) => {}
+                () = reload_on_signal(hangup, &path, &site, &serving) => {}
             }
-            notify("STOPPING=1");
+            notify("STOPPING=1\nSTATUS=ending the messages at hand");
             tracing::info!("stopping: messages at hand are ended first");
         };
+        // The watch goes on until they are ended, and with this function.
         self.run_quietly(told).await;
+    }
+
+    /// What `systemctl status` shows.
+    fn status(&self) -> String {
+        let milters = self.milters().unwrap_or_default();
+        let milters: Vec<String> = milters.iter().map(Socket::to_string).collect();
+        format!("serving at {}", milters.join(", "))
     }
 
     /// Serves until `shutdown` is ready, within a process that is somebody else's.
     pub async fn run_quietly(self, shutdown: impl Future<Output = ()>) {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        let places = Arc::new(Semaphore::new(self.site.limits.connections));
+        let places = Arc::new(Semaphore::new(self.site.settings.limits.connections));
         for (listener, direction) in self.milters {
             let listening = Listening {
                 site: Arc::clone(&self.site),
@@ -219,12 +264,40 @@ impl Service {
 }
 
 /// Runs the service of the configuration at `path` until SIGTERM or SIGINT.
+///
+/// Sockets are bound as whoever starts us; all else is opened as the user of the configuration, and so
+/// can be opened again at a reload.
 pub fn run(path: &Path) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
     begin_log(&config)?;
+    privileges::close_umask();
+    let servant = Servant::of(&config)?;
+    let owner = servant.as_ref().map(Servant::owner).unwrap_or_default();
+    let listeners = Listeners::bind(&config, owner, HandedOver::from_environment()?)?;
+    match &servant {
+        Some(servant) => servant.become_it()?,
+        None if privileges::is_root() => tracing::warn!(
+            "domsec runs with the rights of root and reads mail of strangers: write user = \"domsec\" into \
+             the configuration, or start it as a user of its own"
+        ),
+        None => {}
+    }
+    let ran = serve(path, listeners);
+    ran.map_err(|error| match servant {
+        Some(servant) if is_denied(&error) => ServiceError::Denied {
+            user: servant.name().to_owned(),
+            source: Box::new(error),
+        },
+        Some(_) | None => error,
+    })
+}
+
+/// Serves at `listeners`, with a configuration that whom we are now can read.
+fn serve(path: &Path, listeners: Listeners) -> Result<(), ServiceError> {
+    let config = Config::read(path)?;
     let runtime = runtime()?;
     let ran = runtime.block_on(async {
-        let service = Service::of(config, path).await?;
+        let service = Service::listening(config, path, listeners).await?;
         service.count_panics();
         service.run(told_to_stop()).await;
         Ok(())
@@ -235,18 +308,27 @@ pub fn run(path: &Path) -> Result<(), ServiceError> {
     ran
 }
 
+/// Whether the system did not let us, at the end of all causes.
+fn is_denied(error: &ServiceError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(one) = cause {
+        let io = one.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied) {
+            return true;
+        }
+        cause = one.source();
+    }
+    false
+}
+
 /// Begins the log of the process as `config` has it.
 pub fn begin_log(config: &Config) -> Result<(), ServiceError> {
-    let format = match config.log.format {
-        LogFormat::Json => logging::LogFormat::Json,
-        LogFormat::Text => logging::LogFormat::Text,
-    };
     let level = if config.log.debug {
         tracing::Level::DEBUG
     } else {
         tracing::Level::INFO
     };
-    Ok(logging::init(format, level)?)
+    Ok(logging::init(config.log.format, level)?)
 }
 
 /// The runtime of a service.
@@ -257,18 +339,21 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, ServiceError> {
         .map_err(ServiceError::Runtime)
 }
 
-/// Ready when the process is told to stop.
-pub async fn told_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
+/// Ready when the process is told to stop, from this call on. To be called within a runtime.
+pub fn told_to_stop() -> impl Future<Output = ()> {
+    let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be received; only SIGKILL ends this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    );
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be received; only SIGKILL ends this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
@@ -309,7 +394,7 @@ impl Listening {
             metrics.limit_refused(Limit::Connections);
             tracing::warn!(
                 "a connection beyond the {} of [limits] connections is closed",
-                self.site.limits.connections
+                self.site.settings.limits.connections
             );
             return;
         };
@@ -331,29 +416,46 @@ impl Listening {
 
 /// Reads the configuration anew at every SIGHUP. What it names is opened first: one error, and the
 /// old one holds.
-async fn reload_on_signal(path: &Path, site: &Site) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+async fn reload_on_signal(
+    hangup: io::Result<Signal>,
+    path: &Path,
+    site: &Arc<Site>,
+    serving: &str,
+) {
+    let Ok(mut hangup) = hangup else {
         tracing::error!("SIGHUP cannot be received; restart to read the configuration anew");
         return std::future::pending().await;
     };
     while hangup.recv().await.is_some() {
-        reload(path, site);
+        systemd::notify_reloading();
+        let (path, site) = (path.to_owned(), Arc::clone(site));
+        // Files, and keys behind passwords, take their time, and no task may wait there.
+        let reloaded = spawn_blocking(move || reload(&path, &site)).await;
+        let status = match reloaded {
+            Ok(true) => serving,
+            Ok(false) | Err(_) => {
+                "STATUS=the new configuration is refused, and the old one holds: see the log"
+            }
+        };
+        notify(&format!("READY=1\n{status}"));
     }
     std::future::pending().await
 }
 
-fn reload(path: &Path, site: &Site) {
-    let built = Config::read(path)
+/// Whether the new configuration holds.
+fn reload(path: &Path, site: &Site) -> bool {
+    let opened = Config::read(path)
         .map_err(ServiceError::from)
-        .and_then(|config| Ok(build::gateway(&config)?));
-    match built {
+        .and_then(|config| opened(&config));
+    match opened {
         Ok(gateway) => {
             site.metrics.own_certificates(&gateway.roles);
             site.replace_gateway(counted(gateway, &site.metrics));
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
-                "policy, trust and keys were read anew; sockets and limits stay until a restart"
+                "policy, trust and keys were read anew; sockets, limits and re-injection stay until a restart"
             );
+            true
         }
         Err(error) => {
             site.metrics.config_reloaded(ReloadResult::Refused);
@@ -361,36 +463,43 @@ fn reload(path: &Path, site: &Site) {
                 error = chain(&error),
                 "the new configuration is refused, and the old one holds"
             );
+            false
         }
     }
 }
 
-/// A unix socket's path, relative to the configuration.
-fn placed(config: &Config, listener: &MilterListener) -> MilterListener {
-    let socket = match &listener.socket {
-        Socket::Tcp(address) => Socket::Tcp(*address),
-        Socket::Unix(path) => Socket::Unix(config.path(path)),
-    };
-    MilterListener {
-        socket,
-        ..listener.clone()
+/// The gateway of `config`, with what is to be said of its keys in the log.
+fn opened(config: &Config) -> Result<Gateway, ServiceError> {
+    for (path, mode) in build::exposed(config)? {
+        tracing::warn!(
+            "{}: group or others have access (mode {mode:04o}): chmod 600, and take a new key where \
+             somebody else was on this host",
+            path.display()
+        );
     }
+    let gateway = build::gateway(config)?;
+    if let Some(now) = now() {
+        for (name, certificate) in dates::all(&gateway.roles) {
+            if let Some(advice) = dates::fault(certificate, now) {
+                tracing::error!("{name}: {advice}");
+            }
+        }
+    }
+    Ok(gateway)
 }
 
 fn settings(config: &Config) -> Result<Settings, ServiceError> {
-    let reinject = match &config.reinject.to {
-        None => None,
-        Some(to) => Some(Reinjection {
-            target: to.parse().map_err(ServiceError::Reinject)?,
-            settings: submission::Settings {
-                name: name(config)?,
-                // On the same host, by its definition; elsewhere a tunnel.
-                start_tls: StartTls::Never,
-                timeouts: Timeouts::default(),
-            },
-            journal: Journal::open(&config.path(&config.reinject.journal), seconds_now())?,
-        }),
-    };
+    let reinject = reinjection::reinjection(config)?;
+    if let Some(there) = &reinject
+        && there.settings.start_tls.is_clear()
+        && !there.target.is_loopback()
+    {
+        tracing::warn!(
+            "[reinject] to {}: mail goes there in clear, and some of it was decrypted: write starttls = \
+             \"require\" and anchors, or take a server on this host",
+            there.target
+        );
+    }
     Ok(Settings {
         limits: config.limits.clone(),
         idle_timeout: config.listen.idle_timeout,
@@ -398,22 +507,4 @@ fn settings(config: &Config) -> Result<Settings, ServiceError> {
         reinject,
         logs_addresses: config.log.addresses,
     })
-}
-
-/// Who we say we are in EHLO.
-fn name(config: &Config) -> Result<Domain, ServiceError> {
-    let own = config.authserv_id.as_str().parse().ok();
-    let first = || config.domains.first().cloned();
-    own.or_else(first).ok_or(ServiceError::Name)
-}
-
-/// Tells systemd, where it has started us (sd_notify(3)).
-fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let told = UnixDatagram::unbound().and_then(|socket| socket.send_to(state.as_bytes(), path));
-    if let Err(error) = told {
-        tracing::warn!(error = chain(&error), state, "systemd could not be told");
-    }
 }

@@ -35,8 +35,9 @@ pub(super) fn failure(error: &ServiceError) -> Failure {
         ServiceError::Admin(..)
         | ServiceError::Build(_)
         | ServiceError::Config(_)
-        | ServiceError::Journal(_)
-        | ServiceError::Name
+        | ServiceError::Denied { .. }
+        | ServiceError::HandedOver(_)
+        | ServiceError::Privileges(_)
         | ServiceError::Reinject(_) => Failure::configuration(chain(error)),
     }
 }

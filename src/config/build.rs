@@ -2,10 +2,13 @@
 //!
 //! Everything that would fail for a message later fails here, with the file or key at fault.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use zeroize::Zeroizing;
 
 use super::Config;
 use super::KeyEntry;
@@ -29,10 +32,36 @@ use crate::x509::Certificate;
 use crate::x509::Identity;
 use crate::x509::SimplePaths;
 
+/// Where systemd says that our credentials lie (systemd.exec(5), "Credentials").
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// Why no gateway could be made of a configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// A `[[key]]` names a credential, and nobody has given us any.
+    #[error(
+        "[[key]] number {number}: password_credential = {name:?}, and there are no credentials: give \
+         it to the service, as LoadCredential={name}:/etc/domsec-{name}, or use password_file"
+    )]
+    Credentials {
+        /// Which one, counted from 1.
+        number: usize,
+        /// The credential.
+        name: String,
+    },
+    /// A password lies open to others than its owner.
+    #[error(
+        "{}: group or others have access (mode {mode:04o}), and it is a password: chmod 600, and take a \
+         new password where somebody else was on this host",
+        path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// A `[[key]]` says too little, too much, or what cannot be.
     #[error("[[key]] number {number} ({role:?}): {reason}")]
     Key {
@@ -203,8 +232,7 @@ pub(crate) fn identities(
         (Role::Attributes | Role::Dca | Role::Domain | Role::Reviewer, None) => {}
     }
     let at = |path: &Path| config.path(path);
-    let password = entry.password_file.as_deref().map(at);
-    let password = password.as_deref().map(files::password).transpose()?;
+    let password = password(config, number, entry)?;
     let password = password.as_ref().map(|password| password.as_str());
     match (&entry.cert, &entry.key, &entry.p12, &entry.pkcs11) {
         (Some(certificate), Some(key), None, None) => {
@@ -220,4 +248,67 @@ pub(crate) fn identities(
         )),
         _ => Err(failed("it needs cert and key, or p12")),
     }
+}
+
+/// The password that `entry`, which is `[[key]]` number `number`, names a place of.
+fn password(
+    config: &Config,
+    number: usize,
+    entry: &KeyEntry,
+) -> Result<Option<Zeroizing<String>>, BuildError> {
+    let path = match (&entry.password_file, &entry.password_credential) {
+        (None, None) => return Ok(None),
+        (Some(path), None) => config.path(path),
+        (None, Some(name)) => credential(number, entry.role, name)?,
+        (Some(_), Some(_)) => {
+            return Err(BuildError::Key {
+                number,
+                role: entry.role,
+                reason: "password_file and password_credential exclude each other",
+            });
+        }
+    };
+    Ok(Some(files::password(&path)?))
+}
+
+/// Where the credential `name` lies. Who may read it there is systemd's care.
+fn credential(number: usize, role: Role, name: &str) -> Result<PathBuf, BuildError> {
+    if name.is_empty() || name.contains('/') || [".", ".."].contains(&name) {
+        return Err(BuildError::Key {
+            number,
+            role,
+            reason: "password_credential is a name, not a path: for that there is password_file",
+        });
+    }
+    match env::var_os(CREDENTIALS) {
+        Some(folder) => Ok(Path::new(&folder).join(name)),
+        None => Err(BuildError::Credentials {
+            number,
+            name: name.to_owned(),
+        }),
+    }
+}
+
+/// Refuses passwords that others can read, and returns the files of keys that they can, with their
+/// modes. What cannot be looked at is told of where it is read.
+pub fn exposed(config: &Config) -> Result<Vec<(PathBuf, u32)>, BuildError> {
+    let mut keys = Vec::new();
+    for entry in &config.keys {
+        if let Some((path, mode)) = entry
+            .password_file
+            .as_deref()
+            .and_then(|path| open(config, path))
+        {
+            return Err(BuildError::Exposed { path, mode });
+        }
+        let files = [&entry.key, &entry.p12].into_iter().flatten();
+        keys.extend(files.filter_map(|path| open(config, path)));
+    }
+    Ok(keys)
+}
+
+fn open(config: &Config, path: &Path) -> Option<(PathBuf, u32)> {
+    let path = config.path(path);
+    let mode = files::mode(&path).ok()?;
+    (!files::is_private(mode)).then_some((path, mode))
 }

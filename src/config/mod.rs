@@ -25,9 +25,10 @@ use crate::x509::path::RevocationMode;
 
 pub use service::Listen;
 pub use service::Log;
-pub use service::LogFormat;
 pub use service::MilterListener;
+pub use service::Owner;
 pub use service::Reinject;
+pub use service::ReinjectTls;
 pub use service::ServiceLimits;
 pub use service::Socket;
 pub use service::SocketError;
@@ -78,6 +79,11 @@ pub struct Config {
     /// readers that know the draft's misprint alone.
     #[serde(default, deserialize_with = "type_oid")]
     pub signature_type_oid: SignatureTypeOid,
+    /// The user that a gateway started by root becomes once it has its sockets. Default: it stays
+    /// who it is.
+    pub user: Option<String>,
+    /// The group that it becomes. Default: the user's own.
+    pub group: Option<String>,
     /// Our keys.
     #[serde(default, rename = "key")]
     pub keys: Vec<KeyEntry>,
@@ -137,6 +143,8 @@ pub struct KeyEntry {
     pub pkcs11: Option<String>,
     /// File whose first line is the password of the key or PKCS#12 file.
     pub password_file: Option<PathBuf>,
+    /// Name of the credential, in `$CREDENTIALS_DIRECTORY`, whose first line is that password.
+    pub password_credential: Option<String>,
 }
 
 /// What a key is for (draft §2, §3).
@@ -364,6 +372,16 @@ mod tests {
                 "domains = []\nauthserv_id = \"x\"\n[[key]]\nrole = \"king\"",
                 4,
                 "dca",
+            ),
+            (
+                "domains = []\nauthserv_id = \"x\"\n[log]\nformat = \"xml\"",
+                4,
+                "text",
+            ),
+            (
+                "domains = []\nauthserv_id = \"x\"\n[reinject]\nstarttls = \"may\"",
+                4,
+                "require",
             ),
         ] {
             let error = Config::parse(text, Path::new("f")).unwrap_err();

@@ -11,6 +11,7 @@ use serde::de::Error as _;
 
 use super::parsed_list;
 use crate::policy::facts::Direction;
+use crate::telemetry::logging::LogFormat;
 
 /// `[listen]`: how MTAs and people reach us.
 #[derive(Debug, Deserialize)]
@@ -56,6 +57,17 @@ pub struct MilterListener {
     pub direction: Option<Direction>,
     /// Permissions of a unix socket. Default 0660.
     pub mode: u32,
+    /// Whose a unix socket is. Default: theirs who we are, once we are whom `user` says.
+    pub owner: Owner,
+}
+
+/// User and group of a file, by name or number; what is not said is ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owner {
+    /// The user.
+    pub user: Option<String>,
+    /// The group.
+    pub group: Option<String>,
 }
 
 impl From<Socket> for MilterListener {
@@ -64,6 +76,7 @@ impl From<Socket> for MilterListener {
             socket,
             direction: None,
             mode: 0o660,
+            owner: Owner::default(),
         }
     }
 }
@@ -74,7 +87,8 @@ impl<'de> Deserialize<'de> for MilterListener {
         #[serde(
             untagged,
             expecting = "a socket as \"127.0.0.1:8891\" or \"unix:domsec.sock\", \
-            or a table { socket = \"..\", direction = \"auto|inbound|internal|outbound\", mode = \"0660\" }"
+            or a table { socket = \"..\", direction = \"auto|inbound|internal|outbound\", mode = \"0660\", \
+            owner = \"..\", group = \"..\" }"
         )]
         enum Written {
             Name(String),
@@ -86,6 +100,8 @@ impl<'de> Deserialize<'de> for MilterListener {
             socket: String,
             direction: Option<String>,
             mode: Option<String>,
+            owner: Option<String>,
+            group: Option<String>,
         }
         let table = match Written::deserialize(deserializer)? {
             Written::Table(table) => table,
@@ -93,6 +109,8 @@ impl<'de> Deserialize<'de> for MilterListener {
                 socket,
                 direction: None,
                 mode: None,
+                owner: None,
+                group: None,
             },
         };
         let direction = match table.direction.as_deref() {
@@ -116,10 +134,21 @@ impl<'de> Deserialize<'de> for MilterListener {
                     ))
                 })?,
         };
+        let socket = table.socket.parse().map_err(D::Error::custom)?;
+        let owner = Owner {
+            user: table.owner,
+            group: table.group,
+        };
+        if owner != Owner::default() && !matches!(socket, Socket::Unix(_)) {
+            return Err(D::Error::custom(format!(
+                "{socket} has no owner: owner and group are those of unix: sockets"
+            )));
+        }
         Ok(Self {
-            socket: table.socket.parse().map_err(D::Error::custom)?,
+            socket,
             direction,
             mode,
+            owner,
         })
     }
 }
@@ -127,6 +156,8 @@ impl<'de> Deserialize<'de> for MilterListener {
 /// An address to listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Socket {
+    /// Those that systemd hands over under a name (`FileDescriptorName=`).
+    Systemd(String),
     /// Address and port.
     Tcp(SocketAddr),
     /// A path.
@@ -136,7 +167,8 @@ pub enum Socket {
 /// What is no socket.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no socket: write an address with its port, as 127.0.0.1:8891, or unix: and a path"
+    "{0:?} is no socket: write an address with its port, as 127.0.0.1:8891, or unix: and a path, or \
+    systemd: and the name of a socket unit's FileDescriptorName"
 )]
 pub struct SocketError(String);
 
@@ -145,10 +177,11 @@ impl FromStr for Socket {
 
     fn from_str(text: &str) -> Result<Self, SocketError> {
         let bad = || SocketError(text.to_owned());
-        match text.strip_prefix("unix:") {
-            Some("") => Err(bad()),
-            Some(path) => Ok(Self::Unix(PathBuf::from(path))),
-            None => text.parse().map(Self::Tcp).map_err(|_| bad()),
+        match (text.strip_prefix("unix:"), text.strip_prefix("systemd:")) {
+            (Some(""), _) | (_, Some("")) => Err(bad()),
+            (Some(path), _) => Ok(Self::Unix(PathBuf::from(path))),
+            (None, Some(name)) => Ok(Self::Systemd(name.to_owned())),
+            (None, None) => text.parse().map(Self::Tcp).map_err(|_| bad()),
         }
     }
 }
@@ -156,6 +189,7 @@ impl FromStr for Socket {
 impl std::fmt::Display for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Systemd(name) => write!(f, "systemd:{name}"),
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
@@ -169,6 +203,13 @@ pub struct Reinject {
     /// As `smtp://127.0.0.1:10026`. Without it a message whose recipients need different editions is
     /// deferred.
     pub to: Option<String>,
+    /// Whether the connection is protected by STARTTLS. Default `none`: `to` is on the same host.
+    pub starttls: ReinjectTls,
+    /// Certificates of the authorities one of which vouches for the server. Default none, which
+    /// `require` does not accept.
+    pub anchors: Vec<PathBuf>,
+    /// The name that the server's certificate has. Default: the host of `to`.
+    pub server_name: Option<String>,
     /// The file that keeps a retry from sending an edition twice. Default `domsec.journal`.
     pub journal: PathBuf,
 }
@@ -177,9 +218,24 @@ impl Default for Reinject {
     fn default() -> Self {
         Self {
             to: None,
+            starttls: ReinjectTls::default(),
+            anchors: Vec::new(),
+            server_name: None,
             journal: PathBuf::from("domsec.journal"),
         }
     }
+}
+
+/// `[reinject] starttls`. There is no "where it is offered": who stands between us and the server
+/// would take the offer away (RFC 3207 §6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReinjectTls {
+    /// In clear.
+    #[default]
+    None,
+    /// Protected, by a server whose certificate is good, or nothing is sent.
+    Require,
 }
 
 /// `[limits]`: what one message and all of them may take.
@@ -259,17 +315,6 @@ pub struct Log {
     pub debug: bool,
 }
 
-/// How a line of the log is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// One JSON object.
-    Json,
-    /// For people.
-    #[default]
-    Text,
-}
-
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     match u64::deserialize(deserializer)? {
         0 => Err(D::Error::custom("a time of 0 seconds never comes")),
@@ -287,13 +332,15 @@ mod tests {
 
     #[test]
     fn a_milter_socket_is_a_name_or_a_table() {
-        let text = r#"milter = ["127.0.0.1:8891", { socket = "unix:a/b.sock", direction = "inbound", mode = "0600" }]"#;
+        let text = r#"milter = ["127.0.0.1:8891", { socket = "unix:a/b.sock", direction = "inbound", mode = "0600", group = "postfix" }]"#;
         let [first, second] =
             <[MilterListener; 2]>::try_from(listen(text).unwrap().milter).unwrap();
         assert_eq!(first, "127.0.0.1:8891".parse::<Socket>().unwrap().into());
         assert_eq!(second.socket, Socket::Unix(PathBuf::from("a/b.sock")));
         assert_eq!(second.direction, Some(Direction::Inbound));
         assert_eq!(second.mode, 0o600);
+        assert_eq!(second.owner.group.as_deref(), Some("postfix"));
+        assert_eq!(second.owner.user, None);
     }
 
     #[test]
@@ -307,6 +354,10 @@ mod tests {
                 "outbound",
             ),
             ("milter = [{ path = \"x\" }]", "a table"),
+            (
+                "milter = [{ socket = \"127.0.0.1:1\", group = \"x\" }]",
+                "127.0.0.1:1 has no owner",
+            ),
             ("idle_timeout = 0", "never comes"),
         ] {
             let error = listen(text).unwrap_err();
@@ -333,6 +384,8 @@ mod tests {
             ("[::1]:8891", true),
             ("unix:domsec.sock", true),
             ("unix:/run/domsec/milter", true),
+            ("systemd:milter", true),
+            ("systemd:", false),
             ("unix:", false),
             ("", false),
             ("8891", false),

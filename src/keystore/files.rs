@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +99,18 @@ pub fn certificates(path: &Path, limits: &Limits) -> Result<Vec<Certificate>, Fi
 pub fn crls(path: &Path, limits: &Limits) -> Result<Vec<Crl>, FileError> {
     let octets = fs::read(path).map_err(FileError::at(path))?;
     pem::crls(&octets, limits).map_err(FileError::at(path))
+}
+
+/// The permissions of the file that `path` leads to.
+pub fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
+}
+
+/// Whether a file of those permissions is its owner's alone. Whoever else can read a key can sign in
+/// our name; whoever can write it, have us sign with his.
+#[must_use]
+pub const fn is_private(mode: u32) -> bool {
+    mode & 0o077 == 0
 }
 
 /// The password in the first line of a file, without its end.

@@ -69,7 +69,7 @@ pub async fn serve(
     direction: Option<Direction>,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
-    let limits = &site.limits;
+    let limits = &site.settings.limits;
     let session = Session::new(MessageLimits {
         octets: limits.message_octets,
         header_octets: limits.header_octets,
@@ -149,7 +149,7 @@ impl Connection {
                 _ = self.stopping.wait_for(|stopping| *stopping) => Ok(false),
             };
         }
-        let limit = self.site.idle_timeout;
+        let limit = self.site.settings.idle_timeout;
         match timeout(limit, reading).await {
             Ok(read) => Ok(read?),
             Err(_) => Err(ConnectionError::Idle(limit)),
@@ -174,7 +174,7 @@ impl Connection {
             means: Means {
                 removes_recipients: options.may(actions::DELETE_RECIPIENT),
                 changes_sender: options.may(actions::CHANGE_FROM),
-                submits: self.site.reinject.is_some(),
+                submits: self.site.settings.reinject.is_some(),
                 has_sender: message.sender.is_some(),
             },
             spaced: options.leaves_out(protocol::LEADING_SPACE),
@@ -221,7 +221,7 @@ impl Connection {
         }
         self.unconfirmed = changes.journal;
         let body = changes.replacement.body.as_ref();
-        let limit = self.site.idle_timeout;
+        let limit = self.site.settings.idle_timeout;
         let written = replace::write(&mut self.stream, answer, body, action::go_on);
         match timeout(limit, written).await {
             Ok(written) => Ok(written?),
@@ -230,7 +230,7 @@ impl Connection {
     }
 
     async fn write(&mut self, octets: &[u8]) -> Result<(), ConnectionError> {
-        let limit = self.site.idle_timeout;
+        let limit = self.site.settings.idle_timeout;
         match timeout(limit, self.stream.write(octets)).await {
             Ok(written) => Ok(written?),
             Err(_) => Err(ConnectionError::Deaf(limit)),
@@ -244,7 +244,7 @@ impl Connection {
             return;
         }
         let site = Arc::clone(&self.site);
-        let removed = blocking(move || match &site.reinject {
+        let removed = blocking(move || match &site.settings.reinject {
             Some(reinjection) => reinjection.journal.remove(&keys, seconds_now()),
             None => Ok(()),
         });

@@ -1,8 +1,10 @@
 //! Sockets on one side, sessions without any on the other.
 
+pub mod accounts;
 pub mod admin;
 pub mod answer;
 pub mod journal;
+pub mod listen;
 pub mod milter;
 pub mod offered;
 pub mod offers;

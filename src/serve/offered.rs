@@ -273,7 +273,7 @@ impl Offered {
         if taken.others.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(reinjection) = &self.site.reinject else {
+        let Some(reinjection) = &self.site.settings.reinject else {
             return Err(Failure::Means("[reinject] to is not set"));
         };
         let offer = offer_key(transaction, &gateway.limits).map_err(Failure::Spool)?;
@@ -297,7 +297,7 @@ impl Offered {
             self.site.metrics.submitted(result(&submitted));
             submitted.map_err(Failure::Submission)?;
             let site = Arc::clone(&self.site);
-            let entered = blocking(move || match &site.reinject {
+            let entered = blocking(move || match &site.settings.reinject {
                 Some(reinjection) => reinjection.journal.enter(&keys, seconds_now()),
                 None => Ok(()),
             });
@@ -367,10 +367,10 @@ impl Offered {
     }
 
     fn unacceptable(&self, reason: &Unacceptable) -> Reply {
-        let limits = &self.site.limits;
+        let limits = &self.site.settings.limits;
         let (limit, reply) = match reason {
             Unacceptable::Address(address) => {
-                let address = self.site.logs_addresses.then_some(address);
+                let address = self.site.settings.logs_addresses.then_some(address);
                 let failure = "the envelope has an address that cannot be read";
                 tracing::warn!(id = self.id(), address, "{failure}");
                 return Reply::unavailable();
@@ -453,7 +453,7 @@ impl Offered {
         let ending = Ending::of(&outcome.shares);
         metrics.transaction_ended(Front::Milter, outcome.record.direction(), ending, elapsed);
         let mut verdict = Verdict::of(self.id(), Front::Milter, outcome, elapsed);
-        if self.site.logs_addresses {
+        if self.site.settings.logs_addresses {
             verdict.envelope = Some(Envelope {
                 mail_from: transaction.mail_from.as_ref(),
                 recipients: &transaction.recipients,

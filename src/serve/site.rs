@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -41,16 +43,8 @@ const AT_ONCE: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Site {
     gateway: RwLock<Arc<Gateway>>,
-    /// Bounds.
-    pub limits: ServiceLimits,
-    /// The longest silence of an MTA within a message.
-    pub idle_timeout: Duration,
-    /// Clients that are trusted to say who they are.
-    pub networks: Vec<Network>,
-    /// Where further editions go.
-    pub reinject: Option<Reinjection>,
-    /// Whether the log names sender and recipients.
-    pub logs_addresses: bool,
+    /// What the configuration says of it.
+    pub settings: Settings,
     /// Where messages lie.
     pub spool: Spool,
     /// What was deferred.
@@ -58,6 +52,8 @@ pub struct Site {
     /// What is counted.
     pub metrics: Metrics,
     turns: Arc<Semaphore>,
+    /// Turns that are held by work past its time.
+    overdue: Arc<AtomicUsize>,
 }
 
 /// Everything of a [`Site`] that the configuration says, but for the gateway.
@@ -119,11 +115,8 @@ impl Site {
         Self {
             gateway: RwLock::new(Arc::new(gateway)),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
-            limits: settings.limits,
-            idle_timeout: settings.idle_timeout,
-            networks: settings.networks,
-            reinject: settings.reinject,
-            logs_addresses: settings.logs_addresses,
+            overdue: Arc::default(),
+            settings,
             spool,
             offers: Offers::default(),
             metrics,
@@ -150,7 +143,19 @@ impl Site {
     /// Whether that client is trusted to say who it is.
     #[must_use]
     pub fn trusts(&self, client: Option<IpAddr>) -> bool {
-        client.is_some_and(|client| self.networks.iter().any(|network| network.contains(client)))
+        client.is_some_and(|client| {
+            self.settings
+                .networks
+                .iter()
+                .any(|network| network.contains(client))
+        })
+    }
+
+    /// Whether every turn is held by work past its time, so that no message will ever be worked on
+    /// unless one of them ends.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.overdue.load(Ordering::Relaxed) >= self.settings.limits.transactions
     }
 
     /// Works on a message when its turn comes; on a large one in a thread where nobody waits for anything
@@ -160,11 +165,15 @@ impl Site {
         gateway: Arc<Gateway>,
         transaction: Arc<Transaction>,
     ) -> Result<Outcome, Unfinished> {
-        let turn = timeout(self.limits.wait, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = timeout(
+            self.settings.limits.wait,
+            Arc::clone(&self.turns).acquire_owned(),
+        )
+        .await;
         let Ok(Ok(turn)) = turn else {
             return Err(Unfinished::Busy {
-                waited: self.limits.wait,
-                most: self.limits.transactions,
+                waited: self.settings.limits.wait,
+                most: self.settings.limits.transactions,
             });
         };
         let now = now().ok_or(Unfinished::Clock)?;
@@ -175,7 +184,7 @@ impl Site {
             drop(turn);
             outcome
         };
-        let work = if octets <= AT_ONCE {
+        let mut work = if octets <= AT_ONCE {
             tokio::spawn(process)
         } else {
             // Not only `open` and `seal`, but `gather` between them: what it waits for is bounded, and so
@@ -183,11 +192,36 @@ impl Site {
             let runtime = Handle::current();
             spawn_blocking(move || runtime.block_on(process))
         };
-        match timeout(self.limits.work, work).await {
-            Err(_) => Err(Unfinished::Late(self.limits.work)),
+        match timeout(self.settings.limits.work, &mut work).await {
+            Err(_) => {
+                // A thread cannot be ended: it keeps its turn until it ends by itself.
+                let overdue = Overdue::count(&self.overdue);
+                tokio::spawn(async move {
+                    let _ended = work.await;
+                    drop(overdue);
+                });
+                Err(Unfinished::Late(self.settings.limits.work))
+            }
             Ok(Err(_)) => Err(Unfinished::Panic),
             Ok(Ok(outcome)) => Ok(outcome),
         }
+    }
+}
+
+/// Work past its time, counted as long as this is.
+#[derive(Debug)]
+struct Overdue(Arc<AtomicUsize>);
+
+impl Overdue {
+    fn count(all: &Arc<AtomicUsize>) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(all))
+    }
+}
+
+impl Drop for Overdue {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -234,4 +268,44 @@ pub fn offer_key(transaction: &Transaction, limits: &Limits) -> io::Result<Optio
 #[must_use]
 pub fn journal_key(offer: &Key, recipient: &str) -> Option<Key> {
     crypto::sha256(crypto::provider().digests, &[offer, recipient.as_bytes()])
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use prometheus::Registry;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::config::build;
+
+    /// A site without domains or keys.
+    pub(crate) fn site() -> Arc<Site> {
+        let text = "domains = []\nauthserv_id = 'gw.a.example'";
+        let config = Config::parse(text, Path::new("f")).unwrap();
+        let metrics = Metrics::new(&Registry::new()).unwrap();
+        let settings = Settings {
+            limits: config.limits.clone(),
+            idle_timeout: config.listen.idle_timeout,
+            networks: Vec::new(),
+            reinject: None,
+            logs_addresses: false,
+        };
+        let gateway = build::gateway(&config).unwrap();
+        let spool = Spool::new(&config.spool, None);
+        Arc::new(Site::new(gateway, settings, spool, metrics))
+    }
+
+    #[test]
+    fn a_site_is_stuck_while_every_turn_is_past_its_time() {
+        let site = site();
+        let turns = site.settings.limits.transactions;
+        let mut overdue: Vec<Overdue> = (1..turns).map(|_| Overdue::count(&site.overdue)).collect();
+        assert!(!site.is_stuck());
+        overdue.push(Overdue::count(&site.overdue));
+        assert!(site.is_stuck());
+        overdue.pop();
+        assert!(!site.is_stuck());
+    }
 }

@@ -1,13 +1,8 @@
 //! TCP and unix sockets, alike: listening, and connections that hold no buffer while they wait.
 
 use std::cell::RefCell;
-use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::Path;
-use std::path::PathBuf;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -15,7 +10,8 @@ use tokio::net::TcpStream;
 use tokio::net::UnixListener;
 use tokio::net::UnixStream;
 
-use crate::config::MilterListener;
+use super::listen::Bound;
+use super::listen::SocketFile;
 use crate::config::Socket;
 use crate::milter::packet::Framer;
 
@@ -32,50 +28,21 @@ thread_local! {
 pub enum Listener {
     /// An address and a port.
     Tcp(TcpListener),
-    /// A path; removed when this is dropped.
-    Unix(UnixListener, PathBuf),
-}
-
-/// Why nobody can connect there.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListenError {
-    /// It cannot be bound.
-    #[error("cannot listen at {socket}: see that the address is ours, and free")]
-    Bind {
-        /// The socket.
-        socket: Socket,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Somebody answers there.
-    #[error("cannot listen at {0}: another process listens there; stop it, or use another path")]
-    InUse(Socket),
-    /// Something that is no socket has the name.
-    #[error("cannot listen at {0}: there is a file of that name which is no socket; remove it")]
-    NoSocket(Socket),
+    /// A path; with the file, where it is ours to remove.
+    Unix(Option<SocketFile>, UnixListener),
 }
 
 impl Listener {
-    /// Listens there. A unix socket that nobody answers at is what a process left behind: it is
-    /// replaced.
-    pub async fn bind(listener: &MilterListener) -> Result<Self, ListenError> {
-        let failed = |source| ListenError::Bind {
-            socket: listener.socket.clone(),
-            source,
-        };
-        match &listener.socket {
-            Socket::Tcp(address) => TcpListener::bind(address)
-                .await
-                .map(Self::Tcp)
-                .map_err(failed),
-            Socket::Unix(path) => {
-                clear(path, &listener.socket)?;
-                let bound = UnixListener::bind(path).map_err(failed)?;
-                let mode = fs::Permissions::from_mode(listener.mode);
-                fs::set_permissions(path, mode).map_err(failed)?;
-                Ok(Self::Unix(bound, path.clone()))
+    /// Waits at `bound` from now on, in the runtime that this is called in.
+    pub fn of(bound: Bound) -> io::Result<Self> {
+        match bound {
+            Bound::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            Bound::Unix(file, listener) => {
+                listener.set_nonblocking(true)?;
+                Ok(Self::Unix(file, UnixListener::from_std(listener)?))
             }
         }
     }
@@ -89,7 +56,7 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))
             }
-            Self::Unix(listener, _) => Ok(Stream::Unix(listener.accept().await?.0)),
+            Self::Unix(_, listener) => Ok(Stream::Unix(listener.accept().await?.0)),
         }
     }
 
@@ -97,34 +64,14 @@ impl Listener {
     pub fn address(&self) -> io::Result<Socket> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Socket::Tcp),
-            Self::Unix(_, path) => Ok(Socket::Unix(path.clone())),
+            Self::Unix(Some(file), _) => Ok(Socket::Unix(file.path().to_owned())),
+            Self::Unix(None, listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new(""));
+                Ok(Socket::Unix(path.to_owned()))
+            }
         }
     }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
-            // What remains is replaced at the next start.
-            let _removed = fs::remove_file(path);
-        }
-    }
-}
-
-fn clear(path: &Path, socket: &Socket) -> Result<(), ListenError> {
-    let Ok(about) = fs::symlink_metadata(path) else {
-        return Ok(());
-    };
-    if !about.file_type().is_socket() {
-        return Err(ListenError::NoSocket(socket.clone()));
-    }
-    if BlockingUnixStream::connect(path).is_ok() {
-        return Err(ListenError::InUse(socket.clone()));
-    }
-    fs::remove_file(path).map_err(|source| ListenError::Bind {
-        socket: socket.clone(),
-        source,
-    })
 }
 
 /// One connection.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,13 @@ pub enum TargetError {
 }
 
 impl Target {
+    /// Whether it is on this host by its name: what is sent there crosses no network.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host().parse::<IpAddr>();
+        self.host() == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// The host as a resolver and a certificate have it: an IPv6 address without brackets.
     fn host(&self) -> &str {
         let host = self.0.host();
@@ -189,6 +197,12 @@ pub enum StartTls {
 }
 
 impl StartTls {
+    /// Whether mail goes in clear, for certain.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        matches!(self, Self::Never)
+    }
+
     const fn wanted(&self) -> Tls {
         match self {
             Self::Never => Tls::Never,
@@ -205,6 +219,8 @@ pub struct Settings {
     pub name: Domain,
     /// TLS.
     pub start_tls: StartTls,
+    /// The name in the server's certificate. `None`: the host that we connect to.
+    pub server_name: Option<ServerName<'static>>,
     /// How long each step may take.
     pub timeouts: Timeouts,
 }
@@ -300,7 +316,10 @@ async fn handshake(stream: Stream, target: &Target, settings: &Settings) -> io::
         StartTls::Never => return Err(io::ErrorKind::Unsupported.into()),
         StartTls::Opportunistic(config) | StartTls::Required(config) => Arc::clone(config),
     };
-    let name = ServerName::try_from(target.host().to_owned()).map_err(io::Error::other)?;
+    let name = match &settings.server_name {
+        Some(name) => name.clone(),
+        None => ServerName::try_from(target.host().to_owned()).map_err(io::Error::other)?,
+    };
     let connecting = TlsConnector::from(config).connect(name, stream);
     let protected = within(settings.timeouts.start_tls, connecting).await?;
     Ok(Box::new(protected))
@@ -489,6 +508,7 @@ mod tests {
         Settings {
             name: "gw.a.example".parse().unwrap(),
             start_tls,
+            server_name: None,
             timeouts: Timeouts::default(),
         }
     }

@@ -128,10 +128,13 @@ pub enum SubmissionError {
     #[error("server does not offer SMTPUTF8, and an address or the header is not ASCII")]
     SmtpUtf8Missing,
     /// The handshake failed.
-    #[error("TLS with the server failed after STARTTLS")]
+    #[error(
+        "TLS with the server failed after STARTTLS: see that [reinject] anchors has the authority that made its \
+         certificate, and server_name the name in it"
+    )]
     Tls(#[source] io::Error),
     /// STARTTLS is required and the server does not offer it.
-    #[error("server does not offer STARTTLS, which is required")]
+    #[error("server does not offer STARTTLS, which is required: give it a certificate")]
     TlsMissing,
     /// The message grew beyond what the server takes (RFC 1870 §4).
     #[error("message has {size} octets, more than the {allowed} that the server takes")]

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::io;
 use std::panic;
-use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
 use tracing::Event;
 use tracing::Level;
 use tracing::Span;
@@ -39,7 +39,8 @@ use crate::telemetry::metrics::Metrics;
 pub use crate::gateway::judge::chain;
 
 /// What a line of the log looks like.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// A JSON object.
     Json,
@@ -47,11 +48,6 @@ pub enum LogFormat {
     #[default]
     Text,
 }
-
-/// What is no format of the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no format of the log: write text or json")]
-pub struct LogFormatError(String);
 
 /// The log was begun before.
 #[derive(Debug, thiserror::Error)]
@@ -176,28 +172,6 @@ impl Envelope<'_> {
     fn sender(&self) -> String {
         self.mail_from
             .map_or_else(|| "<>".to_owned(), Mailbox::to_string)
-    }
-}
-
-impl LogFormat {
-    /// Its name in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Text => "text",
-        }
-    }
-}
-
-impl FromStr for LogFormat {
-    type Err = LogFormatError;
-
-    fn from_str(text: &str) -> Result<Self, LogFormatError> {
-        [Self::Json, Self::Text]
-            .into_iter()
-            .find(|format| format.as_str() == text)
-            .ok_or_else(|| LogFormatError(text.to_owned()))
     }
 }
 
@@ -499,14 +473,5 @@ mod tests {
         let family = families.iter().find(|f| f.name() == "domsec_panics_total");
         let count = family.unwrap().get_metric()[0].get_counter().get_value();
         assert!((count - 1.0).abs() < f64::EPSILON);
-    }
-
-    #[test]
-    fn formats_have_names_and_others_are_refused() {
-        for format in [LogFormat::Json, LogFormat::Text] {
-            assert_eq!(format.as_str().parse(), Ok(format));
-        }
-        let error = "xml".parse::<LogFormat>().unwrap_err().to_string();
-        assert_eq!(error, "\"xml\" is no format of the log: write text or json");
     }
 }

@@ -11,8 +11,11 @@ const LEAST: &str = "domains = ['a.example']\nauthserv_id = 'gw.a.example'\n";
 /// Keys whose line shows an example, since nothing can be written that means the default.
 const WITHOUT_DEFAULT: &[&str] = &[
     "policy",
+    "user",
+    "group",
     "[certificates] directory",
     "[reinject] to",
+    "[reinject] server_name",
     "[spool] directory",
 ];
 

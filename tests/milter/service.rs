@@ -52,7 +52,7 @@ impl Running {
                 let sockets = service.milters().unwrap();
                 let address = sockets.iter().find_map(|socket| match socket {
                     Socket::Tcp(address) => Some(*address),
-                    Socket::Unix(_) => None,
+                    Socket::Systemd(_) | Socket::Unix(_) => None,
                 });
                 let spool = service.spool().clone();
                 ready.send((address.unwrap(), spool)).unwrap();

@@ -6,6 +6,7 @@ use super::Finding;
 use crate::gateway::judge::chain;
 use crate::limits::Budget;
 use crate::limits::Limits;
+use crate::service::dates;
 use crate::x509::Certificate;
 use crate::x509::Crl;
 use crate::x509::Identity;
@@ -47,20 +48,19 @@ impl Dates {
 
 /// What is to be said of the dates of a certificate of ours, which is called `name`.
 pub(super) fn dates(name: &str, certificate: &Certificate, now: Time) -> Finding {
-    let (from, until) = (certificate.not_before(), certificate.not_after());
+    let until = certificate.not_after();
+    if let Some(fault) = dates::fault(certificate, now) {
+        return Finding::error(format!("{name}: {fault}"));
+    }
     match Dates::of(certificate, now) {
-        Dates::Expired => Finding::error(format!(
-            "{name}: expired at {until}: get a new certificate and name it in another [[key]]"
-        )),
         Dates::Ending => Finding::warning(format!(
             "{name}: expires at {until}, in {} days: get a new certificate now, and keep the old key \
              as long as mail may come that is encrypted to it",
             (until.unix() - now.unix()) / DAY
         )),
-        Dates::NotYet => Finding::error(format!(
-            "{name}: not valid before {from}: look at the clock of this host, or wait"
-        )),
-        Dates::Valid => Finding::ok(format!("{name}: valid until {until}")),
+        Dates::Expired | Dates::NotYet | Dates::Valid => {
+            Finding::ok(format!("{name}: valid until {until}"))
+        }
     }
 }
 

@@ -8,7 +8,9 @@ mod finding;
 mod keys;
 pub(super) mod mta;
 mod private_files;
+mod reinjection;
 mod sockets;
+mod user;
 
 use std::io;
 use std::path::Path;
@@ -18,6 +20,7 @@ use crate::config::Config;
 use crate::config::KeyEntry;
 use crate::config::Socket;
 use crate::config::build;
+use crate::config::build::BuildError;
 use crate::crypto;
 use crate::gateway::judge::chain;
 use crate::keystore::files;
@@ -49,7 +52,15 @@ pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
         "configuration {} can be read",
         arguments.config.display()
     ))];
-    findings.extend(all(&config, input::now()?));
+    // As root, which binds them.
+    let sockets = listeners(&config);
+    let (user, who) = user::judged(&config);
+    findings.extend(who);
+    if let Some(user) = user {
+        findings.extend(left_behind(&config, &user));
+        findings.extend(user::reads(&user, &arguments.config));
+    }
+    findings.extend(all(&config, sockets, input::now()?));
     let postfix = postconf();
     findings.extend(postfix.iter().map(|(key, value)| mta::setting(key, value)));
     let paint = Paint::new(colour);
@@ -80,8 +91,8 @@ fn exit(findings: &[Finding]) -> Exit {
     }
 }
 
-/// Everything that can be found without the MTA.
-fn all(config: &Config, now: Time) -> Vec<Finding> {
+/// Everything that can be found without the MTA. `sockets` is what was found of the listeners.
+fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
     let mut findings = policy(config);
     let mut trust = Trust::default();
     findings.extend(trust.read(config, now));
@@ -105,11 +116,15 @@ fn all(config: &Config, now: Time) -> Vec<Finding> {
     }
     findings.extend(roles.unserved(&config.domains));
     findings.extend(directory(config, now));
-    findings.extend(listeners(config));
+    findings.extend(sockets);
+    findings.extend(reinjection::judged(config));
     // Whatever else would keep the service from starting.
     let broken = findings.iter().any(|one| one.level == Level::Error);
-    if let (false, Err(error)) = (broken, build::gateway(config)) {
-        findings.push(Finding::error(chain(&error)));
+    match build::gateway(config) {
+        // That is told of with its key.
+        Err(BuildError::Credentials { .. }) | Ok(_) => {}
+        Err(error) if !broken => findings.push(Finding::error(chain(&error))),
+        Err(_) => {}
     }
     findings
 }
@@ -210,6 +225,12 @@ fn key(
 ) -> Vec<Finding> {
     let identities = match build::identities(config, number, entry, &Limits::default()) {
         Ok(identities) => identities,
+        Err(BuildError::Credentials { name, .. }) => {
+            return vec![Finding::warning(format!(
+                "[[key]] number {number}: its password is a credential of the service ({name}), which is not \
+                 at hand here: run check as the service does, as by ExecStartPre= of its unit"
+            ))];
+        }
         Err(error) => return vec![unread(&format!("[[key]] number {number}"), &error)],
     };
     let mut findings = Vec::new();
@@ -252,12 +273,26 @@ fn listeners(config: &Config) -> Vec<Finding> {
         .chain(listen.proxy.iter().map(|socket| ("proxy", socket)))
         .chain(admins.iter().map(|socket| ("admin", socket)))
         .chain(listen.mcek.iter().map(|socket| ("mcek", socket)));
-    all.map(|(kind, socket)| {
+    let judged = all.map(|(kind, socket)| {
         let folder = sockets::folder(socket, &config.directory);
         let writable = folder.as_deref().map(is_writable);
         sockets::judged(kind, socket, folder.as_deref().zip(writable.as_ref()))
-    })
-    .collect()
+    });
+    judged
+        .chain(listen.milter.iter().filter_map(sockets::owner))
+        .collect()
+}
+
+/// The unix sockets that `user`, whom we have become, may not remove.
+fn left_behind(config: &Config, user: &str) -> Vec<Finding> {
+    let sockets = config.listen.milter.iter().map(|listener| &listener.socket);
+    let folders = sockets.filter_map(|socket| {
+        let folder = sockets::folder(socket, &config.directory)?;
+        is_writable(&folder).is_err().then_some((socket, folder))
+    });
+    folders
+        .map(|(socket, folder)| sockets::stays(socket, &folder, user))
+        .collect()
 }
 
 /// Whether a socket can be made in `folder`: a file without a name is, and is gone again.

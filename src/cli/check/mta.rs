@@ -61,7 +61,11 @@ pub(in super::super) fn advice(config: &Config) -> Vec<String> {
 /// may not see the file system as we do (chroot).
 fn milter(config: &Config) -> (String, String) {
     let sockets = config.listen.milter.iter().map(|listener| &listener.socket);
-    let first = sockets.min_by_key(|socket| matches!(socket, Socket::Unix(_)));
+    let first = sockets.min_by_key(|socket| match socket {
+        Socket::Tcp(_) => 0,
+        Socket::Unix(_) => 1,
+        Socket::Systemd(_) => 2,
+    });
     match first {
         Some(Socket::Tcp(address)) => {
             let (ip, port) = (address.ip(), address.port());
@@ -75,7 +79,8 @@ fn milter(config: &Config) -> (String, String) {
             let path = path.display();
             (format!("unix:{path}"), format!("local:{path}"))
         }
-        None => (
+        // Only the socket unit says where: as in the one that we ship.
+        Some(Socket::Systemd(_)) | None => (
             "inet:127.0.0.1:8891".to_owned(),
             "inet:8891@127.0.0.1".to_owned(),
         ),

@@ -1,12 +1,11 @@
 //! Who can read the files of private keys.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
 use super::Finding;
+use crate::keystore::files;
 
 /// A file that nobody but its owner may read, and its mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +19,13 @@ impl PrivateFile {
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
-            mode: fs::metadata(path)?.permissions().mode() & 0o7777,
+            mode: files::mode(path)?,
         })
     }
 
-    /// Whoever else can read it can sign in our name; whoever can write it, have us sign with his key.
     pub(super) fn judged(&self) -> Finding {
         let (path, mode) = (self.path.display(), self.mode);
-        if mode & 0o077 == 0 {
+        if files::is_private(mode) {
             Finding::ok(format!("{path}: for its owner alone"))
         } else {
             Finding::error(format!(

@@ -5,12 +5,14 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use super::Finding;
+use crate::config::MilterListener;
 use crate::config::Socket;
+use crate::serve::accounts;
 
 /// The folder in which a socket is made, whose path is relative to `directory`.
 pub(super) fn folder(socket: &Socket, directory: &Path) -> Option<PathBuf> {
     match socket {
-        Socket::Tcp(_) => None,
+        Socket::Systemd(_) | Socket::Tcp(_) => None,
         Socket::Unix(path) => directory.join(path).parent().map(Path::to_owned),
     }
 }
@@ -35,8 +37,29 @@ pub(super) fn judged(
                  but the mail server away"
             ))
         }
+        (Socket::Systemd(unit), _) => Finding::ok(format!(
+            "{name}: a socket unit with FileDescriptorName={unit} makes it"
+        )),
         (Socket::Tcp(_) | Socket::Unix(_), _) => Finding::ok(name),
     }
+}
+
+/// What is to be said of a milter socket's owner and group.
+pub(super) fn owner(listener: &MilterListener) -> Option<Finding> {
+    let owner = &listener.owner;
+    let user = owner.user.as_deref().map(accounts::user);
+    let group = owner.group.as_deref().map(accounts::group);
+    let unknown = user.and_then(Result::err).or(group.and_then(Result::err));
+    unknown.map(|error| Finding::error(format!("[listen] milter {}: {error}", listener.socket)))
+}
+
+/// What is to be said of a socket that the user that domsec becomes may not remove at the end.
+pub(super) fn stays(socket: &Socket, folder: &Path, user: &str) -> Finding {
+    Finding::warning(format!(
+        "[listen] milter {socket}: user {user} cannot remove it at the end, and a start that is not root's \
+         cannot replace it: chown {user} {}",
+        shown(folder)
+    ))
 }
 
 /// MCEK serves others, and the proxy stands where the listener's owner wants it.

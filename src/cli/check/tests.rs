@@ -59,7 +59,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 fn findings(folder: &Path, now: Time) -> Vec<Finding> {
     let config = Config::read(&folder.join("domsec.toml")).unwrap();
-    all(&config, now)
+    all(&config, listeners(&config), now)
 }
 
 /// The texts of `level`.
@@ -82,13 +82,58 @@ fn edit(folder: &Path, from: &str, to: &str) {
     fs::write(path, text.replacen(from, to, 1)).unwrap();
 }
 
+/// Puts a line after another one, which must be there.
+fn add(folder: &Path, line: &str, more: &str) {
+    edit(folder, line, &format!("{line}\n{more}"));
+}
+
+#[test]
+fn who_domsec_is_to_be_is_told() {
+    for (lines, level, said) in [
+        ("", Level::Ok, "domsec stays who starts it"),
+        ("group = \"nogroup\"", Level::Error, "write user"),
+        ("user = \"root\"", Level::Error, "a user of its own"),
+        (
+            "user = \"no-such-user\"",
+            Level::Error,
+            "no user \"no-such-user\"",
+        ),
+    ] {
+        let text = format!("domains = []\nauthserv_id = 'x'\n{lines}");
+        let (_, finding) = user::judged(&Config::parse(&text, Path::new("f")).unwrap());
+        let finding = finding.unwrap();
+        assert_eq!(finding.level, level, "{lines}");
+        assert!(finding.text.contains(said), "{lines}: {}", finding.text);
+    }
+}
+
+#[test]
+fn sockets_of_systemd_and_protected_servers_are_in_order() {
+    let mut laid = Laid::out();
+    let folder = laid.copy();
+    edit(&folder, "unix:domsec.sock", "systemd:milter");
+    let lines =
+        "to = \"smtp://mail.a.example:10026\"\nstarttls = \"require\"\nanchors = [\"ca/ca.pem\"]";
+    add(&folder, "[reinject]", lines);
+    let found = findings(&folder, now());
+    assert_eq!(of(Level::Error, &found), [""; 0]);
+    assert_eq!(of(Level::Warning, &found), [""; 0]);
+    let good = of(Level::Ok, &found).join("\n");
+    for said in [
+        "FileDescriptorName=milter makes it",
+        "protected by STARTTLS",
+    ] {
+        assert!(good.contains(said), "no {said:?} in {good}");
+    }
+}
+
 #[test]
 fn a_folder_of_quickstart_is_in_order() {
     let mut laid = Laid::out();
     let folder = laid.copy();
     for config in ["domsec.toml", "partner/domsec.toml"] {
         let config = Config::read(&folder.join(config)).unwrap();
-        let found = all(&config, now());
+        let found = all(&config, listeners(&config), now());
         assert_eq!(of(Level::Error, &found), [""; 0]);
         assert_eq!(of(Level::Warning, &found), [""; 0]);
         assert_eq!(exit(&found), Exit::Yes);
@@ -164,6 +209,44 @@ fn what_is_wrong_is_found_and_an_error() {
             "no socket can be made in",
         ),
         (
+            |at| add(at, "[reinject]", "starttls = \"require\""),
+            "[reinject] starttls = \"require\" needs anchors",
+        ),
+        (
+            |at| add(at, "[reinject]", "anchors = [\"ca/ca.pem\"]"),
+            "write starttls = \"require\"",
+        ),
+        (
+            |at| {
+                add(
+                    at,
+                    "[reinject]",
+                    "to = \"smtp://127.0.0.1:10026\"\njournal = \"none/journal\"",
+                )
+            },
+            "none/journal: it cannot be written",
+        ),
+        (
+            |at| {
+                edit(
+                    at,
+                    "\"unix:domsec.sock\"",
+                    "{ socket = \"unix:domsec.sock\", group = \"no-such-group\" }",
+                )
+            },
+            "[listen] milter unix:domsec.sock: there is no group \"no-such-group\"",
+        ),
+        (
+            |at| {
+                add(
+                    at,
+                    "role = \"domain\"",
+                    "password_file = \"a\"\npassword_credential = \"a\"",
+                )
+            },
+            "exclude each other",
+        ),
+        (
             |at| fs::remove_dir_all(at.join("recipients")).unwrap(),
             "[certificates] directory: ",
         ),
@@ -224,6 +307,14 @@ fn what_somebody_should_look_at_is_a_warning() {
         (
             |at| edit(at, "\"127.0.0.1:8892\"", "\"0.0.0.0:8892\""),
             "[listen] admin 0.0.0.0:8892: other hosts can reach it",
+        ),
+        (
+            |at| add(at, "[reinject]", "to = \"smtp://mail.a.example:10026\""),
+            "mail goes there in clear",
+        ),
+        (
+            |at| add(at, "role = \"dca\"", "password_credential = \"dca\""),
+            "its password is a credential of the service (dca)",
         ),
         (
             |at| edit(at, "directory = \"recipients\"", ""),

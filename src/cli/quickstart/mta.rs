@@ -126,6 +126,8 @@ fn connect(socket: &Socket) -> io::Result<Box<dyn Duplex>> {
             stream.set_read_timeout(Some(PATIENCE))?;
             Box::new(stream)
         }
+        // What has been bound has an address.
+        Socket::Systemd(_) => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 

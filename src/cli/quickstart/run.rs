@@ -1,5 +1,6 @@
 //! `domsec quickstart`: makes what is absent, sends a message out and in again, and serves.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -145,7 +146,9 @@ async fn self_test(made: &Made, sockets: &[Socket], paint: Paint) -> Result<(), 
     let delivered = match socket {
         // From somewhere else: nobody there is trusted to say who he is.
         Some(socket) => handed_over(socket, (&sender, &recipient, None, "192.0.2.1"), sealed).await,
-        None => Err(Failure::software(&ServiceError::Name)),
+        None => Err(Failure::software(&ServiceError::Socket(
+            io::ErrorKind::NotFound.into(),
+        ))),
     };
     drop(stop);
     let _ended = serving.await;
