@@ -14,6 +14,7 @@ mod deploy;
 mod domains;
 mod faults;
 mod from_sendmail;
+mod full_disks;
 mod gateway;
 mod journey;
 mod journeys;
