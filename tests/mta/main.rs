@@ -10,6 +10,7 @@
     reason = "MTAs are waited for, by the clock; a panic names what did not come"
 )]
 
+mod demo;
 mod deploy;
 mod domains;
 mod faults;
