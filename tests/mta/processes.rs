@@ -63,12 +63,15 @@ impl Block {
             .expect("a free block of ports")
     }
 
-    /// The next port that nobody listens at, who knows nothing of blocks.
+    /// The next port at which nobody listens who knows nothing of blocks.
+    ///
+    /// Asked by a connection: a listener that another thread's new process has inherited would, until
+    /// that process becomes its program, keep the port from whoever is to have it.
     fn next_free(&mut self) -> Option<SocketAddr> {
         self.rest
             .by_ref()
             .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-            .find(|address| TcpListener::bind(address).is_ok())
+            .find(|address| TcpStream::connect(address).is_err())
     }
 }
 
