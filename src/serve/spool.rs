@@ -342,7 +342,7 @@ mod tests {
             directory: PathBuf::from("/nowhere"),
             ..second
         };
-        crate::octets::Spool::start_for(&nowhere, 101).unwrap_err();
+        assert!(crate::octets::Spool::start_for(&nowhere, 101).is_err());
         assert!(nowhere.failure().is_some());
     }
 
