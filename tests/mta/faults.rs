@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::domains::Domains;
 use crate::domains::Plan;
 use crate::journey::contains;
+use crate::layers::SECRET;
 use crate::layers::crlf;
 use crate::layers::header;
 use crate::postfix;
@@ -25,9 +26,6 @@ use crate::scissors::Cut;
 use crate::scissors::Scissors;
 use crate::smtp::Options;
 use crate::wire::Wire;
-
-/// What nobody may read outside.
-const SECRET: &[u8] = b"the figures for September";
 
 /// A client that a gateway does not trust.
 const STRANGER: Options<'_> = Options {
