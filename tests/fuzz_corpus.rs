@@ -22,6 +22,7 @@ use domsec::cms::content_info::ContentInfo;
 use domsec::cms::write_enveloped::Envelope;
 use domsec::cms::write_recipient::KeyEncryption;
 use domsec::cms::write_recipient::Recipient;
+use domsec::config::Config;
 use domsec::crypto::ContentEncryption;
 use domsec::crypto::SystemRandomness;
 use domsec::crypto::provider;
@@ -40,6 +41,15 @@ const CONDITIONS: &[&str] = &[
     "message.headers['x'].exists(v, v.lowerAscii().matches('^[a-z]+$')) || from.count > 1 + 2 * 3",
     "message.attachments.filter(a, a.size() % 2 == 0).all(a, a in ['b', r'\\', \"c\"]) ? true : -1 < 2",
     "!session.tls && session.login.startsWith('a') && recipient.domain in ['b.example', '']",
+];
+
+/// Shapes that values of a configuration can have.
+const CONFIGURATIONS: &[&str] = &[
+    "domains = ['a.example', \"b\\u002eexample\"]\nauthserv_id = 'gw'\nlisten.milter = [\"[::1]:1\", \
+     { socket = 'unix:a', direction = 'inbound', mode = '0600' }]\nlimits = { wait = 1, work = 2 }\n",
+    "\"domains\" = []\nauthserv_id = \"\"\"\ngw\"\"\"\n[trust]\nnetworks = [\n'10.0.0.0/8', # a comment\n\
+     '::/0',\n'192.0.2.1']\nrevocation = 'require'\n[[key]]\nrole = 'dca'\np12 = 'x'\n\
+     [spool]\noctets = 1_000\nmemory_octets = 0x10\n[log]\nformat = 'json'\n",
 ];
 
 /// What servers say in a session, from the greeting on.
@@ -114,6 +124,7 @@ struct Seeds {
     headers: BTreeSet<Vec<u8>>,
     /// Policy files, and conditions.
     policies: BTreeSet<Vec<u8>>,
+    configurations: BTreeSet<Vec<u8>>,
 }
 
 impl Seeds {
@@ -123,6 +134,7 @@ impl Seeds {
         let (samples, vectors) = (ours.join("certs/samples"), ours.join("tests/rfc9788"));
         let folders = [Some(samples), Some(vectors), corpora_dir::corpora()];
         seeds.add_policies();
+        seeds.add_configurations();
         seeds.dialogues = DIALOGUES
             .iter()
             .map(|text| text.as_bytes().to_vec())
@@ -189,6 +201,27 @@ impl Seeds {
         self.policies.extend(conditions);
     }
 
+    /// Those that there are, and the documented default with every key switched on.
+    fn add_configurations(&mut self) {
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for folder in ["certs/demo", "src/cli/quickstart/templates"] {
+            for file in files(&ours.join(folder)) {
+                if file.extension().is_some_and(|ending| ending == "toml") {
+                    let octets = fs::read(&file).expect("a readable configuration");
+                    self.configurations.insert(octets);
+                }
+            }
+        }
+        let is_key = |rest: &str| rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        let lines = Config::DOCUMENTED.lines().map(|line| {
+            let rest = line.strip_prefix('#').filter(|rest| is_key(rest));
+            format!("{}\n", rest.unwrap_or(line))
+        });
+        self.configurations.insert(lines.collect::<String>().into());
+        let shapes = CONFIGURATIONS.iter().map(|text| text.as_bytes().to_vec());
+        self.configurations.extend(shapes);
+    }
+
     fn add_cms(&mut self, octets: Vec<u8>) {
         let view = View::owned(octets.clone());
         let info = ContentInfo::read(&view, &Limits::default());
@@ -210,6 +243,7 @@ impl Seeds {
             "addresses" => self.addresses.iter().collect(),
             "attributes" => self.attributes.iter().collect(),
             "ber" => self.cms.iter().collect(),
+            "configuration" => self.configurations.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
             "milter_edits" => self.headers.iter().collect(),
             "milter_session" | "milter_wire" => self.conversations.iter().collect(),
@@ -335,6 +369,11 @@ fn attributes_hold() {
 #[test]
 fn ber_holds() {
     hold("ber");
+}
+
+#[test]
+fn configuration_holds() {
+    hold("configuration");
 }
 
 #[test]

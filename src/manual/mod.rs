@@ -1,5 +1,8 @@
 //! Long prose, compiled into the documentation so that it is found and kept.
 
+#[doc = include_str!("demonstration.md")]
+pub mod demonstration {}
+
 #[doc = include_str!("draft.md")]
 pub mod draft {}
 

@@ -94,6 +94,15 @@ pub struct Options {
     pub protocol: u32,
 }
 
+impl Options {
+    /// The offer of an MTA that lets us do, and leave out, all that we ever ask for.
+    pub const WHOLE: Self = Self {
+        version: VERSION,
+        actions: USED,
+        protocol: LEFT_OUT,
+    };
+}
+
 /// The MTA cannot do what is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

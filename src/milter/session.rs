@@ -439,7 +439,7 @@ impl Session {
 }
 
 /// The header's octets as they stand in a message, with the empty line.
-fn octets(header: &[Field]) -> Vec<u8> {
+pub(crate) fn octets(header: &[Field]) -> Vec<u8> {
     let mut octets = Vec::new();
     for field in header {
         octets.extend_from_slice(&field.name);

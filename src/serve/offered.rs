@@ -404,6 +404,7 @@ impl Offered {
         match unfinished {
             Unfinished::Busy { .. } => self.site.metrics.limit_refused(Limit::Transactions),
             Unfinished::Late(_) => self.site.metrics.limit_refused(Limit::StageTime),
+            Unfinished::Spool(_) => self.site.metrics.limit_refused(Limit::Spool),
             // The hook for panics counts them.
             Unfinished::Clock | Unfinished::Panic => {}
         }

@@ -69,7 +69,7 @@ pub fn replacement(
 }
 
 /// What follows the colon, as the protocol has it: no line end at its end, LF within.
-fn as_value(body: &[u8]) -> Vec<u8> {
+pub(crate) fn as_value(body: &[u8]) -> Vec<u8> {
     let body = body.strip_suffix(b"\n").unwrap_or(body);
     let body = body.strip_suffix(b"\r").unwrap_or(body);
     let mut value = Vec::with_capacity(body.len());

@@ -106,6 +106,11 @@ pub enum Unfinished {
     /// A fault of ours.
     #[error("a panic, which is our fault; please report it with the line before this one")]
     Panic,
+    /// What the message is made of could not be stored, or not be read again.
+    #[error(
+        "the message could not be stored: see that the disk of [spool] directory is not full, and that it is ours"
+    )]
+    Spool(#[source] io::Error),
 }
 
 impl Site {
@@ -177,7 +182,8 @@ impl Site {
             });
         };
         let now = now().ok_or(Unfinished::Clock)?;
-        let spool = self.spool.clone();
+        let spool = self.spool.watched();
+        let watched = spool.clone();
         let octets = transaction.message.len();
         let process = async move {
             let outcome = gateway.process(&transaction, now, &spool).await;
@@ -203,7 +209,11 @@ impl Site {
                 Err(Unfinished::Late(self.settings.limits.work))
             }
             Ok(Err(_)) => Err(Unfinished::Panic),
-            Ok(Ok(outcome)) => Ok(outcome),
+            // Whatever was made of the failure: the same message may be another one later.
+            Ok(Ok(outcome)) => match watched.failure() {
+                Some(error) => Err(Unfinished::Spool(error)),
+                None => Ok(outcome),
+            },
         }
     }
 }

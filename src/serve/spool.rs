@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -29,6 +30,21 @@ pub struct Spool {
     memory_octets: usize,
     most: u64,
     used: Arc<Used>,
+    failure: Failure,
+}
+
+/// The first failure to write or read, in its own words.
+#[derive(Clone, Debug, Default)]
+struct Failure(Arc<OnceLock<(io::ErrorKind, String)>>);
+
+impl Failure {
+    /// Remembers a failure, and hands it on.
+    fn of<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &done {
+            self.0.get_or_init(|| (error.kind(), error.to_string()));
+        }
+        done
+    }
 }
 
 /// What is held now, counted twice: for the limit, and for whoever watches us.
@@ -51,7 +67,28 @@ impl Spool {
                 octets: AtomicU64::new(0),
                 metrics,
             }),
+            failure: Failure::default(),
         }
+    }
+
+    /// The same spool, which tells whether anything failed while one message was worked on.
+    ///
+    /// Whoever reads hostile mail takes what cannot be read for a fault of the mail, at a dozen
+    /// places. That a disk was full must not be taken so at any of them: it would deliver what was
+    /// encrypted to us as it came.
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        Self {
+            failure: Failure::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What failed first since it is [`watched`](Self::watched).
+    #[must_use]
+    pub fn failure(&self) -> Option<io::Error> {
+        let (kind, text) = self.failure.0.get()?;
+        Some(io::Error::new(*kind, text.clone()))
     }
 
     /// Starts an empty one.
@@ -84,7 +121,7 @@ impl crate::octets::Spool for Spool {
         let mut writer = self.begin();
         match usize::try_from(most) {
             Ok(most) if most <= self.memory_octets => writer.memory.reserve_exact(most),
-            _ => writer.move_to_file()?,
+            _ => self.failure.of(writer.move_to_file())?,
         }
         Ok(Box::new(writer))
     }
@@ -131,19 +168,34 @@ pub struct Writer {
 impl Writer {
     /// Ends writing; what was written can now be read.
     pub fn into_octets(self) -> io::Result<Arc<dyn Octets>> {
+        let failure = self.spool.failure;
         Ok(match self.file {
             None => Arc::new(InMemory {
                 octets: self.memory,
                 _held: self.held,
             }),
             Some(mut file) => {
-                file.write_all(&self.memory)?;
+                failure.of(file.write_all(&self.memory))?;
                 Arc::new(InFile {
                     file,
                     held: self.held,
+                    failure,
                 })
             }
         })
+    }
+
+    fn take(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.held.grow(length(octets)) > self.spool.most {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!("the spool holds its limit of {} octets", self.spool.most),
+            ));
+        }
+        if self.file.is_none() && self.memory.len() + octets.len() > self.spool.memory_octets {
+            self.move_to_file()?;
+        }
+        self.append(octets)
     }
 
     fn move_to_file(&mut self) -> io::Result<()> {
@@ -170,16 +222,8 @@ impl Writer {
 
 impl Write for Writer {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        if self.held.grow(length(octets)) > self.spool.most {
-            return Err(io::Error::new(
-                io::ErrorKind::StorageFull,
-                format!("the spool holds its limit of {} octets", self.spool.most),
-            ));
-        }
-        if self.file.is_none() && self.memory.len() + octets.len() > self.spool.memory_octets {
-            self.move_to_file()?;
-        }
-        self.append(octets)?;
+        let taken = self.take(octets);
+        self.spool.failure.of(taken)?;
         Ok(octets.len())
     }
 
@@ -218,6 +262,7 @@ impl Octets for InMemory {
 struct InFile {
     file: File,
     held: Held,
+    failure: Failure,
 }
 
 impl Octets for InFile {
@@ -226,7 +271,7 @@ impl Octets for InFile {
     }
 
     fn read_at(&self, offset: u64, window: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(window, offset)
+        self.failure.of(self.file.read_exact_at(window, offset))
     }
 }
 
@@ -281,6 +326,24 @@ mod tests {
         assert_eq!(spool.used(), 100);
         drop(first);
         assert_eq!(spool.used(), 0);
+    }
+
+    #[test]
+    fn what_failed_for_one_message_is_remembered_for_that_one() {
+        let spool = spool(100, 150);
+        let (first, second) = (spool.watched(), spool.watched());
+        first.begin().write_all(&[0; 151]).unwrap_err();
+        let failure = first.failure().unwrap();
+        assert_eq!(failure.kind(), io::ErrorKind::StorageFull);
+        assert!(failure.to_string().contains("150 octets"), "{failure}");
+        assert!(second.failure().is_none());
+        // Nor is a file that cannot be made overlooked.
+        let nowhere = Spool {
+            directory: PathBuf::from("/nowhere"),
+            ..second
+        };
+        assert!(crate::octets::Spool::start_for(&nowhere, 101).is_err());
+        assert!(nowhere.failure().is_some());
     }
 
     #[test]

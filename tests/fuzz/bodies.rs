@@ -95,6 +95,8 @@ use ring::PROVIDER;
 use ring::Ring;
 use ring::people;
 
+#[path = "configuration.rs"]
+mod configuration;
 #[path = "ring.rs"]
 pub(crate) mod ring;
 
@@ -106,6 +108,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("addresses", addresses),
     ("attributes", attributes),
     ("ber", ber),
+    ("configuration", configuration::configuration),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
     ("milter_edits", milter_edits),

@@ -6,6 +6,11 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+#[path = "../peers/mod.rs"]
+mod peers;
+
+pub(crate) use peers::installed;
+
 /// How a scenario ends: `Err` says what was not as it should be.
 pub(crate) type Outcome = Result<(), String>;
 
@@ -54,23 +59,6 @@ pub(crate) fn run<R>(
         reports.join("\n")
     );
     assert!(count > 0, "{table} has no scenario");
-}
-
-/// Whether all of `files` are there; where not, says so, and fails if peers are required.
-pub(crate) fn installed(peer: &str, files: &[&str]) -> bool {
-    let missing: Vec<&str> = files
-        .iter()
-        .copied()
-        .filter(|file| !Path::new(file).exists())
-        .collect();
-    if missing.is_empty() {
-        return true;
-    }
-    let report = format!("{peer} is not installed: no {}", missing.join(", "));
-    let required = std::env::var_os("DOMSEC_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required, "{report}");
-    eprintln!("skipped: {report}");
-    false
 }
 
 /// Runs a program and returns its standard output; `Err` has the command and its last words.

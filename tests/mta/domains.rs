@@ -8,6 +8,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::gateway;
+use crate::gateway::Disk;
 use crate::gateway::Gateway;
 use crate::layers;
 use crate::layers::Peeled;
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) gateway_b: String,
     /// The milter of a, where it is not its gateway itself.
     pub(crate) milter_a: Option<SocketAddr>,
+    /// The disk of each gateway, where it is to have one for itself.
+    pub(crate) disk: Option<Disk>,
     /// Where configurations and what they name will lie.
     folder: TempDir,
 }
@@ -61,6 +64,7 @@ impl Plan {
             gateway_a,
             gateway_b,
             milter_a: None,
+            disk: None,
             folder,
         };
         for name in ["a", "b"] {
@@ -100,13 +104,14 @@ impl Plan {
             gateway_a,
             gateway_b,
             milter_a,
+            disk,
             folder,
         } = self;
         let wire = Wire::before(b.address);
         let [gateway_a, gateway_b] = [("a", gateway_a), ("b", gateway_b)].map(|(name, text)| {
             let folder = folder.path().join(name);
             fs::write(folder.join(gateway::CONFIGURATION), text).expect("a configuration");
-            Gateway::start(&folder)
+            Gateway::start_with(&folder, disk)
         });
         let relayed = milter_a.map(|address| format!("inet:{address}"));
         a.milters = vec![relayed.unwrap_or_else(|| gateway_a.milter())];

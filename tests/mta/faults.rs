@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::domains::Domains;
 use crate::domains::Plan;
 use crate::journey::contains;
+use crate::layers::SECRET;
 use crate::layers::crlf;
 use crate::layers::header;
 use crate::postfix;
@@ -26,9 +27,6 @@ use crate::scissors::Scissors;
 use crate::smtp::Options;
 use crate::wire::Wire;
 
-/// What nobody may read outside.
-const SECRET: &[u8] = b"the figures for September";
-
 /// A client that a gateway does not trust.
 const STRANGER: Options<'_> = Options {
     xclient: &[("ADDR", "192.0.2.1")],
@@ -36,7 +34,7 @@ const STRANGER: Options<'_> = Options {
 };
 
 /// A message to bob that is `octets` long, a little more, and can be told from others.
-fn message(number: usize, octets: usize) -> Vec<u8> {
+pub(crate) fn message(number: usize, octets: usize) -> Vec<u8> {
     let mut text = format!(
         "From: alice@a.example\nTo: bob@b.example\nSubject: figures\n\
          Date: Thu, 01 Oct 2026 09:00:00 +0000\n\
@@ -49,7 +47,7 @@ fn message(number: usize, octets: usize) -> Vec<u8> {
 }
 
 /// The numbers of messages, and how often each is there.
-fn numbers(messages: &[Vec<u8>]) -> BTreeMap<usize, usize> {
+pub(crate) fn numbers(messages: &[Vec<u8>]) -> BTreeMap<usize, usize> {
     let mut numbers = BTreeMap::new();
     for message in messages {
         let text = String::from_utf8_lossy(message);
@@ -63,7 +61,7 @@ fn numbers(messages: &[Vec<u8>]) -> BTreeMap<usize, usize> {
 }
 
 /// Fails if anything but encrypted mail went over the wire.
-fn expect_encrypted(wire: &Wire) {
+pub(crate) fn expect_encrypted(wire: &Wire) {
     assert!(!contains(&wire.octets(), SECRET));
     for carried in wire.messages() {
         let header = header(&carried.octets);

@@ -8,7 +8,10 @@ use crate::gateway;
 use crate::gateway::Gateway;
 use crate::journey::contains;
 use crate::layers;
+use crate::layers::SECRET;
 use crate::layers::crlf;
+use crate::layers::expect_sealed;
+use crate::layers::expect_verified;
 use crate::layers::field;
 use crate::layers::halves;
 use crate::postfix;
@@ -19,8 +22,6 @@ use crate::sendmail;
 use crate::sendmail::Sendmail;
 use crate::wire::Carried;
 use crate::wire::Wire;
-
-const SECRET: &[u8] = b"the figures for September";
 
 /// Sendmail and its gateway at a, Postfix and its gateway at b.
 struct Domains {
@@ -118,18 +119,8 @@ fn text_arrives_from_sendmail_as_it_was_sent() {
     ];
     for (name, fields, body) in examples {
         let (carried, delivered) = domains.exchanged(&message(fields, body));
-        let peeled = layers::peeled(&carried.octets, &["dca-b"]);
-        let text = String::from_utf8_lossy(&carried.octets);
-        assert_eq!(peeled.layers, "E(S(S[empty](C)))", "{name}\n{text}");
-        assert!(!contains(&carried.octets, SECRET), "{name}");
-        let (header, text) = halves(&delivered);
-        assert_eq!(String::from_utf8_lossy(&text), *body, "{name}\n{header}");
-        assert_eq!(
-            field(&delivered, "Subject").as_deref(),
-            Some("figures"),
-            "{name}"
-        );
-        assert!(!header.contains("Domsec-Warning"), "{name}\n{header}");
+        expect_sealed(name, &carried);
+        expect_verified(name, &delivered, body);
     }
 }
 
@@ -142,10 +133,7 @@ fn eight_bit_text_arrives_from_sendmail_with_the_same_text() {
         Content-Transfer-Encoding: 8bit\n";
     let text = "Gr\u{fc}\u{df}e: the figures for September\n";
     let (carried, delivered) = domains.exchanged(&message(fields, text));
-    assert_eq!(
-        layers::peeled(&carried.octets, &["dca-b"]).layers,
-        "E(S(S[empty](C)))"
-    );
+    expect_sealed("8bit", &carried);
     assert!(carried.octets.is_ascii());
     assert_eq!(String::from_utf8_lossy(&layers::decoded(&delivered)), text);
 }

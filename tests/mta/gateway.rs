@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,6 +11,8 @@ use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
 
+use tempfile::TempDir;
+
 use crate::processes::free_address;
 use crate::processes::run;
 use crate::processes::wait_for;
@@ -17,19 +20,56 @@ use crate::processes::wait_for_listener;
 
 /// The name of the configuration file in a folder that [`Gateway::start`] takes.
 pub(crate) const CONFIGURATION: &str = "domsec.toml";
+/// Where in that folder a [`Disk`] is mounted.
+const DISK: &str = "disk";
 
 /// A running `domsec serve`, which is killed with its value.
 pub(crate) struct Gateway {
     folder: PathBuf,
     /// As the configuration has it: `127.0.0.1:8891`, or `unix:` and a path in the folder.
     milter: String,
+    disk: Option<Disk>,
     process: Child,
+}
+
+/// A disk that only the gateway sees, `disk` in its folder, and that is gone with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disk {
+    pub(crate) octets: u32,
+}
+
+impl Disk {
+    /// Whether such a disk can be had here; says why not.
+    pub(crate) fn can_be_had() -> bool {
+        let folder = TempDir::new().expect("a folder");
+        let mut tried = Self { octets: 4096 }.before(folder.path(), Path::new("true"));
+        let output = tried.output().expect("unshare");
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr);
+            eprintln!("skipped: no tmpfs can be mounted: {}", why.trim_end());
+        }
+        output.status.success()
+    }
+
+    /// `program` in a mount namespace of its own, with the disk mounted at `at`.
+    fn before(self, at: &Path, program: &Path) -> Command {
+        const MOUNTED: &str = r#"mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@""#;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", MOUNTED, "sh"]);
+        command.arg(self.octets.to_string()).arg(at).arg(program);
+        command
+    }
 }
 
 impl Gateway {
     /// Starts the gateway by the `domsec.toml` of `folder`, and waits until its first milter socket
     /// accepts. Its log is `domsec.log` there, which a second start continues.
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::start_with(folder, None)
+    }
+
+    /// The same, with a disk, which is empty after each start.
+    pub(crate) fn start_with(folder: &Path, disk: Option<Disk>) -> Self {
         let text = fs::read_to_string(folder.join(CONFIGURATION)).expect("a configuration");
         let table: toml::Table = text.parse().expect("a configuration is TOML");
         let milter = table
@@ -39,7 +79,8 @@ impl Gateway {
         let mut gateway = Self {
             folder: folder.to_owned(),
             milter: milter.to_owned(),
-            process: spawned(folder),
+            disk,
+            process: spawned(folder, disk),
         };
         gateway.wait();
         gateway
@@ -85,10 +126,33 @@ impl Gateway {
             .count()
     }
 
+    /// Takes all the room that its disk has but for `left` octets, until [`Self::make_room`].
+    pub(crate) fn fill_disk(&self, left: u64) {
+        let path = self.ballast();
+        let mut file = File::create(&path).expect("its disk");
+        let full = io::copy(&mut io::repeat(b'.'), &mut file).expect_err("a disk with an end");
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull, "{full}");
+        let taken = file.metadata().expect("a file").len();
+        file.set_len(taken.saturating_sub(left))
+            .expect("a shorter file");
+    }
+
+    /// Gives back what [`Self::fill_disk`] took.
+    pub(crate) fn make_room(&self) {
+        fs::remove_file(self.ballast()).expect("what fills its disk");
+    }
+
+    /// A file on the disk, as it is seen from outside of its namespace.
+    fn ballast(&self) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.process.id()));
+        let folder = self.folder.strip_prefix("/").expect("an absolute path");
+        root.join(folder).join(DISK).join("ballast")
+    }
+
     /// Kills what runs, and starts it again with what its folder says now.
     pub(crate) fn restart(&mut self) {
         self.kill9();
-        self.process = spawned(&self.folder);
+        self.process = spawned(&self.folder, self.disk);
         self.wait();
     }
 
@@ -131,13 +195,22 @@ fn log(folder: &Path) -> String {
     fs::read_to_string(folder.join("domsec.log")).unwrap_or_default()
 }
 
-fn spawned(folder: &Path) -> Child {
+fn spawned(folder: &Path, disk: Option<Disk>) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(folder.join("domsec.log"))
         .expect("a log");
-    Command::new(env!("CARGO_BIN_EXE_domsec"))
+    let program = Path::new(env!("CARGO_BIN_EXE_domsec"));
+    let mut command = match disk {
+        Some(disk) => {
+            let at = folder.join(DISK);
+            fs::create_dir_all(&at).expect("a folder");
+            disk.before(&at, program)
+        }
+        None => Command::new(program),
+    };
+    command
         .args(["serve", "--config"])
         .arg(folder.join(CONFIGURATION))
         .stdin(Stdio::null())

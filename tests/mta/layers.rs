@@ -7,7 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+use crate::journey::contains;
 use crate::processes::run;
+use crate::wire::Carried;
 
 /// A message that has been peeled.
 #[derive(Debug)]
@@ -69,6 +71,30 @@ pub(crate) fn peeled(message: &[u8], names: &[&str]) -> Peeled {
         }
         content = fs::read(&to).expect("what OpenSSL wrote");
     }
+}
+
+/// What messages of the tests say, and nobody may read on the wire.
+pub(crate) const SECRET: &[u8] = b"the figures for September";
+
+/// Fails unless only b can read what went over the wire, and finds the signature of a's domain in it,
+/// over mail that nobody had signed.
+pub(crate) fn expect_sealed(name: &str, carried: &Carried) {
+    let text = String::from_utf8_lossy(&carried.octets);
+    let layers = peeled(&carried.octets, &["dca-b"]).layers;
+    assert_eq!(layers, "E(S(S[empty](C)))", "{name}\n{text}");
+    assert!(!contains(&carried.octets, SECRET), "{name}\n{text}");
+}
+
+/// Fails unless the reader gets `body` in clear, under its Subject, and is told that all is right.
+pub(crate) fn expect_verified(name: &str, delivered: &[u8], body: &str) {
+    let (header, text) = halves(delivered);
+    assert_eq!(String::from_utf8_lossy(&text), body, "{name}\n{header}");
+    let subject = field(delivered, "Subject");
+    assert_eq!(subject.as_deref(), Some("figures"), "{name}");
+    assert!(!header.contains("Domsec-Warning"), "{name}\n{header}");
+    let results = field(delivered, "Authentication-Results").unwrap_or_default();
+    assert!(results.starts_with("gw.b.example;"), "{name}\n{header}");
+    assert!(results.contains("smime=pass"), "{name}\n{header}");
 }
 
 /// How many readers an outermost E has, by what OpenSSL prints of it.

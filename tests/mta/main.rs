@@ -10,10 +10,12 @@
     reason = "MTAs are waited for, by the clock; a panic names what did not come"
 )]
 
+mod demo;
 mod deploy;
 mod domains;
 mod faults;
 mod from_sendmail;
+mod full_disks;
 mod gateway;
 mod journey;
 mod journeys;

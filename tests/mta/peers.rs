@@ -2,7 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+
+#[path = "../peers/mod.rs"]
+mod installed;
+
+pub(crate) use installed::installed;
+pub(crate) use installed::without;
 
 /// Whether all of `files` are there and we are root; where not, says so.
 ///
@@ -13,28 +18,6 @@ pub(crate) fn can_run(peer: &str, files: &[&str]) -> bool {
         eprintln!("skipped: {peer} is started by root alone");
     }
     root && installed(peer, files)
-}
-
-/// Whether all of `files` are there; where not, says so, and fails if peers are required.
-pub(crate) fn installed(peer: &str, files: &[&str]) -> bool {
-    let missing: Vec<&str> = files
-        .iter()
-        .copied()
-        .filter(|file| !Path::new(file).exists())
-        .collect();
-    missing.is_empty()
-        || without(&format!(
-            "{peer} is not installed: no {}",
-            missing.join(", ")
-        ))
-}
-
-/// Says why a peer is not run; fails if peers are required. Always false.
-pub(crate) fn without(why: &str) -> bool {
-    let required = std::env::var_os("DOMSEC_REQUIRE_PEERS").is_some_and(|value| value == "1");
-    assert!(!required, "{why}");
-    eprintln!("skipped: {why}");
-    false
 }
 
 fn root() -> bool {

@@ -287,7 +287,7 @@ fn prepared(config: &Config) -> TempDir {
     chown(root.join("mail"), Some(NOBODY), Some(NOBODY)).expect("we are root");
     make_queue(&root.join("spool"), postfix);
     let main = root.join("etc/main.cf");
-    fs::write(&main, main_cf(config, root)).expect("main.cf");
+    fs::write(&main, said_once(&main_cf(config, root))).expect("main.cf");
     // Postfix waits two seconds for a file that has just been written: it may not be whole yet.
     let old = fs::File::options().write(true).open(&main);
     let old = old.and_then(|file| file.set_modified(SystemTime::UNIX_EPOCH));
@@ -331,6 +331,33 @@ fn number(file: &str, name: &str) -> u32 {
         .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
         .find_map(|line| line.split(':').nth(1)?.parse().ok())
         .unwrap_or_else(|| panic!("no {name} in {file}"))
+}
+
+/// The lines of a main.cf without those that later ones override.
+///
+/// Every process of Postfix logs a warning of such a line as it starts, postlogd(8) too, into the
+/// socket that it alone reads. That holds ten messages: where the processes that start beside it have
+/// filled it, postlogd waits for itself for ever, and all others for it.
+fn said_once(main_cf: &str) -> String {
+    let mut parameters: Vec<(&str, String)> = Vec::new();
+    for line in main_cf.lines() {
+        let continues = line.starts_with([' ', '\t']);
+        match line.split_once('=') {
+            _ if line.starts_with('#') => {}
+            _ if continues => {
+                let (_, text) = parameters.last_mut().expect("a line to continue");
+                text.push_str(line);
+                text.push('\n');
+            }
+            Some((name, _)) => {
+                let name = name.trim_end();
+                parameters.retain(|(known, _)| *known != name);
+                parameters.push((name, format!("{line}\n")));
+            }
+            None => assert!(line.is_empty(), "not a line of main.cf: {line:?}"),
+        }
+    }
+    parameters.into_iter().map(|(_, text)| text).collect()
 }
 
 fn main_cf(config: &Config, root: &Path) -> String {
@@ -447,4 +474,16 @@ postlog unix-dgram n - n - 1 postlogd
 {master}
 "
     )
+}
+
+mod rules {
+    use super::*;
+
+    #[test]
+    fn the_last_line_of_a_parameter_is_the_only_one() {
+        assert_eq!(
+            said_once("a = 1\n# a = 2\nb = {\n  c=3 }\n\na=4\nb =\n 5\nd = 6\n"),
+            "a=4\nb =\n 5\nd = 6\n"
+        );
+    }
 }

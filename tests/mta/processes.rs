@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::ops::Range;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicU16;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -24,40 +24,55 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// connection takes it before its listener does.
 ///
 /// Tests run as processes of their own, and many at a time: each has a block of ports, which it
-/// claims by listening at the first as long as it lives.
+/// claims by listening at the first as long as it lives, and another where one is used up.
 pub(crate) fn free_address() -> SocketAddr {
-    static BLOCK: OnceLock<(TcpListener, u16)> = OnceLock::new();
-    static NEXT: AtomicU16 = AtomicU16::new(1);
-    let (_, first) = BLOCK.get_or_init(claimed);
+    static BLOCKS: Mutex<Vec<Block>> = Mutex::new(Vec::new());
+    let mut blocks = BLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
-        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
-        assert!(
-            offset < BLOCK_PORTS,
-            "a test with more than {BLOCK_PORTS} ports"
-        );
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, first + offset));
-        if TcpListener::bind(address).is_ok() {
+        if let Some(address) = blocks.last_mut().and_then(Block::next_free) {
             return address;
         }
+        blocks.push(Block::claimed());
     }
 }
 
-/// Twice what any test takes.
+/// Twice what most tests take.
 const BLOCK_PORTS: u16 = 40;
 
-/// The first block that nobody has, and what claims it.
-fn claimed() -> (TcpListener, u16) {
-    const FIRST: u16 = 12_000;
-    const BLOCKS: u16 = 500;
-    // Where to begin matters little: other tests begin elsewhere.
-    let start = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap_or_default();
-    (0..BLOCKS)
-        .map(|count| FIRST + (start + count) % BLOCKS * BLOCK_PORTS)
-        .find_map(|first| {
-            let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
-            Some((claim, first))
-        })
-        .expect("a free block of ports")
+/// Ports of which nobody else takes one.
+struct Block {
+    _claim: TcpListener,
+    rest: Range<u16>,
+}
+
+impl Block {
+    /// The first block that nobody has.
+    fn claimed() -> Self {
+        const FIRST: u16 = 12_000;
+        const BLOCKS: u16 = 500;
+        // Where to begin matters little: other tests begin elsewhere.
+        let start = u16::try_from(std::process::id() % u32::from(BLOCKS)).unwrap_or_default();
+        (0..BLOCKS)
+            .map(|count| FIRST + (start + count) % BLOCKS * BLOCK_PORTS)
+            .find_map(|first| {
+                Some(Self {
+                    _claim: TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?,
+                    rest: first + 1..first + BLOCK_PORTS,
+                })
+            })
+            .expect("a free block of ports")
+    }
+
+    /// The next port at which nobody listens who knows nothing of blocks.
+    ///
+    /// Asked by a connection: a listener that another thread's new process has inherited would, until
+    /// that process becomes its program, keep the port from whoever is to have it.
+    fn next_free(&mut self) -> Option<SocketAddr> {
+        self.rest
+            .by_ref()
+            .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            .find(|address| TcpStream::connect(address).is_err())
+    }
 }
 
 /// What `look` finds, asked again and again; panics with `what` after [`DEADLINE`].

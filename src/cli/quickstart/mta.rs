@@ -11,15 +11,16 @@ use std::time::Duration;
 use crate::config::Socket;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::milter::Field;
 use crate::milter::action::BODY_CHUNK;
-use crate::milter::options::VERSION;
-use crate::milter::options::actions;
-use crate::milter::options::protocol;
+use crate::milter::options::Options;
 use crate::milter::packet;
 use crate::milter::packet::Framer;
+use crate::milter::session;
 use crate::mime::MimeError;
 use crate::mime::header::Header;
 use crate::octets::View;
+use crate::serve::replace::as_value;
 
 /// How long the gateway may be silent. Its keys sign in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -133,20 +134,12 @@ fn connect(socket: &Socket) -> io::Result<Box<dyn Duplex>> {
 
 /// The whole conversation: nothing in it waits for an answer but the end of the message.
 fn packets(handed: &Handed<'_>, message: &Changed) -> Vec<u8> {
-    let actions = actions::ADD_HEADERS
-        | actions::CHANGE_BODY
-        | actions::CHANGE_HEADERS
-        | actions::CHANGE_FROM
-        | actions::DELETE_RECIPIENT;
-    let steps = protocol::NO_REPLY_CONNECT
-        | protocol::NO_REPLY_HELO
-        | protocol::NO_REPLY_MAIL
-        | protocol::NO_REPLY_RCPT
-        | protocol::NO_REPLY_HEADER
-        | protocol::NO_REPLY_END_OF_HEADER
-        | protocol::NO_REPLY_BODY
-        | protocol::LEADING_SPACE;
-    let offer = [VERSION, actions, steps].map(u32::to_be_bytes);
+    let Options {
+        version,
+        actions,
+        protocol,
+    } = Options::WHOLE;
+    let offer = [version, actions, protocol].map(u32::to_be_bytes);
     let mut packets = Vec::new();
     packet::write(&mut packets, b'O', &[offer.as_flattened()]);
     let client = [b"localhost\x004\0\0", handed.client.as_bytes(), b"\0"];
@@ -163,7 +156,7 @@ fn packets(handed: &Handed<'_>, message: &Changed) -> Vec<u8> {
     for (command, address) in [(b'M', handed.sender), (b'R', handed.recipient)] {
         packet::write(&mut packets, command, &[b"<", address.as_bytes(), b">\0"]);
     }
-    for (name, value) in &message.header {
+    for Field { name, value } in &message.header {
         packet::write(&mut packets, b'L', &[name, b"\0", value, b"\0"]);
     }
     packet::write(&mut packets, b'N', &[]);
@@ -177,8 +170,8 @@ fn packets(handed: &Handed<'_>, message: &Changed) -> Vec<u8> {
 
 /// The message as the MTA has it.
 struct Changed {
-    /// Names, and values with their leading space; folded lines end with LF.
-    header: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The fields, values with their leading space.
+    header: Vec<Field>,
     body: Vec<u8>,
     /// Whether the body that is there is the new one.
     replaced: bool,
@@ -186,17 +179,13 @@ struct Changed {
 
 impl Changed {
     fn of(header: &Header, body: &[u8]) -> Self {
-        let value = |body: &[u8]| {
-            let text = body.strip_suffix(b"\r\n").unwrap_or(body);
-            text.iter()
-                .copied()
-                .filter(|octet| *octet != b'\r')
-                .collect()
-        };
         Self {
             header: header
                 .fields()
-                .map(|field| (field.name().as_bytes().to_vec(), value(field.body())))
+                .map(|field| Field {
+                    name: field.name().as_bytes().to_vec(),
+                    value: as_value(field.body()),
+                })
                 .collect(),
             body: body.to_vec(),
             replaced: false,
@@ -222,16 +211,14 @@ impl Changed {
             b'm' => {
                 let (index, rest) = data.split_first_chunk::<4>()?;
                 let index = usize::try_from(u32::from_be_bytes(*index)).ok()?;
-                let (name, value) = field(rest)?;
-                let mut same = self.header.iter().enumerate();
-                let same = same
-                    .by_ref()
-                    .filter(|(_, (own, _))| own.eq_ignore_ascii_case(&name));
+                let Field { name, value } = field(rest)?;
+                let same = self.header.iter().enumerate();
+                let same = same.filter(|(_, own)| own.name.eq_ignore_ascii_case(&name));
                 let (at, _) = same.take(index).last()?;
                 if value.is_empty() {
                     self.header.remove(at);
                 } else if let Some(field) = self.header.get_mut(at) {
-                    field.1 = value;
+                    field.value = value;
                 }
             }
             // Sender and recipients are the envelope's.
@@ -242,28 +229,19 @@ impl Changed {
     }
 
     fn into_octets(self) -> Vec<u8> {
-        let mut octets = Vec::new();
-        for (name, value) in &self.header {
-            octets.extend_from_slice(name);
-            octets.push(b':');
-            for line in value.split_inclusive(|octet| *octet == b'\n') {
-                octets.extend_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
-                if line.ends_with(b"\n") {
-                    octets.extend_from_slice(b"\r\n");
-                }
-            }
-            octets.extend_from_slice(b"\r\n");
-        }
-        octets.extend_from_slice(b"\r\n");
+        let mut octets = session::octets(&self.header);
         octets.extend_from_slice(&self.body);
         octets
     }
 }
 
 /// Name and value, each with its NUL.
-fn field(data: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+fn field(data: &[u8]) -> Option<Field> {
     let data = data.strip_suffix(b"\0")?;
     let end = data.iter().position(|octet| *octet == 0)?;
     let (name, value) = data.split_at_checked(end)?;
-    Some((name.to_vec(), value.get(1..)?.to_vec()))
+    Some(Field {
+        name: name.to_vec(),
+        value: value.get(1..)?.to_vec(),
+    })
 }

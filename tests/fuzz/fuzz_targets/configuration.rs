@@ -1,0 +1,7 @@
+//! See `configuration` in `bodies.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bodies::run("configuration", octets));
