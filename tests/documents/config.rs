@@ -12,6 +12,7 @@ const LEAST: &str = "domains = ['a.example']\nauthserv_id = 'gw.a.example'\n";
 const WITHOUT_DEFAULT: &[&str] = &[
     "policy",
     "[certificates] directory",
+    "[limits] edition_octets",
     "[reinject] to",
     "[spool] directory",
 ];

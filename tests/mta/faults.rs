@@ -33,6 +33,7 @@ const SECRET: &[u8] = b"the figures for September";
 const STRANGER: Options<'_> = Options {
     xclient: &[("ADDR", "192.0.2.1")],
     mail_parameters: "",
+    rcpt_parameters: "",
 };
 
 /// A message to bob that is `octets` long, a little more, and can be told from others.
@@ -296,10 +297,15 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     domains.b.wait_delivered("bob", 1);
     let [captured] = domains.wire.messages().try_into().expect("one message");
 
+    // He asks for all of it.
+    let thief = Options {
+        mail_parameters: "RET=FULL ENVID=QQ314159",
+        ..STRANGER
+    };
     let resend = |rcpt: &str| {
         let sent = domains
             .b
-            .send("frank@x.example", &[rcpt], &captured.octets, &STRANGER);
+            .send("frank@x.example", &[rcpt], &captured.octets, &thief);
         sent.expect_accepted();
     };
     resend("carol@b.example");
@@ -308,6 +314,8 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     let text = String::from_utf8_lossy(&bounce.octets);
     assert!(text.contains("Mailbox full"), "{text}");
     assert!(!contains(&bounce.octets, SECRET), "{text}");
+    // What he may know he is told (RFC 3461 §6.3).
+    assert!(text.contains("Original-Envelope-Id: QQ314159"), "{text}");
     // Nor does it tell the subject that was hidden.
     assert!(!text.contains("Subject: figures"), "{text}");
 

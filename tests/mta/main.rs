@@ -21,6 +21,7 @@ mod layers;
 mod peers;
 mod postfix;
 mod processes;
+mod recipients;
 mod scissors;
 mod sendmail;
 mod smtp;
