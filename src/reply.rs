@@ -70,6 +70,16 @@ impl Reply {
         Self::new(Class::Permanent, 54, (4, 6), "mail is looping")
     }
 
+    /// 550 with the enhanced status code and the text of a server that has refused it for good; 5.0.0
+    /// where it gave none (RFC 3463 §3.1).
+    #[must_use]
+    pub fn refused_further_on(status: Option<&str>, text: &str) -> Self {
+        let mut numbers = status.unwrap_or_default().split('.').skip(1);
+        let mut number = || numbers.next()?.parse().ok();
+        let status = number().zip(number()).unwrap_or((0, 0));
+        Self::new(Class::Permanent, 50, status, text)
+    }
+
     fn new(class: Class, code: u8, status: (u16, u16), text: &str) -> Self {
         let printable = |character: char| {
             if character == ' ' || character.is_ascii_graphic() {
@@ -137,6 +147,21 @@ mod tests {
         let deferred = Reply::deferred(5, "try again");
         assert_eq!(deferred.to_string(), "451 4.7.5 try again");
         assert_eq!(Reply::unavailable().status(), "4.3.0");
+    }
+
+    #[test]
+    fn what_another_server_has_refused_keeps_its_code() {
+        let reply = |status| Reply::refused_further_on(status, "no such user").to_string();
+        assert_eq!(reply(Some("5.1.1")), "550 5.1.1 no such user");
+        for status in [
+            None,
+            Some("5.1"),
+            Some(""),
+            Some("5.x.1"),
+            Some("5.99999.1"),
+        ] {
+            assert_eq!(reply(status), "550 5.0.0 no such user", "{status:?}");
+        }
     }
 
     #[test]

@@ -245,6 +245,9 @@ pub struct ServiceLimits {
     /// Octets of a message; what is larger is refused with 552. Default 50 MiB: above Postfix's
     /// `message_size_limit` (10 MB), which refuses first.
     pub message_octets: u64,
+    /// Octets of a message that we have signed or encrypted; what has grown beyond is refused with
+    /// 552. Default none. Set it to `message_size_limit` of the next hop.
+    pub edition_octets: Option<u64>,
     /// Octets of a header. Default 1 MiB.
     pub header_octets: usize,
     /// Fields of a header. Default 2,000.
@@ -268,6 +271,7 @@ impl Default for ServiceLimits {
     fn default() -> Self {
         Self {
             message_octets: 50 * 1024 * 1024,
+            edition_octets: None,
             header_octets: 1024 * 1024,
             header_fields: 2_000,
             recipients: 10_000,

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address::Mailbox;
 use crate::crypto::public_key::PublicKey;
 use crate::domsec::conditions::MaySign;
 use crate::domsec::conditions::WhyNot;
@@ -94,6 +95,15 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// The algorithms to write: the rule's, else those of the recipient's partner entry.
+    pub(super) fn profile(&self, rule: &Rule, recipient: &Mailbox) -> Option<&Profile> {
+        let of_partner = || self.policy.partner(recipient.domain())?.profile.as_deref();
+        self.policy
+            .profile(rule.profile.as_deref().or_else(of_partner)?)
+    }
+}
+
 impl<'a> Common<'a> {
     /// The proof that a domain or delegated signature may be made, or why not (draft §3.3).
     fn may_sign(&self) -> &Result<MaySign, WhyNot> {
@@ -154,7 +164,7 @@ impl<'a> Common<'a> {
         reasons: &mut Vec<String>,
     ) -> Result<Draft<'a>, Unmet> {
         let signatures = self.signatures(rule, reasons)?;
-        let readers = self.readers(rule, findings, reasons)?;
+        let readers = readers(rule, findings, reasons)?;
         if signatures.is_empty() && readers.is_none() {
             return Ok(self.delivery(rule, record, reasons));
         }
@@ -181,19 +191,12 @@ impl<'a> Common<'a> {
         let readers = readers
             .map(|readers| self.with_own_dca(rule, readers))
             .transpose()?;
-        let profile = self.profile(rule, record);
+        let profile = self.gateway.profile(rule, &record.mailbox);
         if let Some(readers) = &readers {
             check_strength(readers, profile)?;
         }
         let marked = self.is_marked(record);
         Ok(Draft::layered((rule, profile), plan, readers, marked))
-    }
-
-    /// The algorithms to write: the rule's, else those of the recipient's partner entry.
-    fn profile(&self, rule: &Rule, record: &RecipientRecord) -> Option<&'a Profile> {
-        let policy = &self.gateway.policy;
-        let of_partner = || policy.partner(record.mailbox.domain())?.profile.as_deref();
-        policy.profile(rule.profile.as_deref().or_else(of_partner)?)
     }
 
     /// The signatures to make: those of the rule for which there is a key, in its order.
@@ -255,27 +258,6 @@ impl<'a> Common<'a> {
         }
     }
 
-    /// Who can read the encryption that the rule asks for; `None` where there shall be none.
-    fn readers(
-        &self,
-        rule: &Rule,
-        findings: &Findings,
-        reasons: &mut Vec<String>,
-    ) -> Result<Option<ReadersFound>, Unmet> {
-        if !rule.encrypts() {
-            return Ok(None);
-        }
-        match (rule.encrypt, findings.readers(rule.encrypt_to)) {
-            (_, Ok(readers)) => Ok(Some(readers)),
-            // Every answer is "none published": the one way to go on without (CONTRACT).
-            (Encryption::IfPossible, Err(unmet @ Unmet::CertificateAbsent(_))) => {
-                reasons.push(format!("{unmet}; the rule goes on without encryption"));
-                Ok(None)
-            }
-            (_, Err(unmet)) => Err(unmet),
-        }
-    }
-
     /// With our own DCA among the readers, where the officer wants to read it again.
     fn with_own_dca(&self, rule: &Rule, mut readers: ReadersFound) -> Result<ReadersFound, Unmet> {
         if rule.encrypt_to.own_dca {
@@ -292,9 +274,7 @@ impl<'a> Common<'a> {
     /// The certificate of our DCA for From's domain, or for the first of our domains.
     pub(super) fn own_dca(&self) -> Option<&'a Certificate> {
         let from = self.arrival.facts.mailboxes().first();
-        let domain = from
-            .map(crate::address::Mailbox::domain)
-            .or(self.gateway.domains.first())?;
+        let domain = from.map(Mailbox::domain).or(self.gateway.domains.first())?;
         let own = self.gateway.roles.own_dca(domain, self.arrival.now)?;
         Some(own.certificate())
     }
@@ -320,6 +300,26 @@ impl<'a> Common<'a> {
         let marked = self.is_marked(record);
         let waited = self.arrival.transaction.waited;
         otherwise(rule, waited, unmet, || Draft::as_came(rule, marked))
+    }
+}
+
+/// Who can read the encryption that the rule asks for; `None` where there shall be none.
+pub(super) fn readers(
+    rule: &Rule,
+    findings: &Findings,
+    reasons: &mut Vec<String>,
+) -> Result<Option<ReadersFound>, Unmet> {
+    if !rule.encrypts() {
+        return Ok(None);
+    }
+    match (rule.encrypt, findings.readers(rule.encrypt_to)) {
+        (_, Ok(readers)) => Ok(Some(readers)),
+        // Every answer is "none published": the one way to go on without (CONTRACT).
+        (Encryption::IfPossible, Err(unmet @ Unmet::CertificateAbsent(_))) => {
+            reasons.push(format!("{unmet}; the rule goes on without encryption"));
+            Ok(None)
+        }
+        (_, Err(unmet)) => Err(unmet),
     }
 }
 
@@ -362,7 +362,10 @@ impl<'a> Fated<'a> {
 }
 
 /// Keys that the profile holds to be too small are not encrypted to.
-fn check_strength(readers: &ReadersFound, profile: Option<&Profile>) -> Result<(), Unmet> {
+pub(super) fn check_strength(
+    readers: &ReadersFound,
+    profile: Option<&Profile>,
+) -> Result<(), Unmet> {
     let Some(least) = profile.and_then(|profile| profile.minimum_rsa_bits) else {
         return Ok(());
     };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
+use std::future::pending;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -15,6 +16,7 @@ use crate::gateway::certificates::Subject;
 use crate::gateway::certificates::Unavailable;
 use crate::gateway::choose::Findings;
 use crate::gateway::outcome::Outcome;
+use crate::gateway::recipient::NotTaken;
 use crate::gateway::record::RecipientRecord;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
@@ -64,9 +66,43 @@ impl Gateway {
             .filter(|record| self.needs_certificate(record, arrival))
             .map(|record| &record.mailbox)
             .collect();
+        let findings = self.found(&wanted, arrival.now, Box::pin(pending())).await;
+        let findings: Vec<Findings> = records
+            .iter()
+            .map(|record| findings.of(&record.mailbox))
+            .collect();
+        for (record, found) in records.iter_mut().zip(&findings) {
+            record.learn(found);
+        }
+        Gathered { records, findings }
+    }
+
+    /// Decides for the one recipient of a transaction whose message has not arrived, as far as that
+    /// can be. A search without an answer when `patience` ends is one that is unavailable.
+    ///
+    /// `None` where the message has to be waited for, or goes on.
+    pub async fn at_recipient(
+        &self,
+        transaction: &Transaction,
+        now: Time,
+        patience: Answer<'_, ()>,
+    ) -> Option<NotTaken> {
+        let mailbox = transaction.recipients.first()?;
+        let mut record = self.record(mailbox, transaction);
+        if self.asks_at_recipient(transaction, &record) {
+            let found = self.found(&[mailbox], now, patience).await.of(mailbox);
+            record.learn(&found);
+            self.not_taken(transaction, &record, &found)
+        } else {
+            None
+        }
+    }
+
+    /// Looks for the certificates of `wanted` and of their DCAs, until `patience` ends.
+    async fn found(&self, wanted: &[&Mailbox], now: Time, patience: Answer<'_, ()>) -> Found {
         let mut subjects: Vec<Subject<'_>> = Vec::new();
         let mut domains: HashSet<&Domain> = HashSet::new();
-        for mailbox in &wanted {
+        for mailbox in wanted {
             subjects.push(Subject::Recipient(mailbox));
             let dca = Subject::Dca(mailbox.domain());
             if domains.insert(mailbox.domain()) {
@@ -76,27 +112,19 @@ impl Gateway {
         let answers = subjects
             .iter()
             .map(|subject| self.certificates.find(*subject));
-        let answers = all(answers.collect()).await;
-        let found = subjects.iter().copied().zip(answers);
-        let (own, dca) = self.chosen(found, arrival.now);
-        let findings: Vec<Findings> = records
-            .iter()
-            .map(|record| Findings {
-                own: own.get(&record.mailbox).cloned().unwrap_or(Finding::Absent),
-                dca: dca
-                    .get(record.mailbox.domain())
-                    .cloned()
-                    .unwrap_or(Finding::Absent),
+        let answers = all(answers.collect(), patience).await;
+        let answers = answers.into_iter().map(|answer| {
+            answer.unwrap_or_else(|| {
+                Err(Unavailable {
+                    source_name: "the search".to_owned(),
+                    reason: "nothing was found before RCPT had to be answered".to_owned(),
+                })
             })
-            .collect();
-        for (record, found) in records.iter_mut().zip(&findings) {
-            record.certificate = found.own.result();
-            record.dca = found.dca.result();
-        }
-        Gathered { records, findings }
+        });
+        self.chosen(subjects.iter().copied().zip(answers), now)
     }
 
-    fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {
+    pub(super) fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {
         RecipientRecord {
             mailbox: mailbox.clone(),
             direction: transaction.direction(
@@ -135,7 +163,7 @@ impl Gateway {
         &self,
         found: impl Iterator<Item = (Subject<'s>, Result<Vec<Certificate>, Unavailable>)>,
         now: Time,
-    ) -> (HashMap<Mailbox, Finding>, HashMap<Domain, Finding>) {
+    ) -> Found {
         let chooser = self.chooser(now);
         let mut own = HashMap::new();
         let mut dca = HashMap::new();
@@ -164,7 +192,7 @@ impl Gateway {
                 Subject::Recipient(mailbox) => own.insert(mailbox.clone(), finding),
             };
         }
-        (own, dca)
+        Found { own, dca }
     }
 }
 
@@ -178,8 +206,26 @@ impl Gateway {
     }
 }
 
-/// Waits for all answers, each of which goes on while others wait.
-async fn all<T>(answers: Vec<Answer<'_, T>>) -> Vec<T> {
+/// What was found, of each subject.
+struct Found {
+    own: HashMap<Mailbox, Finding>,
+    dca: HashMap<Domain, Finding>,
+}
+
+impl Found {
+    /// For one recipient; who was not asked for has none.
+    fn of(&self, mailbox: &Mailbox) -> Findings {
+        let known = |finding: Option<&Finding>| finding.cloned().unwrap_or(Finding::Absent);
+        Findings {
+            own: known(self.own.get(mailbox)),
+            dca: known(self.dca.get(mailbox.domain())),
+        }
+    }
+}
+
+/// Waits for all answers, each of which goes on while others wait; nothing in the place of those that
+/// are not there when `patience` ends.
+async fn all<T>(answers: Vec<Answer<'_, T>>, mut patience: Answer<'_, ()>) -> Vec<Option<T>> {
     enum State<'a, T> {
         Done(T),
         Waiting(Answer<'a, T>),
@@ -196,7 +242,7 @@ async fn all<T>(answers: Vec<Answer<'_, T>>) -> Vec<T> {
             }
         }
         if waiting {
-            Poll::Pending
+            patience.as_mut().poll(context)
         } else {
             Poll::Ready(())
         }
@@ -206,5 +252,5 @@ async fn all<T>(answers: Vec<Answer<'_, T>>) -> Vec<T> {
         State::Done(value) => Some(value),
         State::Waiting(_) => None,
     };
-    states.into_iter().filter_map(done).collect()
+    states.into_iter().map(done).collect()
 }

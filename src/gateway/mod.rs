@@ -14,12 +14,12 @@ mod flags;
 pub mod gather;
 pub mod judge;
 mod judged;
-
 mod make;
 pub mod marks;
 pub mod open;
 pub mod outcome;
 mod parts;
+pub mod recipient;
 pub mod record;
 pub mod replay;
 pub mod roles;

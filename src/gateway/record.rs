@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::address::Mailbox;
+use crate::gateway::choose::Findings;
 use crate::gateway::transaction::Transaction;
 use crate::notation::Layers;
 use crate::policy::facts::Content;
@@ -58,6 +59,12 @@ impl Record {
 }
 
 impl RecipientRecord {
+    /// Takes note of what was found.
+    pub(super) const fn learn(&mut self, found: &Findings) {
+        self.certificate = found.own.result();
+        self.dca = found.dca.result();
+    }
+
     /// The facts for this recipient.
     #[must_use]
     pub fn facts<'a>(

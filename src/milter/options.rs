@@ -54,7 +54,7 @@ const NEEDED: u32 = actions::ADD_HEADERS | actions::CHANGE_BODY | actions::CHANG
 /// Used where they are offered. Without the first a message has one edition for all; without the
 /// second its bounces may return the content (DESIGN, decision 5), and what would need them is deferred.
 const USED: u32 = NEEDED | actions::DELETE_RECIPIENT | actions::CHANGE_FROM | actions::SET_MACROS;
-/// Asked for where it is offered.
+/// Asked for where it is offered; an answer to RCPT only where one could be refused there.
 const LEFT_OUT: u32 = protocol::NO_UNKNOWN
     | protocol::NO_DATA
     | protocol::NO_REPLY_CONNECT
@@ -68,8 +68,9 @@ const LEFT_OUT: u32 = protocol::NO_UNKNOWN
 
 /// The macros that are wanted: stage (as in SETSYMLIST) and names.
 const MACROS: &[(u32, &str)] = &[
-    // Connect: what the listener calls itself, and the client once more.
-    (0, "j {daemon_name} {client_addr}"),
+    // Connect: what the listener calls itself, and the client once more; by the last two is mail told
+    // that does not come by SMTP.
+    (0, "j {daemon_name} {client_addr} i w"),
     // HELO: after STARTTLS.
     (1, "{tls_version} {cert_subject} {cn_subject} {verify}"),
     // MAIL.
@@ -119,8 +120,8 @@ pub enum OptionsError {
 }
 
 impl Options {
-    /// Agrees with what the MTA offers.
-    pub fn agree(offered: Self) -> Result<Self, OptionsError> {
+    /// Agrees with what the MTA offers; `at_recipient` where RCPT may be answered with a refusal.
+    pub fn agree(offered: Self, at_recipient: bool) -> Result<Self, OptionsError> {
         if offered.version < OLDEST {
             return Err(OptionsError::Version(offered.version));
         }
@@ -132,10 +133,14 @@ impl Options {
             0 => protocol::SKIP,
             _ => 0,
         };
+        let left_out = match at_recipient {
+            true => LEFT_OUT & !protocol::NO_REPLY_RCPT,
+            false => LEFT_OUT,
+        };
         Ok(Self {
             version: offered.version.min(VERSION),
             actions: offered.actions & USED,
-            protocol: offered.protocol & (LEFT_OUT | skip),
+            protocol: offered.protocol & (left_out | skip),
         })
     }
 
@@ -176,7 +181,7 @@ mod tests {
             actions: NEEDED,
             protocol: protocol::NO_REPLY_BODY | protocol::SKIP,
         };
-        let agreed = Options::agree(offered).unwrap();
+        let agreed = Options::agree(offered, false).unwrap();
         assert_eq!(agreed.actions, NEEDED);
         assert_eq!(agreed.protocol, protocol::NO_REPLY_BODY);
     }
@@ -188,10 +193,24 @@ mod tests {
             actions: u32::MAX,
             protocol: u32::MAX,
         };
-        let agreed = Options::agree(all).unwrap();
+        let agreed = Options::agree(all, false).unwrap();
         assert_eq!(agreed.version, 6);
         assert_eq!(agreed.actions, 0x15b);
         assert!(!agreed.leaves_out(0x10), "the body is needed");
+    }
+
+    #[test]
+    fn an_answer_to_rcpt_is_given_only_where_it_can_be_a_refusal() {
+        let all = Options {
+            version: 6,
+            actions: u32::MAX,
+            protocol: u32::MAX,
+        };
+        for at_recipient in [false, true] {
+            let agreed = Options::agree(all, at_recipient).unwrap();
+            assert_eq!(agreed.leaves_out(protocol::NO_REPLY_RCPT), !at_recipient);
+            assert!(agreed.leaves_out(protocol::NO_REPLY_MAIL | protocol::NO_REPLY_HEADER));
+        }
     }
 
     #[test]
@@ -201,11 +220,14 @@ mod tests {
             actions: actions::ADD_HEADERS | actions::CHANGE_HEADERS,
             protocol: 0,
         };
-        assert_eq!(Options::agree(offered), Err(OptionsError::Actions(0x11)));
+        assert_eq!(
+            Options::agree(offered, false),
+            Err(OptionsError::Actions(0x11))
+        );
         let old = Options {
             version: 1,
             ..offered
         };
-        assert_eq!(Options::agree(old), Err(OptionsError::Version(1)));
+        assert_eq!(Options::agree(old, false), Err(OptionsError::Version(1)));
     }
 }

@@ -1,8 +1,9 @@
 //! One connection of an MTA: what may follow what, and what it comes to.
 //!
 //! [`Session::handle`] takes a packet and says what the driver has to do; answers that are due at once
-//! are in [`Session::output`]. Answers to a message are the driver's, by [`super::action`]. The order
-//! of commands is that of SMTP; what breaks it ends the connection, and the MTA defers by its own default.
+//! are in [`Session::output`]. Answers to a message are the driver's, by [`super::action`], and so is what
+//! becomes of a recipient ([`Session::answer_recipient`]). The order of commands is that of SMTP; what
+//! breaks it ends the connection, and the MTA defers by its own default.
 
 use std::net::IpAddr;
 
@@ -16,6 +17,7 @@ use super::options::OptionsError;
 use super::options::protocol;
 use super::packet::Packet;
 use crate::address::Mailbox;
+use crate::reply::Reply;
 
 /// What one message may have.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,14 @@ pub struct Message {
     octets: u64,
 }
 
+impl Message {
+    /// The MTA's queue identifier for the log; a hyphen where it said none.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.queue_id.as_deref().unwrap_or("-")
+    }
+}
+
 /// What the driver has to do.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -109,6 +119,9 @@ pub enum Event<'a> {
     Message(Box<Message>, &'a [u8]),
     /// Nothing.
     Nothing,
+    /// The MTA waits for what becomes of the recipient of [`Session::asked`]:
+    /// [`Session::answer_recipient`].
+    Recipient,
 }
 
 /// The MTA does what it must not.
@@ -166,6 +179,8 @@ impl Stage {
 #[derive(Debug)]
 pub struct Session {
     limits: MessageLimits,
+    /// Whether the driver wants to decide about recipients.
+    at_recipient: bool,
     options: Options,
     stage: Stage,
     address: Option<IpAddr>,
@@ -183,11 +198,12 @@ const AFTER_CONNECT: &[u8] = b"HMRTNE";
 const ALL: &[u8] = b"CHMRTNE";
 
 impl Session {
-    /// Begins.
+    /// Begins; with `at_recipient` the driver is asked about each recipient.
     #[must_use]
-    pub fn new(limits: MessageLimits) -> Self {
+    pub fn new(limits: MessageLimits, at_recipient: bool) -> Self {
         Self {
             limits,
+            at_recipient,
             options: Options::default(),
             stage: Stage::default(),
             address: None,
@@ -270,7 +286,7 @@ impl Session {
             Command::Macros(..) => {}
             Command::Mail(address, parameters) => self.mail(address, &parameters),
             Command::Negotiate(offered) => {
-                self.options = Options::agree(offered)?;
+                self.options = Options::agree(offered, self.at_recipient)?;
                 self.options.write(&mut self.output);
                 self.stage = Stage::Connected;
             }
@@ -281,7 +297,9 @@ impl Session {
                 (self.address, self.helo) = (None, None);
                 return Ok(event);
             }
-            Command::Recipient(address, parameters) => self.recipient(address, &parameters),
+            Command::Recipient(address, parameters) => {
+                return Ok(self.recipient(address, &parameters));
+            }
         }
         Ok(Event::Nothing)
     }
@@ -323,23 +341,71 @@ impl Session {
         self.due(protocol::NO_REPLY_MAIL);
     }
 
-    fn recipient(&mut self, address: &[u8], parameters: &[&[u8]]) {
+    fn recipient<'a>(&mut self, address: &[u8], parameters: &[&[u8]]) -> Event<'a> {
+        let mut is_known = false;
         if self.message.recipients.len() >= self.limits.recipients {
             self.refuse(Unacceptable::Recipients);
         } else {
             let rewritten = self.macros.at(b'R', "rcpt_addr");
             match mailbox(address, rewritten) {
-                Some(mailbox) => self.message.recipients.push(Recipient {
-                    mailbox,
-                    given: address.to_vec(),
-                    parameters: texts(parameters),
-                }),
+                Some(mailbox) => {
+                    is_known = true;
+                    self.message.recipients.push(Recipient {
+                        mailbox,
+                        given: address.to_vec(),
+                        parameters: texts(parameters),
+                    });
+                }
                 None => self.refuse(Unacceptable::Address(lossy(address))),
             }
         }
         // It was said of this one.
         self.macros.forget_name(b'R', "rcpt_addr");
+        let is_awaited = !self.options.leaves_out(protocol::NO_REPLY_RCPT);
+        // A message that is refused at its end is refused to all.
+        let is_good = is_known && self.message.unacceptable.is_none();
+        if self.at_recipient && is_awaited && is_good && self.is_by_smtp() {
+            return Event::Recipient;
+        }
         self.due(protocol::NO_REPLY_RCPT);
+        Event::Nothing
+    }
+
+    /// Whether there is an SMTP session that RCPT stands in. Postfix's cleanup(8) plays one for mail
+    /// that came otherwise, and a recipient who is refused there holds up the whole message in its
+    /// queue. It has a queue identifier before a message has begun, as smtpd(8) never has. Sendmail has
+    /// one too, and beside it the name of its host (`w`), which Postfix tells no milter.
+    fn is_by_smtp(&self) -> bool {
+        self.macros.at(b'C', "i").is_none() || self.macros.at(b'C', "w").is_some()
+    }
+
+    /// Answers RCPT after [`Event::Recipient`]: with `refusal`, and the recipient is none any more; or
+    /// without one.
+    pub fn answer_recipient(&mut self, refusal: Option<&Reply>) {
+        match refusal {
+            Some(reply) => {
+                self.message.recipients.pop();
+                action::reply(&mut self.output, reply);
+            }
+            None => action::go_on(&mut self.output),
+        }
+    }
+
+    /// What is known when RCPT is to be answered: the client, the sender, and the last recipient alone.
+    #[must_use]
+    pub fn asked(&self) -> Message {
+        Message {
+            sender: self.message.sender.clone(),
+            recipients: self
+                .message
+                .recipients
+                .last()
+                .cloned()
+                .into_iter()
+                .collect(),
+            client: self.client(),
+            ..Message::default()
+        }
     }
 
     fn field(&mut self, name: &[u8], value: &[u8]) -> Result<(), SessionError> {

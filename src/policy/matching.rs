@@ -32,26 +32,11 @@ impl Policy {
     pub fn rules_whatever_is_found(&self, facts: &Facts<'_>) -> Result<Vec<&Rule>, ConditionError> {
         let mut reached = Vec::new();
         for rule in self.rules() {
-            let asks = |name: &str| rule.when.facts().iter().any(|fact| fact.name == name);
-            let results = |asked: bool| {
-                let count = if asked { LookupResult::ALL.len() } else { 1 };
-                LookupResult::ALL.into_iter().take(count)
-            };
-            let (mut always, mut ever) = (true, false);
-            for certificate in results(asks("recipient.certificate")) {
-                for dca in results(asks("recipient.dca")) {
-                    let mut facts = *facts;
-                    facts.recipient.certificate = certificate;
-                    facts.recipient.dca = dca;
-                    let is_true = rule.when.is_true(&facts)?;
-                    always &= is_true;
-                    ever |= is_true;
-                }
-            }
-            if ever {
+            let reach = rule.reach(facts)?;
+            if reach != Reach::Never {
                 reached.push(rule);
             }
-            if always {
+            if reach == Reach::Always {
                 return Ok(reached);
             }
         }
@@ -60,16 +45,44 @@ impl Policy {
         })
     }
 
+    /// Whether there is a recipient for whom [`Policy::rule_at_recipient`] could name a rule that may
+    /// not be met: one that encrypts, and that no rule above it keeps waiting for the message.
+    #[must_use]
+    pub fn may_decide_at_recipient(&self) -> bool {
+        self.envelope_rules().any(Rule::encrypts)
+    }
+
+    /// The rules that [`Policy::rule_at_recipient`] could name for some result of the searches for
+    /// certificates.
+    ///
+    /// Fails as [`Policy::rule_for`] does.
+    pub fn rules_at_recipient(&self, facts: &Facts<'_>) -> Result<Vec<&Rule>, ConditionError> {
+        let mut reached = Vec::new();
+        for rule in self.envelope_rules() {
+            let reach = rule.reach(facts)?;
+            if reach != Reach::Never {
+                reached.push(rule);
+            }
+            if reach == Reach::Always {
+                break;
+            }
+        }
+        Ok(reached)
+    }
+
+    /// The first rules, as far as they ask for facts of the envelope alone.
+    fn envelope_rules(&self) -> impl Iterator<Item = &Rule> {
+        let mut rules = self.rules().iter();
+        std::iter::from_fn(move || rules.next().filter(|rule| rule.when.is_envelope_only()))
+    }
+
     /// The rule for the recipient, where it is known before the message has arrived (DESIGN,
     /// "Outcome").
     ///
     /// `None` unless the rule that matches, and all rules above it, ask for facts of the envelope
     /// alone. Fails as [`Policy::rule_for`] does.
     pub fn rule_at_recipient(&self, facts: &Facts<'_>) -> Option<Result<&Rule, ConditionError>> {
-        for rule in self.rules() {
-            if !rule.when.is_envelope_only() {
-                return None;
-            }
+        for rule in self.envelope_rules() {
             match rule.when.is_true(facts) {
                 Ok(true) => return Some(Ok(rule)),
                 Ok(false) => {}
@@ -77,6 +90,40 @@ impl Policy {
             }
         }
         None
+    }
+}
+
+/// For which results of the searches for certificates a rule's condition is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Always,
+    Never,
+    Sometimes,
+}
+
+impl Rule {
+    fn reach(&self, facts: &Facts<'_>) -> Result<Reach, ConditionError> {
+        let asks = |name: &str| self.when.facts().iter().any(|fact| fact.name == name);
+        let results = |asked: bool| {
+            let count = if asked { LookupResult::ALL.len() } else { 1 };
+            LookupResult::ALL.into_iter().take(count)
+        };
+        let (mut always, mut ever) = (true, false);
+        for certificate in results(asks("recipient.certificate")) {
+            for dca in results(asks("recipient.dca")) {
+                let mut facts = *facts;
+                facts.recipient.certificate = certificate;
+                facts.recipient.dca = dca;
+                let is_true = self.when.is_true(&facts)?;
+                always &= is_true;
+                ever |= is_true;
+            }
+        }
+        Ok(match (always, ever) {
+            (true, _) => Reach::Always,
+            (false, true) => Reach::Sometimes,
+            (false, false) => Reach::Never,
+        })
     }
 }
 

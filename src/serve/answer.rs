@@ -7,7 +7,6 @@ use crate::address::Mailbox;
 use crate::gateway::outcome::Edition;
 use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Share;
-use crate::reply::Class;
 use crate::reply::Reply;
 
 /// What the front can do with a message beside answering it.
@@ -21,6 +20,8 @@ pub struct Means {
     pub submits: bool,
     /// A bounce of the message has somebody to go to.
     pub has_sender: bool,
+    /// The sender may be told by a report that somebody is refused.
+    pub reports: bool,
 }
 
 /// The answer.
@@ -29,7 +30,7 @@ pub enum Answer {
     /// The message is answered with this reply, and nothing goes out.
     Reply(Reply),
     /// It goes on.
-    Take(Taken),
+    Take(Box<Taken>),
 }
 
 /// A message that goes on.
@@ -37,10 +38,12 @@ pub enum Answer {
 pub struct Taken {
     /// The edition that stays with the MTA.
     pub edition: Edition,
-    /// The recipients who get another one.
+    /// The recipients who get another one, or none.
     pub removed: Vec<Mailbox>,
     /// What they get: submitted before the MTA is answered.
     pub others: Vec<(Vec<Mailbox>, Edition)>,
+    /// Who is refused, of which the sender is told before the MTA is answered.
+    pub refused: Vec<(Mailbox, Reply)>,
 }
 
 /// The text for a held message: until there is a desk where somebody releases it, it waits with the MTA.
@@ -53,19 +56,29 @@ impl Answer {
     /// the message must be deferred.
     pub fn of(shares: Vec<Share<Edition>>, means: Means) -> Result<Self, &'static str> {
         let mut editions: Vec<(Vec<Mailbox>, Edition)> = Vec::new();
-        let mut refusal: Option<Reply> = None;
+        let mut refused: Vec<(Mailbox, Reply)> = Vec::new();
+        let mut wait: Option<Reply> = None;
         for share in shares {
             match share.fate {
-                Fate::Defer(reply) => refusal = Some(weightier(refusal, reply)),
+                Fate::Defer(reply) => wait = wait.or(Some(reply)),
                 Fate::Deliver(edition) => add(&mut editions, share.recipients, edition),
-                Fate::Hold(_) => {
-                    refusal = Some(weightier(refusal, Reply::deferred(1, HELD)));
+                Fate::Hold(_) => wait = wait.or_else(|| Some(Reply::deferred(1, HELD))),
+                Fate::Refuse(reply) => {
+                    let recipients = share.recipients.into_iter();
+                    refused.extend(recipients.map(|mailbox| (mailbox, reply.clone())));
                 }
-                Fate::Refuse(reply) => refusal = Some(weightier(refusal, reply)),
             }
         }
-        if let Some(reply) = refusal {
+        // A temporary reply goes before a permanent one: the message comes again, and is then refused
+        // for good.
+        if let Some(reply) = wait {
             return Ok(Self::Reply(reply));
+        }
+        let tells = means.reports && means.removes_recipients && means.submits;
+        if let Some((_, reply)) = refused.first()
+            && (editions.is_empty() || !tells)
+        {
+            return Ok(Self::Reply(reply.clone()));
         }
         let most = editions
             .iter()
@@ -97,13 +110,16 @@ impl Answer {
         }
         let removed = editions
             .iter()
-            .flat_map(|(recipients, _)| recipients.iter().cloned())
+            .flat_map(|(recipients, _)| recipients)
+            .chain(refused.iter().map(|(mailbox, _)| mailbox))
+            .cloned()
             .collect();
-        Ok(Self::Take(Taken {
+        Ok(Self::Take(Box::new(Taken {
             edition,
             removed,
             others: editions,
-        }))
+            refused,
+        })))
     }
 }
 
@@ -116,29 +132,19 @@ fn add(editions: &mut Vec<(Vec<Mailbox>, Edition)>, recipients: Vec<Mailbox>, ed
     }
 }
 
-/// A temporary reply goes before a permanent one: the message comes again, and is then refused for
-/// good. Of equals the first stays.
-fn weightier(known: Option<Reply>, other: Reply) -> Reply {
-    match known {
-        None => other,
-        Some(known) if known.class() == Class::Permanent && other.class() == Class::Temporary => {
-            other
-        }
-        Some(known) => known,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::octets::Octets;
     use crate::octets::View;
+    use crate::reply::Class;
 
     const ALL: Means = Means {
         removes_recipients: true,
         changes_sender: true,
         submits: true,
         has_sender: true,
+        reports: false,
     };
 
     fn share(recipients: &[&str], fate: Fate<Edition>) -> Share<Edition> {
@@ -224,6 +230,44 @@ mod tests {
             panic!("taken");
         };
         assert_eq!(reply, Reply::refused(1, "no"));
+    }
+
+    #[test]
+    fn one_who_is_refused_leaves_the_message_where_the_sender_may_be_told() {
+        let means = Means {
+            reports: true,
+            ..ALL
+        };
+        let refusal = || share(&["b@x.example"], Fate::Refuse(Reply::refused(1, "no")));
+        let shares = || vec![share(&["a@x.example"], changed("1")), refusal()];
+        let Ok(Answer::Take(taken)) = Answer::of(shares(), means) else {
+            panic!("not taken");
+        };
+        let refused: Mailbox = "b@x.example".parse().unwrap();
+        assert_eq!(taken.removed, std::slice::from_ref(&refused));
+        assert_eq!(taken.refused, [(refused, Reply::refused(1, "no"))]);
+        assert!(taken.others.is_empty());
+        // Nobody is left, or nothing can be told.
+        let without = [
+            Means {
+                removes_recipients: false,
+                ..means
+            },
+            Means {
+                submits: false,
+                ..means
+            },
+        ];
+        let answers = without.map(|means| Answer::of(shares(), means));
+        for answer in answers
+            .into_iter()
+            .chain([Answer::of(vec![refusal()], means)])
+        {
+            let Ok(Answer::Reply(reply)) = answer else {
+                panic!("taken");
+            };
+            assert_eq!(reply, Reply::refused(1, "no"));
+        }
     }
 
     #[test]

@@ -8,15 +8,18 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio::time::sleep_until;
 use tokio::time::timeout;
 
 use super::answer::Means;
+use super::disk::blocking;
 use super::journal::Key;
 use super::offered::Changes;
 use super::offered::Offered;
 use super::offered::Reaction;
-use super::offered::blocking;
 use super::replace;
 use super::site::Site;
 use super::site::seconds_now;
@@ -39,6 +42,12 @@ use crate::telemetry::logging::chain;
 /// How often the MTA hears that the work goes on: Sendmail waits 10 s for an answer by default
 /// (`T=R:10s`), Postfix 300.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// When an MTA whose connection is still open has read an answer: it has waited for that, and the
+/// connection of a process that dies is closed by its system. Where the service ends, what was submitted
+/// for the message is forgotten then; a host that is gone would cost a duplicate, and what stays in the
+/// journal could be taken for a message that is sent again on purpose.
+const READ_BY: Duration = Duration::from_secs(5);
 
 /// Why a connection ended before the MTA ended it.
 #[derive(Debug, thiserror::Error)]
@@ -70,18 +79,23 @@ pub async fn serve(
     stopping: watch::Receiver<bool>,
 ) -> Result<(), ConnectionError> {
     let limits = &site.settings.limits;
-    let session = Session::new(MessageLimits {
+    let limits = MessageLimits {
         octets: limits.message_octets,
         header_octets: limits.header_octets,
         header_fields: limits.header_fields,
         recipients: limits.recipients,
-    });
+    };
+    // Agreed on for the connection. Where a reload brings the first rule that decides at RCPT, its
+    // connections of before decide at the end of the message; where it takes the last away, they go on
+    // being asked, and say yes.
+    let session = Session::new(limits, site.gateway().decides_at_recipient());
     let mut connection = Connection {
         session,
         stream,
         direction,
         spooled: None,
         unconfirmed: Vec::new(),
+        answered: Instant::now(),
         stopping,
         site,
     };
@@ -102,6 +116,8 @@ struct Connection {
     /// What the journal holds of the message that was answered last, until the MTA says more: what
     /// was written to a socket has not been read for that.
     unconfirmed: Vec<Key>,
+    /// When that was.
+    answered: Instant,
     /// Whether the service ends: then a connection does, when no message is at hand.
     stopping: watch::Receiver<bool>,
 }
@@ -128,6 +144,11 @@ impl Connection {
                         self.message(*message).await?;
                     }
                     Event::Nothing => {}
+                    Event::Recipient => {
+                        let asked = self.session.asked();
+                        let refusal = self.site.at_recipient(&asked, self.direction).await;
+                        self.session.answer_recipient(refusal.as_ref());
+                    }
                 }
             }
             let due = self.session.output();
@@ -140,14 +161,28 @@ impl Connection {
         }
     }
 
-    /// Reads on. Between messages an MTA may be silent for as long as it likes.
+    /// Reads on. Between messages an MTA may be silent for as long as it likes, until the service ends.
     async fn read(&mut self, framer: &mut Framer) -> Result<bool, ConnectionError> {
         let reading = self.stream.read(framer);
         if !self.session.is_within_message() {
-            return tokio::select! {
-                read = reading => Ok(read?),
-                _ = self.stopping.wait_for(|stopping| *stopping) => Ok(false),
+            let read_by = self.answered + READ_BY;
+            let is_confirmed = self.unconfirmed.is_empty();
+            let told = async {
+                let told = self.stopping.wait_for(|stopping| *stopping);
+                drop(told.await);
+                if !is_confirmed {
+                    sleep_until(read_by).await;
+                }
             };
+            let read = tokio::select! {
+                biased;
+                read = reading => Some(read?),
+                () = told => None,
+            };
+            if read.is_none() {
+                self.confirmed().await;
+            }
+            return Ok(read.unwrap_or(false));
         }
         let limit = self.site.settings.idle_timeout;
         match timeout(limit, reading).await {
@@ -176,9 +211,11 @@ impl Connection {
                 changes_sender: options.may(actions::CHANGE_FROM),
                 submits: self.site.settings.reinject.is_some(),
                 has_sender: message.sender.is_some(),
+                reports: false,
             },
             spaced: options.leaves_out(protocol::LEADING_SPACE),
             message,
+            key: OnceCell::new(),
         };
         // Before any progress is told of what follows them.
         let due = self.session.output();
@@ -192,7 +229,7 @@ impl Connection {
             match timeout(PROGRESS, &mut work).await {
                 Ok(Ok(reaction)) => break reaction,
                 // The hook for panics has told of it.
-                Ok(Err(_)) => break Reaction::Reply(Reply::unavailable()),
+                Ok(Err(_)) => break Reaction::Reply(Reply::unavailable(), Vec::new()),
                 Err(_) => {
                     let mut packet = Vec::new();
                     action::progress(&mut packet);
@@ -202,13 +239,16 @@ impl Connection {
         };
         drop(open);
         match reaction {
-            Reaction::Reply(reply) => {
+            Reaction::Reply(reply, journal) => {
+                self.unconfirmed = journal;
                 let mut answer = Vec::new();
                 action::reply(&mut answer, &reply);
-                self.write(&answer).await
+                self.write(&answer).await?;
             }
-            Reaction::Take(changes) => self.take(*changes).await,
+            Reaction::Take(changes) => self.take(*changes).await?,
         }
+        self.answered = Instant::now();
+        Ok(())
     }
 
     async fn take(&mut self, changes: Changes) -> Result<(), ConnectionError> {

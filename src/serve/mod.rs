@@ -3,12 +3,18 @@
 pub mod accounts;
 pub mod admin;
 pub mod answer;
+mod disk;
+mod failure;
 pub mod journal;
+pub mod key;
 pub mod listen;
 pub mod milter;
 pub mod offered;
 pub mod offers;
+pub mod onward;
+pub mod recipient;
 pub mod replace;
+pub mod report;
 pub mod site;
 pub mod spool;
 pub mod stream;

@@ -7,46 +7,43 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::answer::Means;
-use super::answer::Taken;
+use super::disk::reading;
+use super::failure::Failure;
 use super::journal::Key;
+use super::key::Offer;
+use super::onward::Onward;
+use super::onward::Sending;
+use super::onward::SoFar;
+use super::onward::trace;
 use super::replace;
 use super::replace::Original;
 use super::replace::Replacement;
 use super::site::Site;
 use super::site::Unfinished;
-use super::site::journal_key;
-use super::site::offer_key;
-use super::site::seconds_now;
 use super::spool::Writer;
-use super::submission;
 use crate::address::Mailbox;
 use crate::gateway::outcome::Edition;
+use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
+use crate::gateway::transaction::is_of;
 use crate::milter::session::Message;
 use crate::milter::session::Recipient;
 use crate::milter::session::Unacceptable;
-use crate::mime::header::Header;
+use crate::octets::Octets;
 use crate::octets::View;
 use crate::policy::facts::Direction;
-use crate::policy::facts::Session as SmtpSession;
 use crate::reply::Class;
 use crate::reply::Reply;
-use crate::smtp::Content;
-use crate::smtp::Recipient as SubmissionRecipient;
-use crate::smtp::Return;
-use crate::smtp::Submission;
-use crate::smtp::SubmissionError;
 use crate::telemetry::labels::Ending;
 use crate::telemetry::labels::Front;
 use crate::telemetry::labels::Limit;
-use crate::telemetry::labels::SubmissionResult;
 use crate::telemetry::logging::Envelope;
 use crate::telemetry::logging::Verdict;
 use crate::telemetry::logging::chain;
@@ -70,13 +67,15 @@ pub struct Offered {
     pub spaced: bool,
     /// All of it but its octets.
     pub message: Message,
+    /// The key by which it is known again, once somebody has asked for it.
+    pub key: OnceCell<Option<Key>>,
 }
 
 /// What is sent for a message.
 #[derive(Debug)]
 pub enum Reaction {
-    /// A reply, and nothing goes out.
-    Reply(Reply),
+    /// A reply, and nothing goes out; with what the journal holds until the MTA has read it.
+    Reply(Reply, Vec<Key>),
     /// It goes on, with these changes.
     Take(Box<Changes>),
 }
@@ -94,92 +93,76 @@ pub struct Changes {
     pub journal: Vec<Key>,
 }
 
-/// What went wrong: each defers the message.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-enum Failure {
-    /// The edition or the message is not what it was.
-    #[error("an edition could not be compared with the message")]
-    Compare(#[source] crate::mime::MimeError),
-    /// An edition cannot be sent by SMTP.
-    #[error("an edition cannot be submitted")]
-    Content(#[source] crate::smtp::submission::ContentError),
-    /// The journal could not be written.
-    #[error(
-        "the journal could not be written: see that its disk is not full, and its directory ours"
-    )]
-    Journal(#[source] io::Error),
-    /// Something is missing in the configuration or in the MTA.
-    #[error("{0}")]
-    Means(&'static str),
-    /// The message could not be stored.
-    #[error(
-        "the message could not be stored: see that the disk of [spool] directory is not full, and that it is ours"
-    )]
-    Spool(#[source] io::Error),
-    /// An edition was not accepted.
-    #[error("an edition was not accepted for re-injection ([reinject] to)")]
-    Submission(#[source] SubmissionError),
-    /// There is no outcome.
-    #[error(transparent)]
-    Unfinished(#[from] Unfinished),
-}
-
 impl Offered {
     /// Decides, submits what other recipients get, and returns the answer.
     pub async fn reaction(self, spooled: Option<io::Result<Writer>>) -> Reaction {
         if let Some(reason) = &self.message.unacceptable {
-            return Reaction::Reply(self.unacceptable(reason));
+            return Reaction::reply(self.unacceptable(reason));
         }
         let octets = match spooled.map(|writer| writer.and_then(Writer::into_octets)) {
             Some(Ok(octets)) => octets,
             Some(Err(error)) => {
                 self.site.metrics.limit_refused(Limit::Spool);
-                return Reaction::Reply(self.failed(&Failure::Spool(error), None));
+                return Reaction::reply(self.failed(&Failure::Spool(error), None));
             }
             // A header always comes before the end of a message: the session sees to it.
-            None => return Reaction::Reply(Reply::unavailable()),
+            None => return Reaction::reply(Reply::unavailable()),
         };
         let gateway = self.site.gateway();
-        let view = View::whole(octets);
-        if let Some(reply) = self.looping(&gateway, &view) {
-            return Reaction::Reply(reply);
+        if let Some(reply) = self.looping(&gateway) {
+            return Reaction::reply(reply);
         }
-        let mut transaction = self.transaction(view);
-        let key = match self.known(&gateway, &mut transaction) {
-            Ok(key) => key,
-            Err(failure) => return Reaction::Reply(self.failed(&failure, None)),
+        let mut transaction = self.transaction(View::whole(octets));
+        let known = match self.known(&gateway, &transaction).await {
+            Ok(known) => known,
+            Err(failure) => return Reaction::reply(self.failed(&failure, None)),
         };
-        let transaction = Arc::new(transaction);
+        if let Some(key) = &known {
+            transaction.waited = self.site.offers.waited(key, Instant::now());
+        }
+        Arc::new(self)
+            .decided(gateway, Arc::new(transaction), known)
+            .await
+    }
+
+    /// The same for a message that can be read; `known` is its key, where any message was deferred.
+    async fn decided(
+        self: Arc<Self>,
+        gateway: Arc<Gateway>,
+        transaction: Arc<Transaction>,
+        known: Option<Key>,
+    ) -> Reaction {
         let begun = Instant::now();
         let decided = self
             .site
             .decided(Arc::clone(&gateway), Arc::clone(&transaction));
-        let outcome = match decided.await {
+        let mut outcome = match decided.await {
             Ok(outcome) => outcome,
             Err(unfinished) => {
                 self.count_unfinished(&unfinished);
-                return self.deferred(&gateway, &transaction, &unfinished.into());
+                return self
+                    .deferred(&gateway, &transaction, &unfinished.into())
+                    .await;
             }
         };
+        self.refuse_too_large(&transaction, &mut outcome);
         self.tell(&transaction, &outcome, begun.elapsed());
         match self.carried_out(&gateway, &transaction, outcome).await {
-            Ok(Reaction::Reply(reply)) if reply.class() == Class::Temporary => {
-                self.remember(&gateway, &transaction, false);
-                Reaction::Reply(reply)
+            Ok(Reaction::Reply(reply, journal)) if reply.class() == Class::Temporary => {
+                self.remember(&gateway, &transaction, false).await;
+                Reaction::Reply(reply, journal)
             }
             Ok(reaction) => {
-                if let Some(key) = key {
+                if let Some(key) = known {
                     self.site.offers.answered(&key);
                 }
                 reaction
             }
-            Err(failure) => self.deferred(&gateway, &transaction, &failure),
+            Err(failure) => self.deferred(&gateway, &transaction, &failure).await,
         }
     }
 
     fn transaction(&self, message: View) -> Transaction {
-        let client = &self.message.client;
         let mut recipients: Vec<Mailbox> = Vec::new();
         for recipient in &self.message.recipients {
             if !recipients.contains(&recipient.mailbox) {
@@ -189,48 +172,92 @@ impl Offered {
         Transaction {
             mail_from: self.message.sender.clone(),
             recipients,
-            session: SmtpSession {
-                login: client.login.clone(),
-                trusted: self.site.trusts(client.address),
-                tls: client.tls,
-                tls_subject: client.tls_subject.clone(),
-                client_ip: client.address,
-                helo: client.helo.clone(),
-            },
+            session: self.site.session(&self.message.client),
             direction: self.direction,
             message,
             waited: Duration::ZERO,
         }
     }
 
-    /// Sets how long the message has waited, where any has: else nothing needs to be digested.
-    fn known(
+    /// The key of the message, where any was deferred: else nothing needs to be digested.
+    async fn known(
         &self,
         gateway: &Gateway,
-        transaction: &mut Transaction,
+        transaction: &Transaction,
     ) -> Result<Option<Key>, Failure> {
         if self.site.offers.is_empty() {
             return Ok(None);
         }
-        let key = offer_key(transaction, &gateway.limits).map_err(Failure::Spool)?;
-        if let Some(key) = &key {
-            transaction.waited = self.site.offers.waited(key, Instant::now());
-        }
-        Ok(key)
+        self.key(gateway, transaction).await
     }
 
-    async fn carried_out(
+    /// The key of the message; `None` where its header cannot be read.
+    async fn key(
         &self,
         gateway: &Gateway,
         transaction: &Transaction,
+    ) -> Result<Option<Key>, Failure> {
+        let digested = async || {
+            let offer = Offer {
+                sender: self.message.sender.clone(),
+                message: transaction.message.clone(),
+                queue_id: self.message.queue_id.clone(),
+            };
+            let limits = gateway.limits;
+            let octets = offer.message.len();
+            reading(octets, move || offer.key(&limits)).await?
+        };
+        let key = self.key.get_or_try_init(digested).await;
+        key.copied().map_err(Failure::Spool)
+    }
+
+    /// Whether the sender may be told of who is refused: it is one of ours, who has logged in. Anybody
+    /// else may not have sent the message at all (RFC 3834 §2, RFC 5321 §6.2).
+    fn reports(&self, gateway: &Gateway) -> bool {
+        let is_ours = |sender: &Mailbox| is_of(sender, &gateway.domains);
+        self.message.client.login.is_some() && self.message.sender.as_ref().is_some_and(is_ours)
+    }
+
+    async fn carried_out(
+        self: &Arc<Self>,
+        gateway: &Arc<Gateway>,
+        transaction: &Arc<Transaction>,
         outcome: Outcome,
     ) -> Result<Reaction, Failure> {
-        let taken = match Answer::of(outcome.shares, self.means).map_err(Failure::Means)? {
-            Answer::Reply(reply) => return Ok(Reaction::Reply(reply)),
-            Answer::Take(taken) => taken,
+        let means = Means {
+            reports: self.reports(gateway),
+            ..self.means
         };
-        let replacement = self.replacement(gateway, transaction, &taken.edition)?;
-        let journal = self.submitted(gateway, transaction, &taken).await?;
+        let taken = match Answer::of(outcome.shares, means).map_err(Failure::Means)? {
+            Answer::Reply(reply) => return Ok(Reaction::reply(reply)),
+            Answer::Take(taken) => *taken,
+        };
+        let replacement = self
+            .replacement(gateway, transaction, &taken.edition)
+            .await?;
+        let mut journal = Vec::new();
+        if !taken.others.is_empty() || !taken.refused.is_empty() {
+            let Some(reinjection) = &self.site.settings.reinject else {
+                return Err(Failure::Means("[reinject] to is not set"));
+            };
+            let key = self.key(gateway, transaction).await?;
+            let alone = key.map(|key| self.site.offers.alone(key).ok_or(Failure::Twice));
+            let _alone = alone.transpose()?;
+            let sending = Sending {
+                site: &self.site,
+                gateway,
+                message: &self.message,
+                transaction,
+                reinjection,
+                key,
+                reports: means.reports,
+                so_far: SoFar::default(),
+            };
+            journal = match sending.submitted(&taken).await? {
+                Onward::Done(journal) => journal,
+                Onward::Refused(reply, journal) => return Ok(Reaction::Reply(reply, journal)),
+            };
+        }
         let is_removed = |recipient: &&Recipient| taken.removed.contains(&recipient.mailbox);
         let removed = self.message.recipients.iter().filter(is_removed);
         let bounces = taken.edition.decrypted && self.means.has_sender;
@@ -242,10 +269,10 @@ impl Offered {
         })))
     }
 
-    fn replacement(
-        &self,
+    async fn replacement(
+        self: &Arc<Self>,
         gateway: &Gateway,
-        transaction: &Transaction,
+        transaction: &Arc<Transaction>,
         edition: &Edition,
     ) -> Result<Replacement, Failure> {
         if !edition.changed {
@@ -254,112 +281,58 @@ impl Offered {
                 body: None,
             });
         }
-        let original = Original {
-            header: &self.message.header,
-            message: &transaction.message,
-            spaced: self.spaced,
-        };
-        replace::replacement(&original, &edition.message, &gateway.limits).map_err(Failure::Compare)
+        let (offered, transaction) = (Arc::clone(self), Arc::clone(transaction));
+        let (edition, limits) = (edition.message.clone(), gateway.limits);
+        let octets = edition.len() + transaction.message.len();
+        let compared = reading(octets, move || {
+            let original = Original {
+                header: &offered.message.header,
+                message: &transaction.message,
+                spaced: offered.spaced,
+            };
+            replace::replacement(&original, &edition, &limits)
+        });
+        let compared = compared.await.map_err(Failure::Spool)?;
+        compared.map_err(Failure::Compare)
     }
 
-    /// Submits what other recipients get, but for what an earlier attempt has submitted. Returns what
-    /// the journal holds of this message.
-    async fn submitted(
-        &self,
-        gateway: &Gateway,
-        transaction: &Transaction,
-        taken: &Taken,
-    ) -> Result<Vec<Key>, Failure> {
-        if taken.others.is_empty() {
-            return Ok(Vec::new());
+    /// Refuses who would get an edition that has grown beyond what the next hop takes: a bounce from
+    /// there would come after our acceptance, and from a stranger's view from nowhere.
+    fn refuse_too_large(&self, transaction: &Transaction, outcome: &mut Outcome) {
+        let Some(limit) = self.site.settings.limits.edition_octets else {
+            return;
+        };
+        let came = transaction.message.len();
+        for share in &mut outcome.shares {
+            let grown = match &share.fate {
+                Fate::Deliver(edition) if edition.changed => edition.message.len(),
+                Fate::Deliver(_) | Fate::Defer(_) | Fate::Hold(_) | Fate::Refuse(_) => continue,
+            };
+            if grown > limit {
+                let text = format!(
+                    "message of {came} octets has {grown} when the gateway has done its work, more \
+                     than the {limit} that the next server takes"
+                );
+                self.site.metrics.limit_refused(Limit::MessageSize);
+                tracing::warn!(id = self.message.id(), "{text} ([limits] edition_octets)");
+                share.reasons.push(text.clone());
+                share.fate = Fate::Refuse(Reply::too_large(&text));
+            }
         }
-        let Some(reinjection) = &self.site.settings.reinject else {
-            return Err(Failure::Means("[reinject] to is not set"));
-        };
-        let offer = offer_key(transaction, &gateway.limits).map_err(Failure::Spool)?;
-        let key = |mailbox: &Mailbox| journal_key(offer.as_ref()?, &mailbox.to_string());
-        let mut journal = Vec::new();
-        for (recipients, edition) in &taken.others {
-            let keys: Vec<Key> = recipients.iter().filter_map(key).collect();
-            let due: Vec<&Mailbox> = recipients
-                .iter()
-                .filter(|mailbox| {
-                    !key(mailbox).is_some_and(|key| reinjection.journal.holds(&key, seconds_now()))
-                })
-                .collect();
-            journal.extend_from_slice(&keys);
-            if due.is_empty() {
-                continue;
-            }
-            let submission = self.submission(gateway, &due, edition)?;
-            let submitted =
-                submission::submit(&reinjection.target, &submission, &reinjection.settings).await;
-            self.site.metrics.submitted(result(&submitted));
-            submitted.map_err(Failure::Submission)?;
-            let site = Arc::clone(&self.site);
-            let entered = blocking(move || match &site.settings.reinject {
-                Some(reinjection) => reinjection.journal.enter(&keys, seconds_now()),
-                None => Ok(()),
-            });
-            entered.await.map_err(Failure::Journal)?;
-        }
-        Ok(journal)
-    }
-
-    fn submission(
-        &self,
-        gateway: &Gateway,
-        due: &[&Mailbox],
-        edition: &Edition,
-    ) -> Result<Submission, Failure> {
-        let view = traced(gateway, &edition.message);
-        let parameter = |parameters: &[String], name: &str| {
-            parameters.iter().find_map(|parameter| {
-                let (own, value) = parameter.split_once('=')?;
-                own.eq_ignore_ascii_case(name).then(|| value.to_owned())
-            })
-        };
-        let recipient = |mailbox: &&Mailbox| {
-            let given = self.message.recipients.iter();
-            let given = given.into_iter().find(|one| one.mailbox == **mailbox);
-            let parameters = given.map_or(&[][..], |one| &one.parameters);
-            SubmissionRecipient {
-                mailbox: (*mailbox).clone(),
-                notify: parameter(parameters, "NOTIFY").and_then(|text| text.parse().ok()),
-                original: parameter(parameters, "ORCPT").and_then(|text| text.parse().ok()),
-            }
-        };
-        let parameters = &self.message.parameters;
-        let returns = if edition.decrypted {
-            Some(Return::HeadersRequired)
-        } else {
-            match parameter(parameters, "RET").as_deref() {
-                Some("FULL") => Some(Return::Full),
-                Some("HDRS") => Some(Return::Headers),
-                _ => None,
-            }
-        };
-        Ok(Submission {
-            sender: self.message.sender.clone(),
-            recipients: due.iter().map(recipient).collect(),
-            content: Content::of(view).map_err(Failure::Content)?,
-            returns,
-            envelope_id: parameter(parameters, "ENVID").and_then(|text| text.parse().ok()),
-        })
     }
 
     /// A message that has been here too often is refused.
-    fn looping(&self, gateway: &Gateway, message: &View) -> Option<Reply> {
-        let (header, _) = Header::parse(message, &gateway.limits).ok()?;
+    fn looping(&self, gateway: &Gateway) -> Option<Reply> {
         let ours = trace(gateway);
-        let passes = header
-            .all("Received")
-            .filter(|field| field.value().starts_with(ours.as_bytes()));
+        let passes = self.message.header.iter().filter(|field| {
+            field.name.eq_ignore_ascii_case(b"Received")
+                && field.value.trim_ascii_start().starts_with(ours.as_bytes())
+        });
         if passes.count() < PASSES {
             return None;
         }
         tracing::error!(
-            id = self.id(),
+            id = self.message.id(),
             "the message has passed re-injection {PASSES} times: see that the server of [reinject] to \
              has no milter"
         );
@@ -372,7 +345,7 @@ impl Offered {
             Unacceptable::Address(address) => {
                 let address = self.site.settings.logs_addresses.then_some(address);
                 let failure = "the envelope has an address that cannot be read";
-                tracing::warn!(id = self.id(), address, "{failure}");
+                tracing::warn!(id = self.message.id(), address, "{failure}");
                 return Reply::unavailable();
             }
             Unacceptable::HeaderFields => (
@@ -396,7 +369,7 @@ impl Offered {
             Unacceptable::Recipients => (Limit::Recipients, Reply::too_many_recipients()),
         };
         self.site.metrics.limit_refused(limit);
-        tracing::warn!(id = self.id(), %reply, "the message is over a limit of [limits]");
+        tracing::warn!(id = self.message.id(), %reply, "the message is over a limit of [limits]");
         reply
     }
 
@@ -411,14 +384,14 @@ impl Offered {
     }
 
     /// Defers for something unforeseen, and names a message that is deferred so again and again.
-    fn deferred(
+    async fn deferred(
         &self,
         gateway: &Gateway,
         transaction: &Transaction,
         failure: &Failure,
     ) -> Reaction {
-        let failures = self.remember(gateway, transaction, true);
-        Reaction::Reply(self.failed(failure, failures))
+        let failures = self.remember(gateway, transaction, true).await;
+        Reaction::reply(self.failed(failure, failures))
     }
 
     fn failed(&self, failure: &Failure, failures: Option<u32>) -> Reply {
@@ -426,24 +399,24 @@ impl Offered {
         if failures.is_some_and(|failures| failures >= FAILURES) {
             self.site.metrics.deferred_repeatedly();
             tracing::error!(
-                id = self.id(),
+                id = self.message.id(),
                 failures,
                 error,
                 "the message is deferred again and again"
             );
         } else {
-            tracing::warn!(id = self.id(), error, "the message is deferred");
+            tracing::warn!(id = self.message.id(), error, "the message is deferred");
         }
         Reply::unavailable()
     }
 
-    fn remember(
+    async fn remember(
         &self,
         gateway: &Gateway,
         transaction: &Transaction,
         unforeseen: bool,
     ) -> Option<u32> {
-        let key = offer_key(transaction, &gateway.limits).ok()??;
+        let key = self.key(gateway, transaction).await.ok()??;
         Some(self.site.offers.deferred(key, Instant::now(), unforeseen))
     }
 
@@ -453,7 +426,7 @@ impl Offered {
         metrics.message_decided(outcome);
         let ending = Ending::of(&outcome.shares);
         metrics.transaction_ended(Front::Milter, outcome.record.direction(), ending, elapsed);
-        let mut verdict = Verdict::of(self.id(), Front::Milter, outcome, elapsed);
+        let mut verdict = Verdict::of(self.message.id(), Front::Milter, outcome, elapsed);
         if self.site.settings.logs_addresses {
             verdict.envelope = Some(Envelope {
                 mail_from: transaction.mail_from.as_ref(),
@@ -462,38 +435,11 @@ impl Offered {
         }
         verdict.log();
     }
-
-    fn id(&self) -> &str {
-        self.message.queue_id.as_deref().unwrap_or("-")
-    }
 }
 
-/// Runs what waits for the disk.
-pub(super) async fn blocking(
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> io::Result<()> {
-    spawn_blocking(work).await.map_err(io::Error::other)?
-}
-
-/// How our Received field begins (RFC 5321 §4.4).
-fn trace(gateway: &Gateway) -> String {
-    format!("by {} (domsec)", gateway.authserv_id.as_str())
-}
-
-/// An edition as it is submitted: with our own Received field, by which a loop is seen.
-fn traced(gateway: &Gateway, message: &View) -> View {
-    let date = super::site::now()
-        .map(|now| now.to_rfc5322())
-        .unwrap_or_default();
-    let field = format!("Received: {} with ESMTP;\r\n\t{date}\r\n", trace(gateway));
-    crate::octets::Chain::of([View::owned(field.into_bytes()), message.clone()])
-}
-
-fn result(submitted: &Result<crate::smtp::Accepted, SubmissionError>) -> SubmissionResult {
-    match submitted {
-        Ok(_) => SubmissionResult::Accepted,
-        Err(SubmissionError::Unknown { .. }) => SubmissionResult::Unknown,
-        Err(error) if error.is_permanent() => SubmissionResult::Refused,
-        Err(_) => SubmissionResult::Deferred,
+impl Reaction {
+    /// A reply for a message of which nothing was submitted.
+    fn reply(reply: Reply) -> Self {
+        Self::Reply(reply, Vec::new())
     }
 }

@@ -1,10 +1,12 @@
-//! Which messages the MTA has offered before and was told to offer again.
+//! Which messages the MTA has offered before and was told to offer again, and which it offers twice at
+//! once.
 //!
 //! A policy counts how long nobody knows a certificate (`defer_for`), and whoever runs us wants to
 //! hear of a message that something unforeseen defers again and again. In memory alone: a restart
 //! begins the count anew, which defers longer and loses nothing.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -18,9 +20,19 @@ const MOST: usize = 100_000;
 /// How long an entry is kept: as long as Postfix keeps a message by default.
 const KEPT: Duration = Duration::from_secs(5 * 24 * 3600);
 
-/// The messages that were deferred.
+/// The messages that were deferred, and those at hand.
 #[derive(Debug, Default)]
-pub struct Offers(Mutex<HashMap<Key, Offer>>);
+pub struct Offers {
+    deferred: Mutex<HashMap<Key, Offer>>,
+    at_hand: Mutex<HashSet<Key>>,
+}
+
+/// The one offer of a message for which something is submitted, until this is dropped.
+#[derive(Debug)]
+pub struct Alone<'a> {
+    offers: &'a Offers,
+    key: Key,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Offer {
@@ -64,8 +76,25 @@ impl Offers {
         self.locked().remove(key);
     }
 
+    /// Begins to submit for the message with that key. `None` while the same is done for another offer
+    /// of it: both would submit what neither has entered into the journal.
+    #[must_use]
+    pub fn alone(&self, key: Key) -> Option<Alone<'_>> {
+        let mut at_hand = self.at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        at_hand.insert(key).then(|| Alone { offers: self, key })
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Offer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.deferred.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        let at_hand = self.offers.at_hand.lock();
+        at_hand
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.key);
     }
 }
 
@@ -84,5 +113,16 @@ mod tests {
         assert_eq!(offers.waited(&[1; 32], start + 2 * hour), 2 * hour);
         offers.answered(&[1; 32]);
         assert!(offers.is_empty());
+    }
+
+    #[test]
+    fn one_offer_of_a_message_is_at_hand_at_a_time() {
+        let offers = Offers::default();
+        let first = offers.alone([1; 32]);
+        assert!(first.is_some());
+        assert!(offers.alone([1; 32]).is_none());
+        assert!(offers.alone([2; 32]).is_some());
+        drop(first);
+        assert!(offers.alone([1; 32]).is_some());
     }
 }

@@ -17,21 +17,18 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::journal::Journal;
-use super::journal::Key;
 use super::offers::Offers;
 use super::spool::Spool;
 use super::submission::Settings as SubmissionSettings;
 use super::submission::Target;
 use crate::config::Network;
 use crate::config::ServiceLimits;
-use crate::crypto;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
-use crate::limits::Limits;
-use crate::mime::header::Header;
+use crate::milter::session::Client;
 use crate::octets::Octets;
-use crate::octets::View;
+use crate::policy::facts::Session;
 use crate::telemetry::metrics::Metrics;
 use crate::x509::Time;
 
@@ -49,9 +46,13 @@ pub struct Site {
     pub spool: Spool,
     /// What was deferred.
     pub offers: Offers,
+    /// Whom RCPT has deferred; apart, so that no message is digested for them.
+    pub(super) recipient_offers: Offers,
     /// What is counted.
     pub metrics: Metrics,
     turns: Arc<Semaphore>,
+    /// The same for answers to RCPT: searches that find nobody do not keep messages waiting.
+    pub(super) recipient_turns: Arc<Semaphore>,
     /// Turns that are held by work past its time.
     overdue: Arc<AtomicUsize>,
 }
@@ -120,10 +121,12 @@ impl Site {
         Self {
             gateway: RwLock::new(Arc::new(gateway)),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
+            recipient_turns: Arc::new(Semaphore::new(settings.limits.transactions)),
             overdue: Arc::default(),
             settings,
             spool,
             offers: Offers::default(),
+            recipient_offers: Offers::default(),
             metrics,
         }
     }
@@ -161,6 +164,19 @@ impl Site {
     #[must_use]
     pub fn is_stuck(&self) -> bool {
         self.overdue.load(Ordering::Relaxed) >= self.settings.limits.transactions
+    }
+
+    /// What rules may ask of the session of a client.
+    #[must_use]
+    pub fn session(&self, client: &Client) -> Session {
+        Session {
+            login: client.login.clone(),
+            trusted: self.trusts(client.address),
+            tls: client.tls,
+            tls_subject: client.tls_subject.clone(),
+            client_ip: client.address,
+            helo: client.helo.clone(),
+        }
     }
 
     /// Works on a message when its turn comes; on a large one in a thread where nobody waits for anything
@@ -250,34 +266,6 @@ pub fn now() -> Option<Time> {
 #[must_use]
 pub fn seconds_now() -> i64 {
     now().map_or(0, Time::unix)
-}
-
-/// The digest of a transaction without its recipients: sender and original message, but for its
-/// Received fields, which another attempt gets anew.
-pub fn offer_key(transaction: &Transaction, limits: &Limits) -> io::Result<Option<Key>> {
-    let Ok((header, body)) = Header::parse(&transaction.message, limits) else {
-        return Ok(None);
-    };
-    let kept = header.raw_of(|field| !field.is("Received"));
-    let sender = transaction.mail_from.as_ref().map(ToString::to_string);
-    let digests = crypto::provider().digests;
-    let Ok(mut digester) = digests.start(crypto::DigestAlgorithm::Sha256) else {
-        return Ok(None);
-    };
-    let rest: View = transaction.message.slice(body..transaction.message.len());
-    rest.windows::<io::Error>(|window| {
-        digester.update(window);
-        Ok(())
-    })?;
-    let body = digester.finish();
-    let sender = sender.unwrap_or_default();
-    Ok(crypto::sha256(digests, &[sender.as_bytes(), &kept, &body]))
-}
-
-/// The journal's key for one recipient of the message with that offer key.
-#[must_use]
-pub fn journal_key(offer: &Key, recipient: &str) -> Option<Key> {
-    crypto::sha256(crypto::provider().digests, &[offer, recipient.as_bytes()])
 }
 
 #[cfg(test)]

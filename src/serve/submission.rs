@@ -77,7 +77,8 @@ impl Target {
     }
 
     /// The host as a resolver and a certificate have it: an IPv6 address without brackets.
-    fn host(&self) -> &str {
+    #[must_use]
+    pub fn host(&self) -> &str {
         let host = self.0.host();
         let inner = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         inner.unwrap_or(host)

@@ -119,6 +119,12 @@ impl EnvelopeId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What the sender had encoded; `None` where that is not printable, as it must be (RFC 3461 §4.4).
+    #[must_use]
+    pub fn decoded(&self) -> Option<String> {
+        decoded(&self.0)
+    }
 }
 
 impl FromStr for EnvelopeId {
@@ -142,6 +148,17 @@ impl OriginalRecipient {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Type and address as a report names them (RFC 3464 §2.3.1): the address decoded, but for those of
+    /// the type `utf-8`, which stay in ASCII (RFC 6533 §3). `None` where that is not printable.
+    #[must_use]
+    pub fn reported(&self) -> Option<String> {
+        let (kind, address) = self.0.split_once(';')?;
+        if kind.eq_ignore_ascii_case("utf-8") {
+            return Some(self.to_ascii().replacen(';', "; ", 1));
+        }
+        Some(format!("{kind}; {}", decoded(address)?))
     }
 
     /// The value in ASCII, for a server that knows no UTF-8 (RFC 6533 §3, EmbeddedUnicodeChar).
@@ -195,6 +212,26 @@ pub enum DsnError {
     /// ORCPT without a type, or with an address that is not xtext.
     #[error("ORCPT {0:?} is not an address type, a semicolon and xtext")]
     OriginalRecipient(String),
+}
+
+/// xtext as what it stands for (RFC 3461 §4), if all of that is printable ASCII.
+fn decoded(xtext: &str) -> Option<String> {
+    let mut decoded = String::with_capacity(xtext.len());
+    let mut rest = xtext.chars();
+    while let Some(c) = rest.next() {
+        let c = match c {
+            '+' => {
+                let mut digit = || rest.next()?.to_digit(16);
+                char::from_u32(digit()? * 16 + digit()?)?
+            }
+            _ => c,
+        };
+        if c != ' ' && !c.is_ascii_graphic() {
+            return None;
+        }
+        decoded.push(c);
+    }
+    Some(decoded)
 }
 
 /// RFC 3461 §4: printable ASCII without blank and `=`; `+` begins two hexadecimal digits.
@@ -281,6 +318,23 @@ mod tests {
         let original: OriginalRecipient = "RFC822;Bob+2Bx@b.example".parse().unwrap();
         assert_eq!(original.as_str(), "RFC822;Bob+2Bx@b.example");
         assert_eq!(original.to_ascii(), original.as_str());
+    }
+
+    #[test]
+    fn values_are_reported_decoded_if_they_end_no_line() {
+        let id = |text: &str| text.parse::<EnvelopeId>().unwrap().decoded();
+        assert_eq!(id("a+2Bb+20c").as_deref(), Some("a+b c"));
+        assert_eq!(id("a+0D+0AX:+20b"), None);
+        let original = |text: &str| text.parse::<OriginalRecipient>().unwrap().reported();
+        assert_eq!(
+            original("rfc822;bob+2Bx@b.example").as_deref(),
+            Some("rfc822; bob+x@b.example")
+        );
+        assert_eq!(original("rfc822;bob+0A@b.example"), None);
+        assert_eq!(
+            original("utf-8;\u{e9}lodie@b.example").as_deref(),
+            Some("utf-8; \\x{E9}lodie@b.example")
+        );
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::notation::Layers;
 use crate::policy::facts::Direction;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::MessageVerdict;
+use crate::reply::Class;
+use crate::reply::Reply;
 use crate::telemetry::family::Counters;
 use crate::telemetry::family::Described;
 use crate::telemetry::family::Durations;
@@ -108,7 +110,7 @@ impl Metrics {
             panics: on.counters("domsec_panics_total",
                 "panics; each is a fault of ours and defers its message")?,
             recipients: on.counters("domsec_recipients_total",
-                "recipients of messages, by what became of the message for them")?,
+                "recipients of messages, by what became of the message for them, at RCPT or at the end")?,
             repeated_deferrals: on.counters("domsec_repeated_deferrals_total",
                 "messages that something unforeseen has deferred three times")?,
             review_held: on.gauges("domsec_review_held",
@@ -188,6 +190,15 @@ impl Metrics {
                 }
             }
         }
+    }
+
+    /// A recipient was refused or deferred at RCPT, and is none of its message.
+    pub fn recipient_not_taken(&self, direction: Direction, reply: &Reply) {
+        let fate = match reply.class() {
+            Class::Permanent => RecipientFate::Refuse,
+            Class::Temporary => RecipientFate::Defer,
+        };
+        self.recipients.count((direction, fate));
     }
 
     /// A source answered the question for a certificate after `elapsed`.

@@ -14,6 +14,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "user",
     "group",
     "[certificates] directory",
+    "[limits] edition_octets",
     "[reinject] to",
     "[reinject] server_name",
     "[spool] directory",

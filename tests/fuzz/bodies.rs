@@ -82,6 +82,7 @@ use domsec::policy::facts::LookupResult;
 use domsec::policy::facts::MessageVerdict;
 use domsec::policy::facts::Recipient;
 use domsec::policy::facts::Session;
+use domsec::reply::Reply;
 use domsec::smtp;
 use domsec::smtp::reply::ReplyReader;
 use domsec::x509::Certificate;
@@ -282,7 +283,7 @@ fn milter_session(octets: &[u8]) {
     };
     let mut framer = Framer::default();
     framer.push(octets);
-    let mut session = MilterSession::new(limits);
+    let mut session = MilterSession::new(limits, true);
     let mut spooled: Option<usize> = None;
     while let Ok(Some(packet)) = framer.next_packet() {
         let Ok(event) = session.handle(packet) else {
@@ -316,6 +317,14 @@ fn milter_session(octets: &[u8]) {
                 }
             }
             Event::Nothing => {}
+            Event::Recipient => {
+                let asked = session.asked();
+                let [recipient] = asked.recipients.as_slice() else {
+                    panic!("one recipient is asked about");
+                };
+                let is_refused = recipient.given.len() % 2 == 0;
+                session.answer_recipient(is_refused.then(Reply::unavailable).as_ref());
+            }
         }
         // Each answer is one packet, and nobody is answered twice.
         let due = session.output();

@@ -13,6 +13,7 @@ mod examples;
 mod hostile;
 mod lists;
 mod openssl;
+mod recipients;
 mod replay;
 #[path = "../rows/mod.rs"]
 mod rows;

@@ -5,6 +5,7 @@ use crate::mta::Mail;
 use crate::mta::Mta;
 use crate::service::Running;
 use crate::service::eventually;
+use crate::sink::Manner;
 use crate::sink::Sink;
 
 /// To one who gets it encrypted, and to one who gets it signed.
@@ -65,16 +66,102 @@ fn without_a_server_for_it_the_message_is_deferred() {
 }
 
 #[test]
-fn a_server_that_refuses_defers_all_of_the_message() {
-    for refusal in ["451 4.2.1 later", "550 5.1.1 never"] {
-        let sink = Sink::start(refusal, false);
-        let a = Running::start("a", "", &sink.table());
-        let reply = Mta::connect(&a).offer(&mail()).reply();
-        assert!(reply.starts_with("451 4.3.0 "), "{reply}");
-        assert!(sink.taken().is_empty());
-        assert_eq!(a.journal(), 0);
-        a.holds_nothing();
+fn a_server_that_says_later_defers_all_of_the_message() {
+    let sink = Sink::start("451 4.2.1 later", false);
+    let a = Running::start("a", "", &sink.table());
+    let reply = Mta::connect(&a).offer(&mail()).reply();
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    assert!(sink.taken().is_empty());
+    assert_eq!(a.journal(), 0);
+    a.holds_nothing();
+}
+
+#[test]
+fn a_server_that_takes_neither_edition_nor_report_refuses_the_message() {
+    let sink = Sink::start("550 5.1.1 never", false);
+    let a = Running::start("a", "", &sink.table());
+    let mut mta = Mta::connect(&a);
+    assert_eq!(mta.offer(&mail()).reply(), "550 5.1.1 never");
+    assert!(sink.taken().is_empty());
+    mta.quit();
+    assert_eq!(a.journal(), 0);
+    a.holds_nothing();
+}
+
+#[test]
+fn a_message_that_is_offered_twice_at_once_is_submitted_once() {
+    let sink = Sink::start("250 ok", true);
+    let a = Running::start("a", "", &sink.table());
+    let (mut first, mut second) = (Mta::connect(&a), Mta::connect(&a));
+    let packets = mail().packets(first.spaced());
+    first.write(&packets.concat());
+    sink.came.recv().unwrap();
+    let reply = second.offer(&again()).reply();
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    sink.accept.send(()).unwrap();
+    assert_eq!(first.answer(&mail()).taken().to, ["<bob@b.example>"]);
+    // The first may not have read its answer, for all that is known.
+    assert_eq!(second.offer(&again()).taken().to, ["<bob@b.example>"]);
+    assert_eq!(sink.taken().len(), 1);
+}
+
+#[test]
+fn a_reply_that_is_lost_after_the_final_dot_costs_one_duplicate() {
+    let sink = Sink::of(Manner {
+        drops: 1,
+        ..Manner::KIND
+    });
+    let a = Running::start("a", "", &sink.table());
+    let mut mta = Mta::connect(&a);
+    let reply = mta.offer(&mail()).reply();
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    // Whether it was taken nobody knows; a duplicate is better than a loss.
+    drop(mta);
+    let mut mta = Mta::connect(&a);
+    mta.offer(&again()).taken();
+    assert_eq!(sink.taken().len(), 2);
+    drop(mta);
+    Mta::connect(&a).offer(&again()).taken();
+    assert_eq!(sink.taken().len(), 2);
+}
+
+#[test]
+fn dates_that_the_mta_adds_at_each_attempt_do_not_hide_that_it_is_the_same_message() {
+    let sink = Sink::start("250 ok", false);
+    let a = Running::start("a", "", &sink.table());
+    // As Postfix adds them; its queue identifier is 4Q in `Mta`.
+    let attempt = |date: &str| {
+        let mut mail = mail();
+        mail.header
+            .retain(|(name, _)| !matches!(name.as_str(), "Date" | "Message-ID"));
+        for (name, value) in [
+            ("Message-Id", format!(" <{}.4Q@mx.a.example>", date.len())),
+            ("Date", format!(" {date}")),
+        ] {
+            mail.header.push((name.to_owned(), value));
+        }
+        mail
+    };
+    for date in [
+        "Fri, 1 May 2026 12:00:00 +0000",
+        "Fri, 01 May 2026 12:05:00 +0000",
+    ] {
+        Mta::connect(&a).offer(&attempt(date)).taken();
     }
+    assert_eq!(sink.taken().len(), 1);
+}
+
+#[test]
+fn an_mta_that_stays_has_read_its_answer_when_the_service_ends() {
+    let sink = Sink::start("250 ok", false);
+    let mut a = Running::start("a", "", &sink.table());
+    let mut stays = Mta::connect(&a);
+    stays.offer(&mail()).taken();
+    assert_eq!(a.journal(), 1);
+    a.stop();
+    a.ended();
+    assert_eq!(stays.packet(), None);
+    assert_eq!(a.journal(), 0);
 }
 
 #[test]

@@ -12,5 +12,6 @@ mod breaks;
 mod editions;
 mod mail;
 mod mta;
+mod refusals;
 mod service;
 mod sink;

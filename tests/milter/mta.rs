@@ -25,6 +25,8 @@ pub(crate) struct Mail {
     /// What was set with the sender by a milter.
     pub(crate) from_parameters: Option<String>,
     pub(crate) to: Vec<String>,
+    /// The parameters of every RCPT.
+    pub(crate) to_parameters: &'static str,
     /// Names and values.
     pub(crate) header: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
@@ -56,6 +58,7 @@ impl Mail {
             from: format!("<{from}>"),
             from_parameters: None,
             to: to.iter().map(|to| format!("<{to}>")).collect(),
+            to_parameters: "",
             header,
             body: text[end + 4..].to_vec(),
         }
@@ -88,7 +91,10 @@ impl Mail {
         say(b'M', &[self.from.as_bytes(), b"\0"]);
         for to in &self.to {
             say(b'D', &[b"R{rcpt_addr}\0", to.as_bytes(), b"\0"]);
-            say(b'R', &[to.as_bytes(), b"\0"]);
+            let parameters = self.to_parameters.split_terminator(' ');
+            let parameters = parameters.map(|one| format!("{one}\0"));
+            let parameters: String = parameters.collect();
+            say(b'R', &[to.as_bytes(), b"\0", parameters.as_bytes()]);
         }
         say(b'D', &[b"Ni\x004Q\0"]);
         for (name, value) in &self.header {
@@ -205,6 +211,8 @@ pub(crate) struct Mta {
     stream: Box<dyn Socket>,
     framer: Framer,
     agreed: u32,
+    /// What was refused at RCPT.
+    pub(crate) refused: Vec<String>,
 }
 
 /// The octets of an offer and of a client.
@@ -247,6 +255,7 @@ impl Mta {
             stream: Box::new(stream),
             framer: Framer::default(),
             agreed: 0,
+            refused: Vec::new(),
         };
         mta.write(&hello(protocol, "192.0.2.1"));
         let (command, data) = mta.packet().unwrap();
@@ -310,15 +319,30 @@ impl Mta {
         !self.left_out(flag)
     }
 
-    /// Says `mail` packet by packet, each answer awaited, and returns what becomes of it.
+    /// Says `mail` packet by packet, each answer awaited, and returns what becomes of it. Who is refused
+    /// at RCPT is no recipient.
     pub(crate) fn offer(&mut self, mail: &Mail) -> Answer {
+        let mut mail = mail.clone();
         for packet in mail.packets(self.spaced()) {
             self.write(&packet);
-            if self.awaits(&packet) {
+            if !self.awaits(&packet) {
+                continue;
+            }
+            if packet[4] != b'R' {
                 self.go_ons(1);
+                continue;
+            }
+            let (command, text) = self.packet().expect("an answer to RCPT");
+            if command == b'y' {
+                let rcpt = packet[5..].split(|octet| *octet == 0).next().unwrap();
+                mail.to.retain(|to| to.as_bytes() != rcpt);
+                let text = String::from_utf8(text).unwrap();
+                self.refused.push(text.trim_end_matches('\0').to_owned());
+            } else {
+                assert_eq!(command, b'c');
             }
         }
-        self.answer(mail)
+        self.answer(&mail)
     }
 
     /// The same, in pieces of that size, whatever is awaited.

@@ -28,10 +28,43 @@ pub(crate) struct Sink {
     pub(crate) accept: mpsc::Sender<()>,
 }
 
+/// How a [`Sink`] answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// RCPT of those whose address begins so.
+    pub(crate) to: &'static str,
+    /// What they are answered.
+    pub(crate) recipient: &'static str,
+    /// Whether a message is accepted when it is told to, and not at once.
+    pub(crate) waits: bool,
+    /// Whether it offers DSN.
+    pub(crate) dsn: bool,
+    /// How many connections are dropped after a whole message, before it is answered.
+    pub(crate) drops: usize,
+}
+
+impl Manner {
+    pub(crate) const KIND: Self = Self {
+        to: "",
+        recipient: "250 ok",
+        waits: false,
+        dsn: true,
+        drops: 0,
+    };
+}
+
 impl Sink {
     /// Answers every RCPT with `recipient`, and accepts messages; each when it is told to, if it
     /// `waits`.
     pub(crate) fn start(recipient: &'static str, waits: bool) -> Self {
+        Self::of(Manner {
+            recipient,
+            waits,
+            ..Manner::KIND
+        })
+    }
+
+    pub(crate) fn of(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let taken = Arc::new(Mutex::new(Vec::new()));
@@ -39,14 +72,21 @@ impl Sink {
         let (accept, accepted) = mpsc::channel();
         let kept = Arc::clone(&taken);
         thread::spawn(move || {
+            let mut drops = manner.drops;
             for stream in listener.incoming() {
-                let before = || {
+                let before = |whole: &Submitted| {
                     let _gone = tell.send(());
-                    if waits {
+                    if manner.waits {
                         let _gone = accepted.recv();
                     }
+                    let is_dropped = drops > 0;
+                    if is_dropped {
+                        drops -= 1;
+                        kept.lock().unwrap().push(whole.clone());
+                    }
+                    !is_dropped
                 };
-                if let Some(submitted) = served(&stream.unwrap(), recipient, before) {
+                if let Some(submitted) = served(&stream.unwrap(), manner, before) {
                     kept.lock().unwrap().push(submitted);
                 }
             }
@@ -69,17 +109,22 @@ impl Sink {
     }
 }
 
-fn served(mut stream: &TcpStream, recipient: &str, before: impl Fn()) -> Option<Submitted> {
+fn served(
+    mut stream: &TcpStream,
+    manner: Manner,
+    mut before: impl FnMut(&Submitted) -> bool,
+) -> Option<Submitted> {
     let mut lines = BufReader::new(stream).lines();
     let mut submitted = Submitted::default();
     let mut is_taken = false;
     stream.write_all(b"220 sink ESMTP\r\n").ok()?;
     while let Some(Ok(line)) = lines.next() {
         let verb = line.get(..4).unwrap_or_default().to_owned();
-        submitted.commands.push(line);
+        submitted.commands.push(line.clone());
         let reply = match verb.as_str() {
-            "EHLO" => "250-sink\r\n250-8BITMIME\r\n250 DSN",
-            "RCPT" => recipient,
+            "EHLO" if manner.dsn => "250-sink\r\n250-8BITMIME\r\n250 DSN",
+            "EHLO" => "250-sink\r\n250 8BITMIME",
+            "RCPT" if line.contains(&format!("<{}", manner.to)) => manner.recipient,
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").ok()?;
                 loop {
@@ -92,7 +137,9 @@ fn served(mut stream: &TcpStream, recipient: &str, before: impl Fn()) -> Option<
                         .push_str(line.strip_prefix('.').unwrap_or(&line));
                     submitted.content.push_str("\r\n");
                 }
-                before();
+                if !before(&submitted) {
+                    return None;
+                }
                 is_taken = true;
                 "250 2.0.0 queued"
             }

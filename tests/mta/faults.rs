@@ -31,6 +31,7 @@ use crate::wire::Wire;
 const STRANGER: Options<'_> = Options {
     xclient: &[("ADDR", "192.0.2.1")],
     mail_parameters: "",
+    rcpt_parameters: "",
 };
 
 /// A message to bob that is `octets` long, a little more, and can be told from others.
@@ -294,10 +295,15 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     domains.b.wait_delivered("bob", 1);
     let [captured] = domains.wire.messages().try_into().expect("one message");
 
+    // He asks for all of it.
+    let thief = Options {
+        mail_parameters: "RET=FULL ENVID=QQ314159",
+        ..STRANGER
+    };
     let resend = |rcpt: &str| {
         let sent = domains
             .b
-            .send("frank@x.example", &[rcpt], &captured.octets, &STRANGER);
+            .send("frank@x.example", &[rcpt], &captured.octets, &thief);
         sent.expect_accepted();
     };
     resend("carol@b.example");
@@ -306,6 +312,8 @@ fn a_captured_message_comes_back_to_its_thief_without_its_content() {
     let text = String::from_utf8_lossy(&bounce.octets);
     assert!(text.contains("Mailbox full"), "{text}");
     assert!(!contains(&bounce.octets, SECRET), "{text}");
+    // What he may know he is told (RFC 3461 §6.3).
+    assert!(text.contains("Original-Envelope-Id: QQ314159"), "{text}");
     // Nor does it tell the subject that was hidden.
     assert!(!text.contains("Subject: figures"), "{text}");
 

@@ -94,6 +94,11 @@ impl Gateway {
         }
     }
 
+    /// Where its configuration lies.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Ends it as a crash does: SIGKILL.
     pub(crate) fn kill9(&mut self) {
         // Where it has ended by itself there is nothing to kill.

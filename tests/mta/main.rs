@@ -24,6 +24,7 @@ mod peers;
 mod postfix;
 mod processes;
 mod protected;
+mod recipients;
 mod scissors;
 mod sendmail;
 mod smtp;

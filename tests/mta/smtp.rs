@@ -17,6 +17,8 @@ pub(crate) struct Options<'a> {
     pub(crate) xclient: &'a [(&'a str, &'a str)],
     /// Parameters of MAIL, as `RET=HDRS`.
     pub(crate) mail_parameters: &'a str,
+    /// Parameters of every RCPT, as `NOTIFY=NEVER`.
+    pub(crate) rcpt_parameters: &'a str,
 }
 
 /// A reply, all its lines.
@@ -114,7 +116,8 @@ impl Client {
         self.say(mail.trim_end()).positive()?;
         let mut taken = 0_usize;
         for rcpt in rcpts {
-            let reply = self.say(&format!("RCPT TO:<{rcpt}>"));
+            let line = format!("RCPT TO:<{rcpt}> {}", options.rcpt_parameters);
+            let reply = self.say(line.trim_end());
             taken += usize::from(reply.positive().is_some());
         }
         if taken == 0 {

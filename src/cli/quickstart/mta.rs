@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::milter::Field;
 use crate::milter::action::BODY_CHUNK;
 use crate::milter::options::Options;
+use crate::milter::options::protocol;
 use crate::milter::packet;
 use crate::milter::packet::Framer;
 use crate::milter::session;
@@ -86,11 +87,15 @@ pub(super) fn hand_over(socket: &Socket, handed: Handed<'_>) -> Result<Vec<u8>, 
     stream.write_all(&packets).map_err(failed)?;
     let mut framer = Framer::default();
     let mut buffer = [0; 4096];
+    // A policy may decide at RCPT, which is answered then.
+    let mut taken_at_recipient = true;
     loop {
         while let Some(packet) = framer.next_packet()? {
             match (packet.command, packet.data) {
-                // What was agreed on, and that the work goes on.
-                (b'O' | b'p', _) => {}
+                (b'O', agreed) => taken_at_recipient = leaves_out_recipient(agreed),
+                // The work goes on.
+                (b'p', _) => {}
+                (b'c', _) if !taken_at_recipient => taken_at_recipient = true,
                 (b'c' | b'a', _) => return Ok(changed.into_octets()),
                 (b'y', text) => {
                     let text = String::from_utf8_lossy(text);
@@ -112,6 +117,13 @@ pub(super) fn hand_over(socket: &Socket, handed: Handed<'_>) -> Result<Vec<u8>, 
         }
         framer.push(buffer.get(..count).unwrap_or_default());
     }
+}
+
+/// Whether it was agreed that RCPT is not answered: in the last of three numbers.
+fn leaves_out_recipient(agreed: &[u8]) -> bool {
+    let (numbers, _) = agreed.as_chunks::<4>();
+    let steps = numbers.get(2).copied().map_or(0, u32::from_be_bytes);
+    steps & protocol::NO_REPLY_RCPT != 0
 }
 
 fn connect(socket: &Socket) -> io::Result<Box<dyn Duplex>> {

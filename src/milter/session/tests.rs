@@ -26,6 +26,7 @@ enum Seen {
     Header(String),
     Message(Box<Message>, Vec<u8>),
     Nothing,
+    Recipient,
 }
 
 /// An MTA and its session.
@@ -33,7 +34,11 @@ struct Mta(Session);
 
 impl Mta {
     fn of(protocol: u32) -> Self {
-        let mut mta = Self(Session::new(LIMITS));
+        Self::with(protocol, false)
+    }
+
+    fn with(protocol: u32, at_recipient: bool) -> Self {
+        let mut mta = Self(Session::new(LIMITS, at_recipient));
         let offer = [6, 0x1ff, protocol].map(u32::to_be_bytes);
         mta.say(b'O', offer.as_flattened());
         mta.0.output();
@@ -53,6 +58,7 @@ impl Mta {
             Event::Header(octets) => Seen::Header(String::from_utf8_lossy(&octets).into_owned()),
             Event::Message(message, octets) => Seen::Message(message, octets.to_vec()),
             Event::Nothing => Seen::Nothing,
+            Event::Recipient => Seen::Recipient,
         })
     }
 
@@ -97,7 +103,7 @@ impl Mta {
 
 #[test]
 fn an_mta_is_answered_with_what_is_used_and_the_macros_that_are_wanted() {
-    let mut session = Session::new(LIMITS);
+    let mut session = Session::new(LIMITS, false);
     let data = [POSTFIX.version, POSTFIX.actions, POSTFIX.protocol].map(u32::to_be_bytes);
     let packet = Packet {
         command: b'O',
@@ -118,7 +124,7 @@ fn an_mta_is_answered_with_what_is_used_and_the_macros_that_are_wanted() {
 
 #[test]
 fn an_mta_that_takes_no_list_of_macros_gets_none() {
-    let mut session = Session::new(LIMITS);
+    let mut session = Session::new(LIMITS, false);
     let offer = [2, 0x3f, 0].map(u32::to_be_bytes);
     let packet = Packet {
         command: b'O',
@@ -132,7 +138,7 @@ fn an_mta_that_takes_no_list_of_macros_gets_none() {
 #[test]
 fn an_mta_that_lets_us_change_nothing_is_refused() {
     let offer = [6, 0, 0].map(u32::to_be_bytes);
-    let error = Mta(Session::new(LIMITS))
+    let error = Mta(Session::new(LIMITS, false))
         .try_say(b'O', offer.as_flattened())
         .unwrap_err();
     assert_eq!(error, SessionError::Options(OptionsError::Actions(0)));
@@ -174,18 +180,18 @@ fn commands_that_could_not_be_left_out_are_answered() {
 #[test]
 fn nothing_but_the_offer_may_come_first() {
     for letter in *b"CHMRTLNBE" {
-        let mut mta = Mta(Session::new(LIMITS));
+        let mut mta = Mta(Session::new(LIMITS, false));
         let error = mta.try_say(letter, data_of(letter)).unwrap_err();
         let stage = Stage::Start;
         assert_eq!(error, SessionError::Order { letter, stage });
     }
     for letter in *b"ADKU" {
-        let mut mta = Mta(Session::new(LIMITS));
+        let mut mta = Mta(Session::new(LIMITS, false));
         assert!(matches!(mta.say(letter, data_of(letter)), Seen::Nothing));
         assert_eq!(mta.0.stage, Stage::Start);
     }
     assert!(matches!(
-        Mta(Session::new(LIMITS)).say(b'Q', b""),
+        Mta(Session::new(LIMITS, false)).say(b'Q', b""),
         Seen::Closed
     ));
 }
@@ -638,4 +644,57 @@ fn a_body_is_handed_over_piece_by_piece() {
     };
     assert_eq!(piece, b"two\r\n");
     assert!(!mta.0.is_within_message());
+}
+
+#[test]
+fn recipients_are_asked_about_one_by_one_and_who_is_refused_is_none() {
+    let mut mta = Mta::with(POSTFIX.protocol, true);
+    mta.script(&["Cmx|U", "M<a@a.example>|"]);
+    mta.due();
+    for (rcpt, refusal) in [
+        ("R<b@b.example>|", None),
+        ("R<c@b.example>|", Some(Reply::refused(1, "no"))),
+        ("R<d@b.example>|", None),
+    ] {
+        let seen = mta.script(&[rcpt]);
+        assert!(matches!(seen.as_slice(), [Seen::Recipient]), "{seen:?}");
+        assert_eq!(mta.due(), "", "nothing is said before it is decided");
+        let asked = mta.0.asked().recipients.pop().unwrap();
+        assert_eq!(asked.given, &rcpt.as_bytes()[1..rcpt.len() - 1]);
+        mta.0.answer_recipient(refusal.as_ref());
+        assert_eq!(mta.due(), if refusal.is_some() { "y" } else { "c" });
+    }
+    mta.say(b'N', b"");
+    let given: Vec<Vec<u8>> = mta
+        .end()
+        .recipients
+        .into_iter()
+        .map(|recipient| recipient.given)
+        .collect();
+    assert_eq!(given, [&b"<b@b.example>"[..], b"<d@b.example>"]);
+}
+
+#[test]
+fn nobody_is_asked_about_where_no_answer_is_awaited_or_none_may_refuse() {
+    // Postfix plays SMTP for mail that came otherwise, and knows its queue identifier from the start.
+    let by_cleanup: &[&str] = &["DCi|4Q|", "Cmx|U", "M<a@a.example>|"];
+    let by_smtp: &[&str] = &["DCj|mx|", "Cmx|U", "DMi|4Q|", "M<a@a.example>|"];
+    let by_sendmail: &[&str] = &["DCi|4Q|w|mx|", "Cmx|U", "DMi|4Q|", "M<a@a.example>|"];
+    let rcpt = "R<b@b.example>|";
+    for (begin, at_recipient, rcpt, asked) in [
+        (by_smtp, true, rcpt, true),
+        (by_smtp, false, rcpt, false),
+        (by_sendmail, true, rcpt, true),
+        (by_cleanup, true, rcpt, false),
+        (by_smtp, true, "R<not an address>|", false),
+    ] {
+        let mut mta = Mta::with(POSTFIX.protocol, at_recipient);
+        mta.script(begin);
+        mta.due();
+        let seen = mta.script(&[rcpt]);
+        let is_asked = matches!(seen.as_slice(), [Seen::Recipient]);
+        assert_eq!(is_asked, asked, "{begin:?} {rcpt}");
+        // An answer is due wherever it was not agreed to leave it out.
+        assert_eq!(mta.due(), if at_recipient && !asked { "c" } else { "" });
+    }
 }

@@ -1,0 +1,26 @@
+//! Reading and writing that may wait for the disk, on threads that may.
+
+use std::io;
+
+use tokio::task::spawn_blocking;
+
+/// Octets that are read at once: they lie in memory, or in the cache of a file that was just written.
+const AT_ONCE: u64 = 64 * 1024;
+
+/// Runs what reads `octets` octets of messages; more than a few on a thread that may wait for the disk.
+pub(super) async fn reading<T: Send + 'static>(
+    octets: u64,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    if octets <= AT_ONCE {
+        return Ok(work());
+    }
+    spawn_blocking(work).await.map_err(io::Error::other)
+}
+
+/// Runs what waits for the disk.
+pub(super) async fn blocking(
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<()> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}

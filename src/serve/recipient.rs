@@ -1,0 +1,117 @@
+//! RCPT, where something can be decided there (DESIGN, "Outcome"): one recipient is refused or deferred,
+//! and the others go on.
+//!
+//! Whatever stands in the way of a decision is none: the message is decided when it is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+use tokio::time::sleep_until;
+use tokio::time::timeout_at;
+
+use super::journal::Key;
+use super::site::Site;
+use super::site::now;
+use crate::crypto;
+use crate::gateway::recipient::NotTaken;
+use crate::gateway::site::Gateway;
+use crate::gateway::transaction::Transaction;
+use crate::milter::session::Message;
+use crate::octets::View;
+use crate::policy::facts::Direction;
+use crate::reply::Class;
+use crate::reply::Reply;
+
+/// How long certificates are searched for. Postfix waits 30 s for our answer (`milter_command_timeout`),
+/// Sendmail 10 s where its filter's line says nothing else.
+const SEARCH: Duration = Duration::from_secs(8);
+/// And how long for what was found to be judged.
+const JUDGEMENT: Duration = Duration::from_secs(1);
+
+impl Site {
+    /// Why the recipient of `message`, which has not arrived, is not taken: the answer to RCPT.
+    /// `direction` is that of the listener.
+    pub async fn at_recipient(
+        &self,
+        message: &Message,
+        direction: Option<Direction>,
+    ) -> Option<Reply> {
+        let gateway = self.gateway();
+        // The policy may be another one than that of the day when the MTA connected.
+        if !gateway.decides_at_recipient() {
+            return None;
+        }
+        let key = key(message)?;
+        let transaction = Transaction {
+            mail_from: message.sender.clone(),
+            recipients: message
+                .recipients
+                .iter()
+                .map(|recipient| recipient.mailbox.clone())
+                .collect(),
+            session: self.session(&message.client),
+            direction,
+            message: View::owned(Vec::new()),
+            waited: self.recipient_offers.waited(&key, Instant::now()),
+        };
+        let not_taken = self.decided_early(gateway, transaction).await;
+        match &not_taken {
+            Some(not_taken)
+                if not_taken.may_come && not_taken.reply.class() == Class::Temporary =>
+            {
+                self.recipient_offers.deferred(key, Instant::now(), false);
+            }
+            Some(_) | None => self.recipient_offers.answered(&key),
+        }
+        let not_taken = not_taken?;
+        self.tell_of(message, &not_taken);
+        Some(not_taken.reply)
+    }
+
+    async fn decided_early(
+        &self,
+        gateway: Arc<Gateway>,
+        transaction: Transaction,
+    ) -> Option<NotTaken> {
+        let until = Instant::now() + SEARCH;
+        let turns = Arc::clone(&self.recipient_turns);
+        let turn = timeout_at(until, turns.acquire_owned()).await.ok()?.ok()?;
+        let now = now()?;
+        let runtime = Handle::current();
+        let work = spawn_blocking(move || {
+            let patience = Box::pin(sleep_until(until));
+            let not_taken = runtime.block_on(gateway.at_recipient(&transaction, now, patience));
+            drop(turn);
+            not_taken
+        });
+        // A panic is told of by its hook.
+        timeout_at(until + JUDGEMENT, work).await.ok()?.ok()?
+    }
+
+    fn tell_of(&self, message: &Message, not_taken: &NotTaken) {
+        self.metrics
+            .recipient_not_taken(not_taken.direction, &not_taken.reply);
+        let recipient = message.recipients.last();
+        let recipient = recipient.filter(|_| self.settings.logs_addresses);
+        tracing::info!(
+            direction = not_taken.direction.as_str(),
+            rule = not_taken.rule,
+            reply = %not_taken.reply,
+            reason = not_taken.reason,
+            recipient = recipient.map(|recipient| recipient.mailbox.to_string()),
+            "recipient not taken"
+        );
+    }
+}
+
+/// The key of a sender's mail to a recipient.
+fn key(message: &Message) -> Option<Key> {
+    let sender = message.sender.as_ref().map(ToString::to_string);
+    let recipient = message.recipients.last()?.mailbox.to_string();
+    let sender = sender.unwrap_or_default();
+    let parts: [&[u8]; 3] = [sender.as_bytes(), b"\0", recipient.as_bytes()];
+    crypto::sha256(crypto::provider().digests, &parts)
+}

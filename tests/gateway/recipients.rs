@@ -1,0 +1,144 @@
+//! RCPT, before the message has arrived: decided is what the message could not change, and nothing else.
+
+use std::future::Future;
+use std::future::pending;
+use std::future::ready;
+use std::pin::pin;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
+use std::time::Duration;
+
+use domsec::gateway::certificates::Answer;
+use domsec::gateway::certificates::Certificates;
+use domsec::gateway::certificates::Subject;
+use domsec::gateway::certificates::Unavailable;
+use domsec::gateway::recipient::NotTaken;
+use domsec::gateway::site::Gateway;
+use domsec::gateway::transaction::Transaction;
+use domsec::octets::View;
+use domsec::policy::facts::Session;
+use domsec::x509::Certificate;
+use domsec::x509::Time;
+
+use crate::stack;
+use crate::stack::NOW;
+
+/// Sources that never answer.
+#[derive(Debug)]
+struct Silent;
+
+impl Certificates for Silent {
+    fn find<'a>(
+        &'a self,
+        _subject: Subject<'a>,
+    ) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
+        Box::pin(pending())
+    }
+}
+
+/// One rule that encrypts, after what stands `before` it.
+fn gateway(before: &str, when: &str, otherwise: &str) -> Gateway {
+    stack::gateway(
+        "a",
+        &format!(
+            "{before}[[rule]]\nname = \"encrypted\"\nwhen = '{when}'\nsign = [\"domain\"]\n\
+             encrypt = \"required\"\ndefer_for = \"4h\"\notherwise = \"{otherwise}\"\n\
+             [[rule]]\nname = \"rest\"\nwhen = \"true\"\n"
+        ),
+    )
+}
+
+/// What is decided for `recipient` of alice's mail, whose certificates are looked for for so long already.
+fn decided(gateway: &Gateway, recipient: &str, waited: Duration) -> Option<NotTaken> {
+    let session = Session {
+        login: Some("alice".to_owned()),
+        ..Session::default()
+    };
+    let transaction = Transaction {
+        recipients: vec![recipient.parse().unwrap()],
+        waited,
+        ..stack::transaction(View::owned(Vec::new()), "alice@a.example", session)
+    };
+    let now = Time::from_unix(NOW).unwrap();
+    let mut deciding = pin!(gateway.at_recipient(&transaction, now, Box::pin(ready(()))));
+    match deciding
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(decided) => decided,
+        Poll::Pending => panic!("patience has ended"),
+    }
+}
+
+fn reply(gateway: &Gateway, recipient: &str, waited: Duration) -> Option<String> {
+    decided(gateway, recipient, waited).map(|not_taken| not_taken.reply.to_string())
+}
+
+const ENVELOPE: &str = "direction == \"outbound\"";
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn who_has_no_certificate_is_refused_or_deferred_as_the_rule_says() {
+    for (otherwise, want) in [
+        ("refuse", Some("550 5.7.5 ")),
+        ("defer", Some("451 4.7.5 ")),
+        ("hold", None),
+        ("pass", None),
+    ] {
+        let gateway = gateway("", ENVELOPE, otherwise);
+        assert!(gateway.decides_at_recipient());
+        let got = reply(&gateway, "carl@c.example", Duration::ZERO);
+        assert_eq!(
+            got.as_deref().and_then(|text| text.get(..10)),
+            want,
+            "{otherwise}"
+        );
+        // Bob's domain has a DCA; alice's colleague gets nothing encrypted.
+        for served in ["bob@b.example", "anna@a.example"] {
+            assert_eq!(reply(&gateway, served, Duration::ZERO), None, "{served}");
+        }
+    }
+}
+
+#[test]
+fn a_search_without_an_answer_defers_until_the_rule_says_otherwise() {
+    for (otherwise, early, late) in [
+        ("refuse", Some("451 4.7.5 "), Some("550 5.7.5 ")),
+        ("defer", Some("451 4.7.5 "), Some("451 4.7.5 ")),
+        ("hold", None, None),
+        ("pass", None, None),
+    ] {
+        let mut gateway = gateway("", ENVELOPE, otherwise);
+        gateway.certificates = Box::new(Silent);
+        for (waited, want) in [(3 * HOUR, early), (4 * HOUR, late)] {
+            let got = reply(&gateway, "carl@c.example", waited);
+            assert_eq!(
+                got.as_deref().and_then(|text| text.get(..10)),
+                want,
+                "{otherwise}"
+            );
+            let may_come = decided(&gateway, "carl@c.example", waited).map(|one| one.may_come);
+            assert_ne!(may_come, Some(false));
+        }
+    }
+}
+
+#[test]
+fn what_the_message_could_change_waits_for_it() {
+    let asks =
+        "[[rule]]\nname = \"first\"\nwhen = 'message.size > 10 && direction == \"inbound\"'\n";
+    for (before, when) in [("", "message.size > 10"), (asks, ENVELOPE)] {
+        let gateway = gateway(before, when, "refuse");
+        assert!(!gateway.decides_at_recipient(), "{when}");
+        assert_eq!(reply(&gateway, "carl@c.example", Duration::ZERO), None);
+    }
+}
+
+#[test]
+fn nothing_is_decided_where_nothing_is_changed() {
+    let mut gateway = gateway("", ENVELOPE, "refuse");
+    gateway.monitor = true;
+    assert!(!gateway.decides_at_recipient());
+    assert_eq!(reply(&gateway, "carl@c.example", Duration::ZERO), None);
+}
