@@ -10,6 +10,7 @@ use std::fs::File;
 use std::fs::OpenOptions;
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -21,6 +22,11 @@ use std::sync::PoisonError;
 const KEPT: i64 = 7 * 24 * 3600;
 /// Lines after which the file is written anew with what is still in it.
 const REWRITTEN_AFTER: usize = 10_000;
+/// The most octets of a line: a key, a blank, a time, and the line's end.
+const LINE: u64 = 64 + 1 + 20 + 1;
+/// Octets of room beyond what was asked for: for messages at hand at the same time, and so that not
+/// every submission waits for the disk twice.
+const SPARE: u64 = 16 * 1024;
 
 /// The digest of a sender, a recipient, and a message.
 pub type Key = [u8; 32];
@@ -38,6 +44,10 @@ struct State {
     /// When each was entered, in seconds since 1970.
     entries: HashMap<Key, i64>,
     lines: usize,
+    /// Where the next line goes.
+    end: u64,
+    /// How far the file reaches: from `end` on with line ends alone.
+    room: u64,
 }
 
 /// Why there is no journal.
@@ -73,15 +83,28 @@ impl Journal {
                 Some((_, Some(_))) | None => {}
             }
         }
-        let file = rewritten(path, &entries).map_err(failed)?;
+        let state = State::rewritten(path, entries).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            state: Mutex::new(State {
-                file,
-                lines: entries.len(),
-                entries,
-            }),
+            state: Mutex::new(state),
         })
+    }
+
+    /// Sees to it that `count` entries find room on the disk. Asked for before anything is submitted:
+    /// what cannot be entered afterwards goes out again with every attempt.
+    pub fn reserve(&self, count: usize) -> io::Result<()> {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        let mut state = self.locked();
+        let needed = state.end.saturating_add(count.saturating_mul(LINE));
+        if needed <= state.room {
+            return Ok(());
+        }
+        let more = needed.saturating_add(SPARE) - state.room;
+        let blank = vec![b'\n'; usize::try_from(more).map_err(|_| io::ErrorKind::OutOfMemory)?];
+        state.file.write_all_at(&blank, state.room)?;
+        state.file.sync_data()?;
+        state.room += more;
+        Ok(())
     }
 
     /// Whether it was submitted already, less than a week before `now`.
@@ -93,13 +116,12 @@ impl Journal {
 
     /// Enters `keys`; they are on the disk when this returns.
     pub fn enter(&self, keys: &[Key], now: i64) -> io::Result<()> {
-        // Ends what a full disk has left of a line.
-        let mut lines = String::from("\n");
+        let mut lines = String::new();
         for key in keys {
             lines.push_str(&format!("{} {now}\n", crate::octets::hex(key)));
         }
         let mut state = self.locked();
-        state.file.write_all(lines.as_bytes())?;
+        state.append(&lines)?;
         state.file.sync_data()?;
         state.lines += keys.len();
         state.entries.extend(keys.iter().map(|key| (*key, now)));
@@ -115,12 +137,12 @@ impl Journal {
             state.entries.remove(key);
             lines.push_str(&format!("{} -\n", crate::octets::hex(key)));
         }
-        state.file.write_all(lines.as_bytes())?;
+        state.append(&lines)?;
         state.lines += keys.len();
         if state.lines > REWRITTEN_AFTER + 2 * state.entries.len() {
-            state.entries.retain(|_, at| now.saturating_sub(*at) < KEPT);
-            state.file = rewritten(&self.path, &state.entries)?;
-            state.lines = state.entries.len();
+            let mut entries = state.entries.clone();
+            entries.retain(|_, at| now.saturating_sub(*at) < KEPT);
+            *state = State::rewritten(&self.path, entries)?;
         }
         Ok(())
     }
@@ -131,22 +153,39 @@ impl Journal {
     }
 }
 
-/// Writes the file anew, beside the old one, and opens it for more.
-fn rewritten(path: &Path, entries: &HashMap<Key, i64>) -> io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let beside = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).write(true).mode(0o600);
-    let mut file = options.open(&beside)?;
-    let mut lines = String::new();
-    for (key, at) in entries {
-        lines.push_str(&format!("{} {at}\n", crate::octets::hex(key)));
+impl State {
+    /// Writes the file anew, beside the old one, and opens it for more.
+    fn rewritten(path: &Path, entries: HashMap<Key, i64>) -> io::Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".new");
+        let beside = PathBuf::from(name);
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = options.open(&beside)?;
+        let mut lines = String::new();
+        for (key, at) in &entries {
+            lines.push_str(&format!("{} {at}\n", crate::octets::hex(key)));
+        }
+        file.write_all(lines.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        let end = crate::octets::length(lines.as_bytes());
+        Ok(Self {
+            file,
+            lines: entries.len(),
+            entries,
+            end,
+            room: end,
+        })
     }
-    file.write_all(lines.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    Ok(file)
+
+    /// Writes `lines` over the room. What a failure leaves of them is written over by the next ones.
+    fn append(&mut self, lines: &str) -> io::Result<()> {
+        self.file.write_all_at(lines.as_bytes(), self.end)?;
+        self.end += crate::octets::length(lines.as_bytes());
+        self.room = self.room.max(self.end);
+        Ok(())
+    }
 }
 
 /// Key and time of a line; no time where it is removed.
@@ -184,6 +223,29 @@ mod tests {
         let journal = Journal::open(&path, 2).unwrap();
         assert!(journal.holds(&KEY, 2));
         assert!(!journal.holds(&OTHER, 2));
+    }
+
+    #[test]
+    fn entries_use_the_room_that_was_made_for_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        let octets = || fs::metadata(&path).unwrap().len();
+        let journal = Journal::open(&path, 0).unwrap();
+        journal.reserve(2).unwrap();
+        let made = octets();
+        assert!(made >= 2 * LINE, "{made}");
+        journal.enter(&[KEY, OTHER], i64::MAX).unwrap();
+        journal.reserve(1).unwrap();
+        assert_eq!(octets(), made);
+        // More than there is room for.
+        let many = usize::try_from(made / LINE).unwrap();
+        journal.reserve(many).unwrap();
+        assert!(octets() > made);
+        journal.remove(&[OTHER], 0).unwrap();
+        drop(journal);
+        let journal = Journal::open(&path, i64::MAX).unwrap();
+        assert!(journal.holds(&KEY, i64::MAX) && !journal.holds(&OTHER, i64::MAX));
+        assert!(octets() < LINE + 1, "the room is given back");
     }
 
     #[test]

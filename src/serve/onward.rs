@@ -108,6 +108,7 @@ impl Sending<'_> {
         let mut due: Vec<&Mailbox> = recipients.iter().filter(is_due).collect();
         while !due.is_empty() {
             let submission = self.submission(&due, edition).await?;
+            self.reserve(due.len()).await?;
             match self.sent(&submission).await {
                 Ok(accepted) => {
                     if accepted.dsn_dropped {
@@ -202,6 +203,7 @@ impl Sending<'_> {
         }
         let relayed = self.relayed_to_report();
         let report = self.report(&[recipients, relayed].concat()).await?;
+        self.reserve(keys.len()).await?;
         match self.sent(&report).await {
             Ok(_) => {
                 self.enter(keys).await?;
@@ -343,6 +345,16 @@ impl Sending<'_> {
 
     fn holds(&self, key: &Key) -> bool {
         self.reinjection.journal.holds(key, seconds_now())
+    }
+
+    /// Makes room for what is submitted next, so that it can be entered.
+    async fn reserve(&self, count: usize) -> Result<(), Failure> {
+        let site = Arc::clone(self.site);
+        let reserved = blocking(move || match &site.settings.reinject {
+            Some(reinjection) => reinjection.journal.reserve(count),
+            None => Ok(()),
+        });
+        reserved.await.map_err(Failure::Journal)
     }
 
     async fn enter(&self, keys: Vec<Key>) -> Result<(), Failure> {
