@@ -70,14 +70,17 @@ impl Reply {
         Self::new(Class::Permanent, 54, (4, 6), "mail is looping")
     }
 
-    /// 550 with the enhanced status code and the text of a server that has refused it for good; 5.0.0
-    /// where it gave none (RFC 3463 §3.1).
+    /// Codes and text of a server that has refused it for good: 550 where its `code` is none for that,
+    /// 5.0.0 where it gave no enhanced `status` (RFC 3463 §3.1).
     #[must_use]
-    pub fn refused_further_on(status: Option<&str>, text: &str) -> Self {
+    pub fn refused_further_on(code: u16, status: Option<&str>, text: &str) -> Self {
+        // 521 would have the MTA hang up; 50x and 53x speak of commands and of us.
+        let code = u8::try_from(code.saturating_sub(500)).ok();
+        let code = code.filter(|code| (50..60).contains(code)).unwrap_or(50);
         let mut numbers = status.unwrap_or_default().split('.').skip(1);
         let mut number = || numbers.next()?.parse().ok();
         let status = number().zip(number()).unwrap_or((0, 0));
-        Self::new(Class::Permanent, 50, status, text)
+        Self::new(Class::Permanent, code, status, text)
     }
 
     fn new(class: Class, code: u8, status: (u16, u16), text: &str) -> Self {
@@ -151,7 +154,11 @@ mod tests {
 
     #[test]
     fn what_another_server_has_refused_keeps_its_code() {
-        let reply = |status| Reply::refused_further_on(status, "no such user").to_string();
+        let reply = |status| Reply::refused_further_on(550, status, "no such user").to_string();
+        for (code, ours) in [(553, 553), (521, 550), (450, 550), (599, 550)] {
+            let reply = Reply::refused_further_on(code, Some("5.1.3"), "no");
+            assert_eq!(reply.to_string(), format!("{ours} 5.1.3 no"));
+        }
         assert_eq!(reply(Some("5.1.1")), "550 5.1.1 no such user");
         for status in [
             None,

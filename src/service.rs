@@ -37,7 +37,6 @@ use crate::config::build::BuildError;
 use crate::gateway::site::Gateway;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
-use crate::serve::admin::Readiness;
 use crate::serve::listen::ListenError;
 use crate::serve::listen::OwnerIds;
 use crate::serve::milter;
@@ -63,9 +62,6 @@ use systemd::HandedOver;
 use systemd::HandedOverError;
 use systemd::notify;
 
-/// How long messages at hand may take when the service ends: systemd waits 90 s by default
-/// (`TimeoutStopSec`).
-const DRAIN: Duration = Duration::from_secs(60);
 /// How long nothing is accepted after the system had no more of what a connection needs.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -115,6 +111,19 @@ pub enum ServiceError {
     /// `[reinject]` cannot be done.
     #[error(transparent)]
     Reinject(#[from] ReinjectError),
+    /// No message could be stored.
+    #[error(
+        "no file can be made in {}: make the folder and give it to the user that runs domsec, or name \
+         another one in [spool] directory",
+        directory.display()
+    )]
+    Spool {
+        /// Where.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The system refuses.
     #[error("the runtime could not be started")]
     Runtime(#[source] io::Error),
@@ -169,12 +178,18 @@ impl Service {
             ..config.spool.clone()
         };
         let spool = Spool::new(&spool, Some(metrics.clone()));
+        spool.try_file().map_err(|source| {
+            let directory = spool.directory().to_owned();
+            ServiceError::Spool { directory, source }
+        })?;
+        let site = Site::new((gateway, config.trust.networks), settings, spool, metrics);
+        let site = Arc::new(site);
         Ok(Self {
             path: path.to_owned(),
-            site: Arc::new(Site::new(gateway, settings, spool, metrics)),
             milters,
             admins,
-            admin: Admin::new(registry, Readiness::default()),
+            admin: Admin::new(registry, Arc::clone(&site)),
+            site,
         })
     }
 
@@ -208,7 +223,7 @@ impl Service {
         tracing::info!(config = %path.display(), "ready");
         let mut watched = JoinSet::new();
         if let Some(time) = systemd::watchdog() {
-            let alive = || notify("WATCHDOG=1");
+            let alive = || notify(systemd::ALIVE);
             watched.spawn(watchdog::watch(Arc::clone(&site), time, alive));
         }
         let told = async {
@@ -253,11 +268,12 @@ impl Service {
         }
         shutdown.await;
         let _told = stop.send(true);
-        let drained = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} });
+        let time = self.site.settings.limits.drain();
+        let drained = timeout(time, async { while tasks.join_next().await.is_some() {} });
         if drained.await.is_err() {
             tracing::warn!(
                 "messages at hand took more than {} s: the MTA has them still, and defers",
-                DRAIN.as_secs()
+                time.as_secs()
             );
         }
     }
@@ -446,11 +462,11 @@ async fn reload_on_signal(
 fn reload(path: &Path, site: &Site) -> bool {
     let opened = Config::read(path)
         .map_err(ServiceError::from)
-        .and_then(|config| opened(&config));
+        .and_then(|config| Ok((opened(&config)?, config.trust.networks)));
     match opened {
-        Ok(gateway) => {
+        Ok((gateway, networks)) => {
             site.metrics.own_certificates(&gateway.roles);
-            site.replace_gateway(counted(gateway, &site.metrics));
+            site.replace_gateway(counted(gateway, &site.metrics), networks);
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
                 "policy, trust and keys were read anew; sockets, limits and re-injection stay until a restart"
@@ -503,7 +519,6 @@ fn settings(config: &Config) -> Result<Settings, ServiceError> {
     Ok(Settings {
         limits: config.limits.clone(),
         idle_timeout: config.listen.idle_timeout,
-        networks: config.trust.networks.clone(),
         reinject,
         logs_addresses: config.log.addresses,
     })

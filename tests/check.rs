@@ -49,10 +49,10 @@ fn check_says_yes_and_what_the_mail_server_needs() {
     );
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     assert!(out.starts_with("ok      configuration "), "{out}");
-    assert!(
-        !out.contains("\nerror ") && !out.contains("\nwarning "),
-        "{out}"
-    );
+    // Root is told that it can read every key.
+    let doubtful = |line: &&str| line.starts_with("warning ") && !line.contains("is run by root");
+    assert_eq!(out.lines().find(doubtful), None, "{out}");
+    assert!(!out.contains("\nerror "), "{out}");
     assert!(
         out.contains("\n    milter_default_action = tempfail\n"),
         "{out}"

@@ -28,6 +28,10 @@ pub(super) fn failure(error: &ServiceError) -> Failure {
             Failure::temporary(chain(error))
         }
         ServiceError::Listen(_) => Failure::temporary(chain(error)),
+        // A disk that is full may have room later.
+        ServiceError::Spool { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+            Failure::temporary(chain(error))
+        }
         ServiceError::Log(_)
         | ServiceError::Metrics(_)
         | ServiceError::Runtime(_)
@@ -38,6 +42,7 @@ pub(super) fn failure(error: &ServiceError) -> Failure {
         | ServiceError::Denied { .. }
         | ServiceError::HandedOver(_)
         | ServiceError::Privileges(_)
-        | ServiceError::Reinject(_) => Failure::configuration(chain(error)),
+        | ServiceError::Reinject(_)
+        | ServiceError::Spool { .. } => Failure::configuration(chain(error)),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
+use serde::de::IgnoredAny;
 
 use super::parsed_list;
 use crate::policy::facts::Direction;
@@ -19,15 +20,15 @@ use crate::telemetry::logging::LogFormat;
 pub struct Listen {
     /// Milter sockets. Default `127.0.0.1:8891` and `unix:domsec.sock`.
     pub milter: Vec<MilterListener>,
-    /// SMTP proxy sockets. Default none.
-    #[serde(deserialize_with = "parsed_list")]
-    pub proxy: Vec<Socket>,
+    /// SMTP proxy sockets: none yet, and an empty list is all that is accepted.
+    #[serde(deserialize_with = "no_proxy")]
+    pub proxy: (),
     /// Admin sockets. Default `127.0.0.1:8892`.
     #[serde(deserialize_with = "parsed_list")]
     pub admin: Vec<SocketAddr>,
-    /// MCEK sockets. Default none.
-    #[serde(deserialize_with = "parsed_list")]
-    pub mcek: Vec<Socket>,
+    /// MCEK sockets: none yet, as `proxy`.
+    #[serde(deserialize_with = "no_mcek")]
+    pub mcek: (),
     /// Longest silence of an MTA within a message, in seconds. Default 600: above Postfix's
     /// `smtpd_timeout` (300), which rules how long a client may pause.
     #[serde(deserialize_with = "seconds")]
@@ -40,9 +41,9 @@ impl Default for Listen {
         let unix = Socket::Unix(PathBuf::from("domsec.sock"));
         Self {
             milter: [tcp, unix].map(MilterListener::from).into(),
-            proxy: Vec::new(),
+            proxy: (),
             admin: vec![SocketAddr::from(([127, 0, 0, 1], 8892))],
-            mcek: Vec::new(),
+            mcek: (),
             idle_timeout: Duration::from_secs(600),
         }
     }
@@ -59,6 +60,14 @@ pub struct MilterListener {
     pub mode: u32,
     /// Whose a unix socket is. Default: theirs who we are, once we are whom `user` says.
     pub owner: Owner,
+}
+
+impl MilterListener {
+    /// Whether it is a unix socket whose mode gives others than owner and group any access.
+    #[must_use]
+    pub fn is_open_to_all(&self) -> bool {
+        matches!(self.socket, Socket::Unix(_)) && self.mode & 0o007 != 0
+    }
 }
 
 /// User and group of a file, by name or number; what is not said is ours.
@@ -254,9 +263,11 @@ pub struct ServiceLimits {
     pub header_fields: usize,
     /// Recipients of a message. Default 10,000: above Postfix's `smtpd_recipient_limit` (1,000).
     pub recipients: usize,
-    /// Connections of MTAs. Default 10,000; further ones are closed, and the MTA defers.
+    /// Connections of MTAs, 1 to 1,000,000. Default 10,000; further ones are closed, and the MTA defers.
+    #[serde(deserialize_with = "places")]
     pub connections: usize,
-    /// Messages that are worked on at one time. Default 4; others wait in turn, for `wait`.
+    /// Messages that are worked on at one time, 1 to 1,000,000. Default 4; others wait in turn, for `wait`.
+    #[serde(deserialize_with = "places")]
     pub transactions: usize,
     /// How long a message waits for its turn before it is deferred, in seconds. Default 60.
     #[serde(deserialize_with = "seconds")]
@@ -265,6 +276,18 @@ pub struct ServiceLimits {
     /// Postfix's `milter_content_timeout` (300).
     #[serde(deserialize_with = "seconds")]
     pub work: Duration,
+}
+
+impl ServiceLimits {
+    /// How long messages at hand may take when the service ends: what the last of them may wait and be
+    /// worked on, and 10 s to answer; at most 320 s, below `TimeoutStopSec` (330) of the unit that we ship.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        const ANSWER: Duration = Duration::from_secs(10);
+        const MOST: Duration = Duration::from_secs(320);
+        let time = self.wait.saturating_add(self.work).saturating_add(ANSWER);
+        time.min(MOST)
+    }
 }
 
 impl Default for ServiceLimits {
@@ -326,6 +349,38 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
     }
 }
 
+/// How many may go on at one time: with 0 no message ever would, and far above this a semaphore panics.
+fn places<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    const MOST: usize = 1_000_000;
+    match usize::deserialize(deserializer)? {
+        places @ 1..=MOST => Ok(places),
+        other => Err(D::Error::custom(format!(
+            "{other} at one time cannot be served: write a number from 1 to {MOST}"
+        ))),
+    }
+}
+
+fn no_proxy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let advice =
+        "this version has no SMTP proxy: take proxy out, and let the MTA ask a milter socket";
+    nothing(deserializer, advice)
+}
+
+fn no_mcek<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    let advice =
+        "this version has no MCEK server: take mcek out, and give partners your certificates";
+    nothing(deserializer, advice)
+}
+
+/// An empty list; who has written more believes that somebody listens there.
+fn nothing<'de, D: Deserializer<'de>>(deserializer: D, advice: &str) -> Result<(), D::Error> {
+    if Vec::<IgnoredAny>::deserialize(deserializer)?.is_empty() {
+        Ok(())
+    } else {
+        Err(D::Error::custom(advice))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -363,10 +418,45 @@ mod tests {
                 "127.0.0.1:1 has no owner",
             ),
             ("idle_timeout = 0", "never comes"),
+            ("proxy = [\"127.0.0.1:10025\"]", "has no SMTP proxy"),
+            ("mcek = [\"127.0.0.1:8893\"]", "has no MCEK server"),
         ] {
             let error = listen(text).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn as_many_go_on_at_one_time_as_can() {
+        for key in ["connections", "transactions"] {
+            for (number, good) in [
+                ("0", false),
+                ("1", true),
+                ("1000000", true),
+                ("1000001", false),
+                ("9223372036854775807", false),
+            ] {
+                let limits = toml::from_str::<ServiceLimits>(&format!("{key} = {number}"));
+                assert_eq!(limits.is_ok(), good, "{key} = {number}");
+                if let Err(error) = limits {
+                    assert!(error.message().contains("from 1 to 1000000"), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_under_way_may_wait_and_be_worked_on_before_the_service_ends() {
+        for (wait, work, seconds) in [(60, 240, 310), (1, 2, 13), (300, 300, 320)] {
+            let limits = format!("wait = {wait}\nwork = {work}");
+            let limits: ServiceLimits = toml::from_str(&limits).unwrap();
+            assert_eq!(limits.drain(), Duration::from_secs(seconds));
+        }
+        let endless = ServiceLimits {
+            wait: Duration::MAX,
+            ..ServiceLimits::default()
+        };
+        assert_eq!(endless.drain(), Duration::from_secs(320));
     }
 
     #[test]

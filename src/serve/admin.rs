@@ -3,14 +3,11 @@
 //! For monitoring on this host or in its network: nobody authenticates, nothing can be changed, and
 //! nothing about any message is told. A connection has one request, and its body is never read.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
+use super::site::Site;
 use crate::telemetry::logging::chain;
 
 /// What the admin listener tells, and how long it listens to one peer.
@@ -46,49 +44,21 @@ use crate::telemetry::logging::chain;
 pub struct Admin {
     /// What `/metrics` tells.
     pub registry: Registry,
-    /// What `/readyz` tells.
-    pub readiness: Readiness,
+    /// What `/readyz` asks.
+    pub site: Arc<Site>,
     /// How long a peer may take for the header of its request. Default 10 seconds.
     pub header_time: Duration,
     /// How long a connection may take in all. Default 30 seconds.
     pub connection_time: Duration,
 }
 
-/// What is still missing before we can take mail. A clone is the same.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, String>>>);
-
-impl Readiness {
-    /// `part` is missing: `reason`, in a line for operators.
-    pub fn lacks(&self, part: &'static str, reason: impl Into<String>) {
-        self.with(|missing| missing.insert(part, reason.into()));
-    }
-
-    /// `part` is there.
-    pub fn has(&self, part: &'static str) {
-        self.with(|missing| missing.remove(part));
-    }
-
-    /// A line for each part that is missing; none when we are ready.
-    #[must_use]
-    pub fn missing(&self) -> Vec<String> {
-        let line = |(part, reason): (&&str, &String)| format!("{part}: {reason}");
-        self.with(|missing| missing.iter().map(line).collect())
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<&'static str, String>) -> T) -> T {
-        // Whoever panicked there left a map that is whole.
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 impl Admin {
     /// One with the default times.
     #[must_use]
-    pub const fn new(registry: Registry, readiness: Readiness) -> Self {
+    pub const fn new(registry: Registry, site: Arc<Site>) -> Self {
         Self {
             registry,
-            readiness,
+            site,
             // Monitoring sends its request at once; this is for a network that loses packets.
             header_time: Duration::from_secs(10),
             // Prometheus gives up after scrape_timeout, by default 10 seconds.
@@ -189,12 +159,10 @@ impl Admin {
                 }
             },
             "/readyz" => {
-                let missing = self.readiness.missing();
-                if missing.is_empty() {
-                    text(StatusCode::OK, "ready\n")
+                if self.site.is_stuck() {
+                    text(StatusCode::SERVICE_UNAVAILABLE, STUCK)
                 } else {
-                    let lines = missing.join("\n") + "\n";
-                    text(StatusCode::SERVICE_UNAVAILABLE, lines)
+                    text(StatusCode::OK, "ready\n")
                 }
             }
             _ => text(StatusCode::OK, "alive\n"),
@@ -225,6 +193,9 @@ async fn before<T>(
     .await
 }
 
+/// What is missing where no message would be worked on.
+const STUCK: &str = "work: every turn is held by work that is past its time ([limits] work): see the log, and \
+                     restart domsec if this stays\n";
 /// Connections at once. A monitoring system has one, a person some more; each takes some 20 KiB.
 const CONNECTIONS: usize = 64;
 /// Octets of a request's header; 8,192 is the least that hyper knows, and Prometheus sends 400.
@@ -245,14 +216,16 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::serve::site::tests::site;
+    use crate::serve::site::tests::stuck;
     use crate::telemetry::metrics::Metrics;
 
     const HEADER_TIME: Duration = Duration::from_millis(200);
 
-    /// An admin listener on a socket of its own, its readiness and what stops it.
+    /// An admin listener on a socket of its own, its site and what stops it.
     struct Running {
         address: SocketAddr,
-        readiness: Readiness,
+        site: Arc<Site>,
         stop: oneshot::Sender<()>,
         task: tokio::task::JoinHandle<()>,
     }
@@ -260,11 +233,11 @@ mod tests {
     async fn start() -> Running {
         let registry = Registry::new();
         let _metrics = Metrics::new(&registry).unwrap();
-        let readiness = Readiness::default();
+        let site = site();
         let admin = Admin {
             header_time: HEADER_TIME,
             connection_time: HEADER_TIME * 5,
-            ..Admin::new(registry, readiness.clone())
+            ..Admin::new(registry, Arc::clone(&site))
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -277,7 +250,7 @@ mod tests {
         }));
         Running {
             address,
-            readiness,
+            site,
             stop,
             task,
         }
@@ -325,15 +298,13 @@ mod tests {
     fn readiness_names_what_is_missing() {
         within(async {
             let running = start().await;
-            let (address, readiness) = (running.address, &running.readiness);
-            readiness.lacks("policy", "not loaded yet");
-            readiness.lacks("spool", "disk is full");
+            let address = running.address;
+            let stuck = stuck(&running.site);
             let page = get(address, "/readyz").await;
             assert!(page.starts_with("HTTP/1.1 503 "), "{page}");
-            assert!(page.ends_with("\r\n\r\npolicy: not loaded yet\nspool: disk is full\n"));
+            assert!(page.contains("\r\n\r\nwork: every turn is held"), "{page}");
             assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200 "));
-            readiness.has("policy");
-            readiness.has("spool");
+            drop(stuck);
             let page = get(address, "/readyz?verbose").await;
             assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
         });

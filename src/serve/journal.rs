@@ -15,6 +15,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 /// How long an entry is kept: longer than Postfix keeps a message by default (5 days), and RFC 5321
@@ -35,15 +36,17 @@ pub type Key = [u8; 32];
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    state: Mutex<State>,
+    /// When each was entered, in seconds since 1970. Never held while the disk is waited for: it is asked
+    /// where nothing may wait.
+    entries: Mutex<HashMap<Key, i64>>,
+    file: Mutex<Lines>,
 }
 
+/// The file.
 #[derive(Debug)]
-struct State {
+struct Lines {
     file: File,
-    /// When each was entered, in seconds since 1970.
-    entries: HashMap<Key, i64>,
-    lines: usize,
+    count: usize,
     /// Where the next line goes.
     end: u64,
     /// How far the file reaches: from `end` on with line ends alone.
@@ -83,10 +86,11 @@ impl Journal {
                 Some((_, Some(_))) | None => {}
             }
         }
-        let state = State::rewritten(path, entries).map_err(failed)?;
+        let file = Lines::rewritten(path, &entries).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            state: Mutex::new(state),
+            entries: Mutex::new(entries),
+            file: Mutex::new(file),
         })
     }
 
@@ -94,23 +98,23 @@ impl Journal {
     /// what cannot be entered afterwards goes out again with every attempt.
     pub fn reserve(&self, count: usize) -> io::Result<()> {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
-        let mut state = self.locked();
-        let needed = state.end.saturating_add(count.saturating_mul(LINE));
-        if needed <= state.room {
+        let mut file = self.file();
+        let needed = file.end.saturating_add(count.saturating_mul(LINE));
+        if needed <= file.room {
             return Ok(());
         }
-        let more = needed.saturating_add(SPARE) - state.room;
+        let more = needed.saturating_add(SPARE) - file.room;
         let blank = vec![b'\n'; usize::try_from(more).map_err(|_| io::ErrorKind::OutOfMemory)?];
-        state.file.write_all_at(&blank, state.room)?;
-        state.file.sync_data()?;
-        state.room += more;
+        file.file.write_all_at(&blank, file.room)?;
+        file.file.sync_data()?;
+        file.room += more;
         Ok(())
     }
 
     /// Whether it was submitted already, less than a week before `now`.
     #[must_use]
     pub fn holds(&self, key: &Key, now: i64) -> bool {
-        let entered = self.locked().entries.get(key).copied();
+        let entered = self.entries().get(key).copied();
         entered.is_some_and(|at| now.saturating_sub(at) < KEPT)
     }
 
@@ -120,11 +124,10 @@ impl Journal {
         for key in keys {
             lines.push_str(&format!("{} {now}\n", crate::octets::hex(key)));
         }
-        let mut state = self.locked();
-        state.append(&lines)?;
-        state.file.sync_data()?;
-        state.lines += keys.len();
-        state.entries.extend(keys.iter().map(|key| (*key, now)));
+        let mut file = self.file();
+        file.append(&lines, keys.len())?;
+        file.file.sync_data()?;
+        self.entries().extend(keys.iter().map(|key| (*key, now)));
         Ok(())
     }
 
@@ -132,30 +135,36 @@ impl Journal {
     /// removed on the disk is forgotten in a week.
     pub fn remove(&self, keys: &[Key], now: i64) -> io::Result<()> {
         let mut lines = String::new();
-        let mut state = self.locked();
+        let mut file = self.file();
         for key in keys {
-            state.entries.remove(key);
+            self.entries().remove(key);
             lines.push_str(&format!("{} -\n", crate::octets::hex(key)));
         }
-        state.append(&lines)?;
-        state.lines += keys.len();
-        if state.lines > REWRITTEN_AFTER + 2 * state.entries.len() {
-            let mut entries = state.entries.clone();
-            entries.retain(|_, at| now.saturating_sub(*at) < KEPT);
-            *state = State::rewritten(&self.path, entries)?;
+        file.append(&lines, keys.len())?;
+        let most = REWRITTEN_AFTER + 2 * self.entries().len();
+        if file.count > most {
+            self.entries()
+                .retain(|_, at| now.saturating_sub(*at) < KEPT);
+            let entries = self.entries().clone();
+            *file = Lines::rewritten(&self.path, &entries)?;
         }
         Ok(())
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, State> {
-        // What a panic left is whole: an entry is in the map after it is on the disk.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    // What a panic left of either is whole: an entry is in the map after it is on the disk.
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Key, i64>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self) -> MutexGuard<'_, Lines> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Lines {
     /// Writes the file anew, beside the old one, and opens it for more.
-    fn rewritten(path: &Path, entries: HashMap<Key, i64>) -> io::Result<Self> {
+    fn rewritten(path: &Path, entries: &HashMap<Key, i64>) -> io::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(".new");
         let beside = PathBuf::from(name);
@@ -163,7 +172,7 @@ impl State {
         options.create(true).truncate(true).write(true).mode(0o600);
         let mut file = options.open(&beside)?;
         let mut lines = String::new();
-        for (key, at) in &entries {
+        for (key, at) in entries {
             lines.push_str(&format!("{} {at}\n", crate::octets::hex(key)));
         }
         file.write_all(lines.as_bytes())?;
@@ -172,16 +181,16 @@ impl State {
         let end = crate::octets::length(lines.as_bytes());
         Ok(Self {
             file,
-            lines: entries.len(),
-            entries,
+            count: entries.len(),
             end,
             room: end,
         })
     }
 
     /// Writes `lines` over the room. What a failure leaves of them is written over by the next ones.
-    fn append(&mut self, lines: &str) -> io::Result<()> {
+    fn append(&mut self, lines: &str, count: usize) -> io::Result<()> {
         self.file.write_all_at(lines.as_bytes(), self.end)?;
+        self.count += count;
         self.end += crate::octets::length(lines.as_bytes());
         self.room = self.room.max(self.end);
         Ok(())
@@ -282,7 +291,7 @@ mod tests {
         let journal = Journal::open(&path, 0).unwrap();
         journal.enter(&[OTHER], 0).unwrap();
         for _ in 0..REWRITTEN_AFTER {
-            journal.state.lock().unwrap().entries.insert(KEY, 0);
+            journal.entries().insert(KEY, 0);
             journal.remove(&[KEY], 0).unwrap();
         }
         journal.remove(&[KEY], 0).unwrap();

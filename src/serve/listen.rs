@@ -10,7 +10,6 @@ use std::io;
 use std::net;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::lchown;
 use std::os::unix::net::UnixListener;
 use std::os::unix::net::UnixStream;
@@ -19,8 +18,12 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::fcntl::AT_FDCWD;
 use nix::sys::socket::Backlog;
 use nix::sys::socket::listen;
+use nix::sys::stat::FchmodatFlags;
+use nix::sys::stat::Mode;
+use nix::sys::stat::fchmodat;
 
 use super::accounts;
 use super::accounts::AccountError;
@@ -161,8 +164,10 @@ fn unix(path: &Path, listener: &MilterListener, ours: OwnerIds) -> Result<Bound,
             source,
         })?;
     }
-    let mode = fs::Permissions::from_mode(listener.mode);
-    fs::set_permissions(path, mode).map_err(|source| failed(socket, source))?;
+    // The folder may be another's than ours, who could put a link in its place.
+    let mode = Mode::from_bits_truncate(listener.mode);
+    fchmodat(AT_FDCWD, path, mode, FchmodatFlags::NoFollowSymlink)
+        .map_err(|source| failed(socket, source.into()))?;
     Ok(Bound::Unix(Some(file), bound))
 }
 

@@ -19,6 +19,9 @@ use super::journal::Key;
 const MOST: usize = 100_000;
 /// How long an entry is kept: as long as Postfix keeps a message by default.
 const KEPT: Duration = Duration::from_secs(5 * 24 * 3600);
+/// After so long a silence it is mail of another day, and waits from now on: no MTA lets so much time pass
+/// between two attempts.
+const SILENCE: Duration = Duration::from_secs(24 * 3600);
 
 /// The messages that were deferred, and those at hand.
 #[derive(Debug, Default)]
@@ -37,7 +40,15 @@ pub struct Alone<'a> {
 #[derive(Clone, Copy, Debug)]
 struct Offer {
     first: Instant,
+    last: Instant,
     failures: u32,
+}
+
+impl Offer {
+    /// Whether another attempt may still belong to it.
+    fn is_going_on(&self, now: Instant) -> bool {
+        now.duration_since(self.last) < SILENCE && now.duration_since(self.first) < KEPT
+    }
 }
 
 impl Offers {
@@ -51,6 +62,7 @@ impl Offers {
     #[must_use]
     pub fn waited(&self, key: &Key, now: Instant) -> Duration {
         let known = self.locked().get(key).copied();
+        let known = known.filter(|offer| offer.is_going_on(now));
         known.map_or(Duration::ZERO, |offer| now.duration_since(offer.first))
     }
 
@@ -58,15 +70,21 @@ impl Offers {
     pub fn deferred(&self, key: Key, now: Instant, unforeseen: bool) -> u32 {
         let mut offers = self.locked();
         if offers.len() >= MOST && !offers.contains_key(&key) {
-            offers.retain(|_, offer| now.duration_since(offer.first) < KEPT);
+            offers.retain(|_, offer| offer.is_going_on(now));
             if offers.len() >= MOST {
                 return u32::from(unforeseen);
             }
         }
-        let offer = offers.entry(key).or_insert(Offer {
+        let new = Offer {
             first: now,
+            last: now,
             failures: 0,
-        });
+        };
+        let offer = offers.entry(key).or_insert(new);
+        if !offer.is_going_on(now) {
+            *offer = new;
+        }
+        offer.last = now;
         offer.failures += u32::from(unforeseen);
         offer.failures
     }
@@ -113,6 +131,18 @@ mod tests {
         assert_eq!(offers.waited(&[1; 32], start + 2 * hour), 2 * hour);
         offers.answered(&[1; 32]);
         assert!(offers.is_empty());
+    }
+
+    #[test]
+    fn mail_after_a_day_of_silence_waits_anew() {
+        let offers = Offers::default();
+        let (start, hour) = (Instant::now(), Duration::from_secs(3600));
+        offers.deferred([1; 32], start, true);
+        offers.deferred([1; 32], start + 20 * hour, true);
+        assert_eq!(offers.waited(&[1; 32], start + 43 * hour), 43 * hour);
+        assert_eq!(offers.waited(&[1; 32], start + 44 * hour), Duration::ZERO);
+        assert_eq!(offers.deferred([1; 32], start + 50 * hour, true), 1);
+        assert_eq!(offers.waited(&[1; 32], start + 51 * hour), hour);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What has been submitted is entered into the journal at once, so that the next attempt does not repeat
 //! it. A server that refuses recipients for good refuses them as the policy would have.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::Taken;
@@ -382,26 +383,30 @@ fn refused_for_good(error: &SubmissionError, due: &[&Mailbox]) -> Option<Vec<(Ma
         let text = status
             .and_then(|status| text.strip_prefix(status))
             .unwrap_or(&text);
-        Reply::refused_further_on(status, text.trim())
+        Reply::refused_further_on(reply.code(), status, text.trim())
     };
     match error {
         SubmissionError::Recipients { refused, .. } => {
-            let forever = refused.iter().all(|one| one.reply.is_permanent());
+            let for_good = |reply: &ServerReply| reply.is_permanent() && !speaks_of_us(reply);
+            let forever = refused.iter().all(|one| for_good(&one.reply));
             let told = refused
                 .iter()
                 .map(|one| (one.mailbox.clone(), told(&one.reply)));
             (forever && !refused.is_empty()).then(|| told.collect())
         }
+        SubmissionError::Refused { reply, .. } if speaks_of_us(reply) => None,
         SubmissionError::Refused { reply, .. } if error.is_permanent() => all(told(reply)),
         SubmissionError::TooLarge { size, allowed } => all(Reply::too_large(&format!(
             "message of {size} octets, more than the {allowed} that the next server takes"
         ))),
         // RFC 6531 §3.5, RFC 6152 §3.
         SubmissionError::SmtpUtf8Missing => all(Reply::refused_further_on(
+            550,
             Some("5.6.7"),
             "the next server takes no addresses or header beyond ASCII",
         )),
         SubmissionError::EightBitMimeMissing => all(Reply::refused_further_on(
+            550,
             Some("5.6.3"),
             "the next server takes no message with octets over 127",
         )),
@@ -421,6 +426,12 @@ fn refused_for_good(error: &SubmissionError, due: &[&Mailbox]) -> Option<Vec<(Ma
     }
 }
 
+/// Whether the server says "unknown command", "TLS first" or "log in first" (RFC 5321 §4.2.2, RFC 3207 §4,
+/// RFC 4954 §6): whoever set it up can mend that, and nobody loses mail meanwhile.
+fn speaks_of_us(reply: &ServerReply) -> bool {
+    matches!(reply.code(), 500..=504 | 530 | 534 | 535 | 538)
+}
+
 /// The value of an ESMTP parameter.
 fn parameter<'a>(parameters: &'a [String], name: &str) -> Option<&'a str> {
     parameters.iter().find_map(|parameter| {
@@ -429,11 +440,12 @@ fn parameter<'a>(parameters: &'a [String], name: &str) -> Option<&'a str> {
     })
 }
 
-/// The server as a report names it (RFC 3464 §2.1.2): an address stands in brackets.
+/// The server as a report names it (RFC 3464 §2.1.2): an address stands in brackets (RFC 5321 §4.1.3).
 fn host(reinjection: &Reinjection) -> String {
     let host = reinjection.target.host();
-    match host.parse::<std::net::IpAddr>() {
-        Ok(address) => format!("[{address}]"),
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => format!("[{address}]"),
+        Ok(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
         Err(_) => host.to_owned(),
     }
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
+use tokio::time::timeout;
 use tokio::time::timeout_at;
 
 use super::journal::Key;
@@ -25,9 +26,11 @@ use crate::policy::facts::Direction;
 use crate::reply::Class;
 use crate::reply::Reply;
 
-/// How long certificates are searched for. Postfix waits 30 s for our answer (`milter_command_timeout`),
+/// How long a recipient waits for its turn. Postfix waits 30 s for our answer (`milter_command_timeout`),
 /// Sendmail 10 s where its filter's line says nothing else.
-const SEARCH: Duration = Duration::from_secs(8);
+const TURN: Duration = Duration::from_secs(1);
+/// How long certificates are searched for after that.
+const SEARCH: Duration = Duration::from_secs(7);
 /// And how long for what was found to be judged.
 const JUDGEMENT: Duration = Duration::from_secs(1);
 
@@ -57,7 +60,8 @@ impl Site {
             message: View::owned(Vec::new()),
             waited: self.recipient_offers.waited(&key, Instant::now()),
         };
-        let not_taken = self.decided_early(gateway, transaction).await;
+        // What could not be decided says nothing of how long the recipient has waited.
+        let not_taken = self.decided_early(gateway, transaction).await?;
         match &not_taken {
             Some(not_taken)
                 if not_taken.may_come && not_taken.reply.class() == Class::Temporary =>
@@ -71,14 +75,15 @@ impl Site {
         Some(not_taken.reply)
     }
 
+    /// `None` where nothing could be decided in time.
     async fn decided_early(
         &self,
         gateway: Arc<Gateway>,
         transaction: Transaction,
-    ) -> Option<NotTaken> {
-        let until = Instant::now() + SEARCH;
+    ) -> Option<Option<NotTaken>> {
         let turns = Arc::clone(&self.recipient_turns);
-        let turn = timeout_at(until, turns.acquire_owned()).await.ok()?.ok()?;
+        let turn = timeout(TURN, turns.acquire_owned()).await.ok()?.ok()?;
+        let until = Instant::now() + SEARCH;
         let now = now()?;
         let runtime = Handle::current();
         let work = spawn_blocking(move || {
@@ -88,7 +93,7 @@ impl Site {
             not_taken
         });
         // A panic is told of by its hook.
-        timeout_at(until + JUDGEMENT, work).await.ok()?.ok()?
+        timeout_at(until + JUDGEMENT, work).await.ok()?.ok()
     }
 
     fn tell_of(&self, message: &Message, not_taken: &NotTaken) {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::disk::reading;
 use super::stream::Stream;
 use crate::limits::Limits;
 use crate::milter::Field;
@@ -113,28 +114,36 @@ pub async fn write(
     end: impl FnOnce(&mut Vec<u8>),
 ) -> io::Result<()> {
     if let Some(body) = body {
-        let whole = usize::try_from(body.len()).unwrap_or(usize::MAX);
-        let mut chunk = vec![0; WINDOW.min(action::BODY_CHUNK).min(whole)];
         let mut at = 0;
-        // A body of no octets is replaced by one packet of none.
         loop {
-            let rest = usize::try_from(body.len() - at).unwrap_or(usize::MAX);
-            let size = rest.min(chunk.len());
-            let window = chunk.get_mut(..size).unwrap_or_default();
-            body.read_at(at, window)?;
-            action::replace_body(&mut octets, window);
-            at += crate::octets::length(window);
+            let view = body.clone();
+            (octets, at) = reading(body.len(), move || packets(&view, at, octets)).await??;
             if at == body.len() {
                 break;
             }
-            if octets.len() + action::BODY_CHUNK + 5 > COALESCED {
-                stream.write(&octets).await?;
-                octets.clear();
-            }
+            stream.write(&octets).await?;
+            octets.clear();
         }
     }
     end(&mut octets);
     stream.write(&octets).await
+}
+
+/// Appends as many packets of `body`, from `at` on, as are written at a time; and where the next ones
+/// begin. A body of no octets is replaced by one packet of none.
+fn packets(body: &View, mut at: u64, mut octets: Vec<u8>) -> io::Result<(Vec<u8>, u64)> {
+    let rest = |at| usize::try_from(body.len() - at).unwrap_or(usize::MAX);
+    let mut chunk = vec![0; WINDOW.min(action::BODY_CHUNK).min(rest(at))];
+    loop {
+        let size = rest(at).min(chunk.len());
+        let window = chunk.get_mut(..size).unwrap_or_default();
+        body.read_at(at, window)?;
+        action::replace_body(&mut octets, window);
+        at += crate::octets::length(window);
+        if at == body.len() || octets.len() + action::BODY_CHUNK + 5 > COALESCED {
+            return Ok((octets, at));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! (RFC 3464, RFC 3461 §6.2, RFC 6522 §4; RFC 6533 for addresses beyond ASCII).
 //!
 //! With the header of the message alone, and in seven bits whatever is in it, so that any server takes
-//! it. To whom one may be sent is decided elsewhere.
+//! it, but for a sender whose address is beyond ASCII (SMTPUTF8). To whom one may be sent is decided elsewhere.
 
 use std::io::Write;
 

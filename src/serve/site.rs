@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -39,7 +40,7 @@ const AT_ONCE: u64 = 64 * 1024;
 /// What all connections share.
 #[derive(Debug)]
 pub struct Site {
-    gateway: RwLock<Arc<Gateway>>,
+    reread: RwLock<Reread>,
     /// What the configuration says of it.
     pub settings: Settings,
     /// Where messages lie.
@@ -57,15 +58,21 @@ pub struct Site {
     overdue: Arc<AtomicUsize>,
 }
 
-/// Everything of a [`Site`] that the configuration says, but for the gateway.
+/// What SIGHUP replaces, as one.
+#[derive(Debug)]
+struct Reread {
+    gateway: Arc<Gateway>,
+    /// Clients that are trusted to say who they are.
+    networks: Vec<Network>,
+}
+
+/// Everything of a [`Site`] that the configuration says and that stays until a restart.
 #[derive(Debug)]
 pub struct Settings {
     /// Bounds.
     pub limits: ServiceLimits,
     /// The longest silence of an MTA within a message.
     pub idle_timeout: Duration,
-    /// Clients that are trusted to say who they are.
-    pub networks: Vec<Network>,
     /// Where further editions go.
     pub reinject: Option<Reinjection>,
     /// Whether the log names sender and recipients.
@@ -115,11 +122,19 @@ pub enum Unfinished {
 }
 
 impl Site {
-    /// A site of `gateway`.
+    /// A site of a gateway that trusts clients of those networks.
     #[must_use]
-    pub fn new(gateway: Gateway, settings: Settings, spool: Spool, metrics: Metrics) -> Self {
+    pub fn new(
+        (gateway, networks): (Gateway, Vec<Network>),
+        settings: Settings,
+        spool: Spool,
+        metrics: Metrics,
+    ) -> Self {
         Self {
-            gateway: RwLock::new(Arc::new(gateway)),
+            reread: RwLock::new(Reread {
+                gateway: Arc::new(gateway),
+                networks,
+            }),
             turns: Arc::new(Semaphore::new(settings.limits.transactions)),
             recipient_turns: Arc::new(Semaphore::new(settings.limits.transactions)),
             overdue: Arc::default(),
@@ -134,25 +149,29 @@ impl Site {
     /// The gateway of the day: what a message begins with, it ends with.
     #[must_use]
     pub fn gateway(&self) -> Arc<Gateway> {
-        let gateway = self.gateway.read().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&gateway)
+        Arc::clone(&self.reread().gateway)
     }
 
-    /// Puts another gateway in its place. What was delivered stays known: a captured message must not
-    /// become new by it.
-    pub fn replace_gateway(&self, gateway: Gateway) {
-        let mut current = self.gateway.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Arc::new(Gateway {
-            deliveries: Arc::clone(&current.deliveries),
+    /// Puts another gateway in its place, with the networks that are trusted from now on. What was
+    /// delivered stays known: a captured message must not become new by it.
+    pub fn replace_gateway(&self, gateway: Gateway, networks: Vec<Network>) {
+        let mut current = self.reread.write().unwrap_or_else(PoisonError::into_inner);
+        let gateway = Arc::new(Gateway {
+            deliveries: Arc::clone(&current.gateway.deliveries),
             ..gateway
         });
+        *current = Reread { gateway, networks };
+    }
+
+    fn reread(&self) -> RwLockReadGuard<'_, Reread> {
+        self.reread.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether that client is trusted to say who it is.
     #[must_use]
     pub fn trusts(&self, client: Option<IpAddr>) -> bool {
         client.is_some_and(|client| {
-            self.settings
+            self.reread()
                 .networks
                 .iter()
                 .any(|network| network.contains(client))
@@ -286,13 +305,42 @@ pub(crate) mod tests {
         let settings = Settings {
             limits: config.limits.clone(),
             idle_timeout: config.listen.idle_timeout,
-            networks: Vec::new(),
             reinject: None,
             logs_addresses: false,
         };
         let gateway = build::gateway(&config).unwrap();
         let spool = Spool::new(&config.spool, None);
-        Arc::new(Site::new(gateway, settings, spool, metrics))
+        Arc::new(Site::new((gateway, Vec::new()), settings, spool, metrics))
+    }
+
+    /// Makes a site stuck, as long as what comes back is held.
+    pub(crate) fn stuck(site: &Site) -> impl Drop + use<> {
+        let turns = site.settings.limits.transactions;
+        Turns((0..turns).map(|_| Overdue::count(&site.overdue)).collect())
+    }
+
+    struct Turns(Vec<Overdue>);
+
+    impl Drop for Turns {
+        fn drop(&mut self) {
+            self.0.clear();
+        }
+    }
+
+    #[test]
+    fn networks_are_replaced_with_the_gateway() {
+        let site = site();
+        let config = Config::parse("domains = []\nauthserv_id = 'x'", Path::new("f")).unwrap();
+        let replace = |networks: &[&str]| {
+            let networks = networks.iter().map(|one| one.parse().unwrap()).collect();
+            site.replace_gateway(build::gateway(&config).unwrap(), networks);
+        };
+        let client = Some("192.0.2.7".parse().unwrap());
+        assert!(!site.trusts(client));
+        replace(&["192.0.2.0/24"]);
+        assert!(site.trusts(client) && !site.trusts(None));
+        replace(&[]);
+        assert!(!site.trusts(client));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -69,6 +70,17 @@ impl Spool {
             }),
             failure: Failure::default(),
         }
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes a file as large messages have one, and drops it: what would defer them is told before.
+    pub fn try_file(&self) -> io::Result<()> {
+        tempfile::tempfile_in(&self.directory).map(drop)
     }
 
     /// The same spool, which tells whether anything failed while one message was worked on.

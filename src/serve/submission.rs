@@ -191,8 +191,6 @@ impl Timeouts {
 pub enum StartTls {
     /// Never.
     Never,
-    /// Where the server offers it.
-    Opportunistic(Arc<ClientConfig>),
     /// Always, or nothing is sent.
     Required(Arc<ClientConfig>),
 }
@@ -207,7 +205,6 @@ impl StartTls {
     const fn wanted(&self) -> Tls {
         match self {
             Self::Never => Tls::Never,
-            Self::Opportunistic(_) => Tls::Opportunistic,
             Self::Required(_) => Tls::Required,
         }
     }
@@ -315,7 +312,7 @@ async fn connect(target: &Target, limit: Duration) -> Result<Stream, SubmissionE
 async fn handshake(stream: Stream, target: &Target, settings: &Settings) -> io::Result<Stream> {
     let config = match &settings.start_tls {
         StartTls::Never => return Err(io::ErrorKind::Unsupported.into()),
-        StartTls::Opportunistic(config) | StartTls::Required(config) => Arc::clone(config),
+        StartTls::Required(config) => Arc::clone(config),
     };
     let name = match &settings.server_name {
         Some(name) => name.clone(),
@@ -751,17 +748,11 @@ mod tests {
 
     #[test]
     fn a_server_that_is_not_trusted_gets_nothing_in_clear_either() {
-        for required in [true, false] {
-            let (acceptor, config) = tls(false);
-            let start_tls = if required {
-                StartTls::Required(config)
-            } else {
-                StartTls::Opportunistic(config)
-            };
-            let (received, result) = run(small(), OBEDIENT, Some(acceptor), settings(start_tls));
-            assert!(received.is_empty());
-            assert!(matches!(result, Err(SubmissionError::Tls(_))));
-        }
+        let (acceptor, config) = tls(false);
+        let settings = settings(StartTls::Required(config));
+        let (received, result) = run(small(), OBEDIENT, Some(acceptor), settings);
+        assert!(received.is_empty());
+        assert!(matches!(result, Err(SubmissionError::Tls(_))));
     }
 
     #[test]
@@ -771,7 +762,7 @@ mod tests {
             at: "STARTTLS",
             reply: "220 go\r\n250 mx\r\n",
         };
-        let settings = settings(StartTls::Opportunistic(config));
+        let settings = settings(StartTls::Required(config));
         let (received, result) = run(small(), quirk, Some(acceptor), settings);
         assert!(received.is_empty());
         assert!(matches!(result, Err(SubmissionError::Unsolicited { .. })));

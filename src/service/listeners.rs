@@ -30,6 +30,14 @@ impl Listeners {
     ) -> Result<Self, ServiceError> {
         let mut milters = Vec::new();
         for listener in &config.listen.milter {
+            if listener.is_open_to_all() {
+                tracing::warn!(
+                    "[listen] milter {}: its mode {:04o} lets every user of this host in, who can have mail \
+                     decrypted and signed: write mode = \"0660\" and the group of the mail server",
+                    listener.socket,
+                    listener.mode
+                );
+            }
             let listener = placed(config, listener);
             let there = match &listener.socket {
                 Socket::Systemd(name) => handed_over.named(name),

@@ -36,7 +36,10 @@ pub enum PrivilegeError {
     #[error("group = {0:?} has no user: write user = \"..\" as well")]
     GroupAlone(String),
     /// It looks done, and is not.
-    #[error("rights of root are left after they were given up ({0}): this is refused")]
+    #[error(
+        "rights that are not those of the configuration's user are left ({0}), which is refused: start domsec \
+         as root, or as that user and nobody else besides"
+    )]
     Kept(&'static str),
     /// A number without a group.
     #[error(
@@ -138,38 +141,41 @@ impl Servant {
     /// Becomes it, for good. Must be called while the process has one thread, since `no_new_privs` is
     /// of a thread and those that it makes.
     pub fn become_it(&self) -> Result<(), PrivilegeError> {
-        if !is_root() {
-            return if (geteuid(), getegid()) == (self.uid, self.gid) {
-                Ok(())
-            } else {
-                Err(PrivilegeError::NotRoot {
-                    wanted: self.name.clone(),
-                    is: geteuid(),
-                })
-            };
-        }
         let refused = |step| refused(&self.name, step);
-        // In this order: whoever is not root any more changes no groups.
-        setgroups(&self.groups).map_err(refused("setgroups"))?;
-        setgid(self.gid).map_err(refused("setgid"))?;
-        setuid(self.uid).map_err(refused("setuid"))?;
+        let groups = if is_root() {
+            // In this order: whoever is not root any more changes no groups.
+            setgroups(&self.groups).map_err(refused("setgroups"))?;
+            setgid(self.gid).map_err(refused("setgid"))?;
+            setuid(self.uid).map_err(refused("setuid"))?;
+            self.groups.clone()
+        } else if (geteuid(), getegid()) == (self.uid, self.gid) {
+            // More groups are for whoever started us to give (SupplementaryGroups=), but not root's.
+            let mut groups = getgroups().map_err(refused("getgroups"))?;
+            groups.retain(|gid| *gid != Gid::from_raw(0));
+            groups
+        } else {
+            return Err(PrivilegeError::NotRoot {
+                wanted: self.name.clone(),
+                is: geteuid(),
+            });
+        };
         // A program that is root's by its file's mode gives nothing back either.
         set_no_new_privs().map_err(refused("no_new_privs"))?;
-        self.verify()
+        self.verify(&groups)
     }
 
-    /// All three of each identity are the new one, and there is no way back.
-    fn verify(&self) -> Result<(), PrivilegeError> {
+    /// All three of each identity are the new one, no group is left but `groups`, and there is no way back.
+    fn verify(&self, groups: &[Gid]) -> Result<(), PrivilegeError> {
         let users = getresuid().map_err(refused(&self.name, "getresuid"))?;
         if [users.real, users.effective, users.saved] != [self.uid; 3] {
             return Err(PrivilegeError::Kept("user"));
         }
-        let groups = getresgid().map_err(refused(&self.name, "getresgid"))?;
-        if [groups.real, groups.effective, groups.saved] != [self.gid; 3] {
+        let own = getresgid().map_err(refused(&self.name, "getresgid"))?;
+        if [own.real, own.effective, own.saved] != [self.gid; 3] {
             return Err(PrivilegeError::Kept("group"));
         }
         let mut left = getgroups().map_err(refused(&self.name, "getgroups"))?;
-        left.retain(|gid| !self.groups.contains(gid));
+        left.retain(|gid| !groups.contains(gid));
         if !left.is_empty() {
             return Err(PrivilegeError::Kept("supplementary groups"));
         }

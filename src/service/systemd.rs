@@ -28,6 +28,10 @@ use crate::telemetry::logging::chain;
 
 /// Most sockets that are taken over: of one, a person can write a line.
 const SOCKETS: usize = 1_000;
+/// Proof of life.
+pub(super) const ALIVE: &str = "WATCHDOG=1";
+/// How long a service manager may take to read what is told once.
+const SLOWEST: Duration = Duration::from_secs(5);
 /// What systemd calls a socket whose unit does not name it.
 const UNNAMED: &str = "unknown";
 
@@ -221,8 +225,13 @@ fn sent(path: &OsStr, state: &str) -> io::Result<()> {
         None => SocketAddr::from_pathname(path)?,
     };
     let socket = UnixDatagram::unbound()?;
-    // Nobody's mail waits for a service manager that is slow.
-    socket.set_nonblocking(true)?;
+    if state == ALIVE {
+        // Told again soon, and nobody's mail waits for a service manager that is slow.
+        socket.set_nonblocking(true)?;
+    } else {
+        // Told once, and systemd would end a service that it never heard to be ready.
+        socket.set_write_timeout(Some(SLOWEST))?;
+    }
     socket.send_to_addr(state.as_bytes(), &address)?;
     Ok(())
 }
@@ -288,6 +297,31 @@ mod tests {
             error.contains(&format!("write {said} or systemd:web")),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_slow_service_manager_is_waited_for_except_by_proof_of_life() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("notify");
+        let slow = UnixDatagram::bind(&path).unwrap();
+        let full = loop {
+            if let Err(error) = sent(path.as_os_str(), ALIVE) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let reading = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            let mut buffer = [0; 64];
+            loop {
+                let count = slow.recv(&mut buffer).unwrap();
+                if &buffer[..count] == b"READY=1" {
+                    return;
+                }
+            }
+        });
+        sent(path.as_os_str(), "READY=1").unwrap();
+        reading.join().unwrap();
     }
 
     #[test]

@@ -25,10 +25,8 @@ const PIPELINED: usize = 100;
 pub enum Tls {
     /// Never.
     Never,
-    /// Where the server offers it and agrees. A handshake that fails ends the session: it is not
-    /// tried again in clear.
-    Opportunistic,
-    /// Always, or nothing is sent.
+    /// Always, or nothing is sent. A handshake that fails ends the session: it is not tried again in
+    /// clear.
     Required,
 }
 
@@ -288,12 +286,12 @@ impl<'a> Session<'a> {
     /// STARTTLS, or on to MAIL in clear.
     fn choose_tls(&mut self) {
         match self.tls {
-            Tls::Opportunistic | Tls::Required if self.protected => self.begin(),
-            Tls::Opportunistic | Tls::Required if self.extensions.start_tls => {
+            Tls::Never => self.begin(),
+            Tls::Required if self.protected => self.begin(),
+            Tls::Required if self.extensions.start_tls => {
                 self.say("STARTTLS\r\n", Step::StartTls);
             }
             Tls::Required => self.quit(Err(SubmissionError::TlsMissing)),
-            Tls::Never | Tls::Opportunistic => self.begin(),
         }
     }
 
@@ -749,12 +747,10 @@ mod tests {
             "354 go\r\n",
             "250 ok\r\n",
         ];
-        for tls in [Tls::Opportunistic, Tls::Required] {
-            let (sent, result) = play(&two(), tls, &script);
-            let start = "EHLO gw.a.example\r\nSTARTTLS\r\n<tls>EHLO gw.a.example\r\nMAIL FROM:<a@a.example>\r\n";
-            assert!(sent.starts_with(start), "{sent}");
-            assert!(result.unwrap().tls);
-        }
+        let (sent, result) = play(&two(), Tls::Required, &script);
+        let start = "EHLO gw.a.example\r\nSTARTTLS\r\n<tls>EHLO gw.a.example\r\nMAIL FROM:<a@a.example>\r\n";
+        assert!(sent.starts_with(start), "{sent}");
+        assert!(result.unwrap().tls);
         let (sent, _) = clear(&two(), &script[..2]);
         assert!(!sent.contains("STARTTLS"), "{sent}");
     }
@@ -772,17 +768,13 @@ mod tests {
             result.unwrap_err().to_string(),
             "server refused STARTTLS: 454 not now"
         );
-        for script in [&plain[..], &refused[..]] {
-            let (sent, _) = play(&two(), Tls::Opportunistic, script);
-            assert!(sent.contains("MAIL"), "{sent}");
-        }
     }
 
     #[test]
     fn octets_that_follow_the_reply_to_starttls_end_the_session() {
         for injected in ["220 go\r\n250 mx\r\n", "220 go\r\n2", "220 go\r\n\0"] {
             let script = ["220 mx\r\n", ALL, injected, "250 mx\r\n"];
-            let (sent, result) = play(&two(), Tls::Opportunistic, &script);
+            let (sent, result) = play(&two(), Tls::Required, &script);
             assert!(sent.ends_with("STARTTLS\r\n"), "{sent}");
             let error = result.unwrap_err();
             let step = Step::StartTls;

@@ -83,6 +83,16 @@ fn whom_the_next_server_refuses_is_reported_and_the_others_get_their_mail() {
 }
 
 #[test]
+fn a_server_that_wants_tls_first_refuses_us_and_nobody_else() {
+    let sink = Sink::start("530 5.7.0 Must issue a STARTTLS command first", false);
+    let a = Running::start("a", "", &sink.table());
+    let reply = Mta::connect(&a).offer(&outbound(&ALL)).reply();
+    assert!(reply.starts_with("451 4.3.0 "), "{reply}");
+    assert!(!sink.taken().iter().any(is_report));
+    assert_eq!(a.journal(), 0);
+}
+
+#[test]
 fn a_report_is_not_sent_again_when_the_answer_was_not_read() {
     let sink = Sink::start("250 ok", false);
     let a = with_policy("a", LATE, &sink.table());

@@ -145,6 +145,21 @@ fn who_is_not_root_becomes_nobody_else() {
     laid.give("nobody");
     let mut running = laid.start(command);
     running.terminate();
+    // Who could be root again is not it.
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--ruid=0",
+        "--euid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ]);
+    command
+        .arg(&program)
+        .args(["serve", "--config"])
+        .arg(laid.config());
+    let (code, said) = laid.refused(&mut command);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("are left (user)"), "{said}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod reinjection;
 mod sockets;
 mod user;
 
+use std::env;
 use std::io;
 use std::path::Path;
 use std::process::Command;
@@ -118,6 +119,7 @@ fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
     findings.extend(directory(config, now));
     findings.extend(sockets);
     findings.extend(reinjection::judged(config));
+    findings.push(spool(config));
     // Whatever else would keep the service from starting.
     let broken = findings.iter().any(|one| one.level == Level::Error);
     match build::gateway(config) {
@@ -264,15 +266,29 @@ fn directory(config: &Config, now: Time) -> Option<Finding> {
     })
 }
 
+/// Whether large messages can be stored.
+fn spool(config: &Config) -> Finding {
+    let (name, directory) = match &config.spool.directory {
+        Some(directory) => ("[spool] directory", config.path(directory)),
+        None => ("temporary directory of the system", env::temp_dir()),
+    };
+    let name = format!("{name} {}", directory.display());
+    match is_writable(&directory) {
+        Ok(()) => Finding::ok(name),
+        Err(error) => Finding::error(format!(
+            "{name}: no file can be made there: {error}: make the folder and give it to the user that runs \
+             domsec, or name another one in [spool] directory"
+        )),
+    }
+}
+
 fn listeners(config: &Config) -> Vec<Finding> {
     let listen = &config.listen;
     let milters = listen.milter.iter().map(|listener| &listener.socket);
     let admins: Vec<Socket> = listen.admin.iter().copied().map(Socket::Tcp).collect();
     let all = milters
         .map(|socket| ("milter", socket))
-        .chain(listen.proxy.iter().map(|socket| ("proxy", socket)))
-        .chain(admins.iter().map(|socket| ("admin", socket)))
-        .chain(listen.mcek.iter().map(|socket| ("mcek", socket)));
+        .chain(admins.iter().map(|socket| ("admin", socket)));
     let judged = all.map(|(kind, socket)| {
         let folder = sockets::folder(socket, &config.directory);
         let writable = folder.as_deref().map(is_writable);
@@ -280,6 +296,7 @@ fn listeners(config: &Config) -> Vec<Finding> {
     });
     judged
         .chain(listen.milter.iter().filter_map(sockets::owner))
+        .chain(listen.milter.iter().filter_map(sockets::mode))
         .collect()
 }
 

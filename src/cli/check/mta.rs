@@ -38,20 +38,41 @@ pub(super) fn setting(key: &str, value: &str) -> Finding {
             "{name}: with {action:?}, mail does not wait at its sender while domsec does not answer: \
              make it tempfail"
         )),
+        None if value.is_empty() => unasked(key, name),
         None => Finding::ok(name),
     }
 }
 
-/// Lines to copy into the configuration of the mail server.
+/// Where no milter stands in `key`, mail passes us by, whatever the default action.
+fn unasked(key: &str, name: String) -> Finding {
+    match key {
+        "smtpd_milters" => Finding::warning(format!(
+            "{name}(nothing): mail that comes by SMTP passes domsec by, but for services of master.cf that have \
+             their own (-o smtpd_milters): take over the line below"
+        )),
+        "non_smtpd_milters" => Finding::warning(format!(
+            "{name}(nothing): mail of the sendmail command passes domsec by: take over the line below"
+        )),
+        _ => Finding::ok(name),
+    }
+}
+
+/// Lines to copy into the configuration of the mail server: those of `deploy/`, with our socket.
 pub(in super::super) fn advice(config: &Config) -> Vec<String> {
     let (postfix, sendmail) = milter(config);
     vec![
         "For Postfix, in main.cf:".to_owned(),
         format!("    smtpd_milters = {postfix}"),
         format!("    non_smtpd_milters = {postfix}"),
+        "    internal_mail_filter_classes = bounce".to_owned(),
         "    milter_default_action = tempfail".to_owned(),
+        "    milter_connect_timeout = 10s".to_owned(),
+        "    milter_command_timeout = 30s".to_owned(),
+        "    milter_content_timeout = 300s".to_owned(),
         "For Sendmail, in the .mc file (F=T is tempfail):".to_owned(),
-        format!("    INPUT_MAIL_FILTER(`domsec', `S={sendmail}, F=T, T=S:10m;R:10m;E:15m')dnl"),
+        format!(
+            "    INPUT_MAIL_FILTER(`domsec', `S={sendmail}, F=T, T=C:10s;S:30s;R:30s;E:5m')dnl"
+        ),
         "Never accept as the default action: plaintext would leave while domsec does not answer."
             .to_owned(),
     ]

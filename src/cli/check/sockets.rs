@@ -31,12 +31,10 @@ pub(super) fn judged(
             shown(folder)
         )),
         // Who speaks milter says who has logged in, and so whose mail is signed.
-        (Socket::Tcp(address), _) if is_for_us_alone(kind) && !address.ip().is_loopback() => {
-            Finding::warning(format!(
-                "{name}: other hosts can reach it: take 127.0.0.1 or ::1, or let a firewall keep all \
+        (Socket::Tcp(address), _) if !address.ip().is_loopback() => Finding::warning(format!(
+            "{name}: other hosts can reach it: take 127.0.0.1 or ::1, or let a firewall keep all \
                  but the mail server away"
-            ))
-        }
+        )),
         (Socket::Systemd(unit), _) => Finding::ok(format!(
             "{name}: a socket unit with FileDescriptorName={unit} makes it"
         )),
@@ -53,6 +51,18 @@ pub(super) fn owner(listener: &MilterListener) -> Option<Finding> {
     unknown.map(|error| Finding::error(format!("[listen] milter {}: {error}", listener.socket)))
 }
 
+/// What is to be said of a milter socket's mode.
+pub(super) fn mode(listener: &MilterListener) -> Option<Finding> {
+    // Who speaks milter says what came by mail and who has logged in.
+    listener.is_open_to_all().then(|| {
+        Finding::warning(format!(
+            "[listen] milter {}: its mode {:04o} lets every user of this host in, who can have mail decrypted \
+             and signed: write mode = \"0660\" and the group of the mail server",
+            listener.socket, listener.mode
+        ))
+    })
+}
+
 /// What is to be said of a socket that the user that domsec becomes may not remove at the end.
 pub(super) fn stays(socket: &Socket, folder: &Path, user: &str) -> Finding {
     Finding::warning(format!(
@@ -60,11 +70,6 @@ pub(super) fn stays(socket: &Socket, folder: &Path, user: &str) -> Finding {
          cannot replace it: chown {user} {}",
         shown(folder)
     ))
-}
-
-/// MCEK serves others, and the proxy stands where the listener's owner wants it.
-fn is_for_us_alone(kind: &str) -> bool {
-    ["milter", "admin"].contains(&kind)
 }
 
 fn shown(folder: &Path) -> String {

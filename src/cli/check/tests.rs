@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cli::quickstart::lay_out;
+use crate::service::privileges::is_root;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -89,8 +90,13 @@ fn add(folder: &Path, line: &str, more: &str) {
 
 #[test]
 fn who_domsec_is_to_be_is_told() {
+    let nobody_named = if is_root() {
+        ("", Level::Warning, "run check as that user")
+    } else {
+        ("", Level::Ok, "domsec stays who starts it")
+    };
     for (lines, level, said) in [
-        ("", Level::Ok, "domsec stays who starts it"),
+        nobody_named,
         ("group = \"nogroup\"", Level::Error, "write user"),
         ("user = \"root\"", Level::Error, "a user of its own"),
         (
@@ -227,6 +233,10 @@ fn what_is_wrong_is_found_and_an_error() {
             "none/journal: it cannot be written",
         ),
         (
+            |at| add(at, "[reinject]", "[spool]\ndirectory = \"none\""),
+            "none: no file can be made there",
+        ),
+        (
             |at| {
                 edit(
                     at,
@@ -307,6 +317,16 @@ fn what_somebody_should_look_at_is_a_warning() {
         (
             |at| edit(at, "\"127.0.0.1:8892\"", "\"0.0.0.0:8892\""),
             "[listen] admin 0.0.0.0:8892: other hosts can reach it",
+        ),
+        (
+            |at| {
+                edit(
+                    at,
+                    "\"unix:domsec.sock\"",
+                    "{ socket = \"unix:domsec.sock\", mode = \"0666\" }",
+                )
+            },
+            "its mode 0666 lets every user of this host in",
         ),
         (
             |at| add(at, "[reinject]", "to = \"smtp://mail.a.example:10026\""),
@@ -431,7 +451,8 @@ fn a_default_action_that_is_not_tempfail_is_flagged() {
         ("milter_default_action", "accept", Level::Error),
         ("milter_default_action", "reject", Level::Warning),
         ("milter_default_action", "quarantine", Level::Warning),
-        ("smtpd_milters", "", Level::Ok),
+        ("smtpd_milters", "", Level::Warning),
+        ("non_smtpd_milters", "", Level::Warning),
         ("smtpd_milters", "inet:127.0.0.1:8891", Level::Ok),
         (
             "smtpd_milters",
@@ -472,7 +493,10 @@ fn advice_names_the_socket_that_the_mail_server_can_reach() {
             &format!("    non_smtpd_milters = {postfix}\n"),
             sendmail,
             "    milter_default_action = tempfail\n",
-            ", F=T,",
+            // Those of the files that are installed.
+            "    internal_mail_filter_classes = bounce\n",
+            "    milter_content_timeout = 300s\n",
+            ", F=T, T=C:10s;S:30s;R:30s;E:5m')",
         ] {
             assert!(advice.contains(wanted), "no {wanted:?} in {advice}");
         }

@@ -7,21 +7,14 @@ use crate::config::Config;
 use crate::gateway::judge::chain;
 use crate::service::privileges::PrivilegeError;
 use crate::service::privileges::Servant;
+use crate::service::privileges::is_root;
 
 /// Becomes the user of `config`, so that what is found after this is what that user would find; with
 /// its name where it is another one than before.
 pub(super) fn judged(config: &Config) -> (Option<String>, Option<Finding>) {
     let servant = match Servant::of(config) {
         Ok(Some(servant)) => servant,
-        Ok(None) => {
-            return (
-                None,
-                Some(Finding::ok(
-                    "there is no user in the configuration: domsec stays who starts it, which should not be \
-                 root",
-                )),
-            );
-        }
+        Ok(None) => return (None, Some(nobody_named(is_root()))),
         Err(error) => return (None, Some(Finding::error(chain(&error)))),
     };
     let name = servant.name().to_owned();
@@ -38,6 +31,22 @@ pub(super) fn judged(config: &Config) -> (Option<String>, Option<Finding>) {
             (None, Some(Finding::warning(text)))
         }
         Err(error) => (None, Some(Finding::error(chain(&error)))),
+    }
+}
+
+/// What is to be said of a configuration that names no user. The unit of systemd may (`User=`), and we do
+/// not see it: what is found then holds for whoever runs us, and root can read everything.
+fn nobody_named(as_root: bool) -> Finding {
+    if as_root {
+        Finding::warning(
+            "check is run by root and the configuration names no user, so that what follows is as root finds \
+             it, who can read every key: where the service has a user of its own (User= of its unit), run check \
+             as that user, as by runuser -u domsec -- domsec check",
+        )
+    } else {
+        Finding::ok(
+            "there is no user in the configuration: domsec stays who starts it, which should not be root",
+        )
     }
 }
 
