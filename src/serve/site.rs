@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::disk::AT_ONCE;
 use super::journal::Journal;
 use super::offers::Offers;
 use super::spool::Spool;
@@ -32,10 +33,6 @@ use crate::octets::Octets;
 use crate::policy::facts::Session;
 use crate::telemetry::metrics::Metrics;
 use crate::x509::Time;
-
-/// Octets of a message that is worked on where it was read. The way to another thread and back wakes
-/// threads five times, which is up to a sixth of the processor time of a message of 4 KB.
-const AT_ONCE: u64 = 64 * 1024;
 
 /// What all connections share.
 #[derive(Debug)]

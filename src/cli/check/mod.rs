@@ -64,6 +64,7 @@ pub(super) fn run(arguments: &Check, colour: Colour) -> Result<Exit, Failure> {
     findings.extend(all(&config, sockets, input::now()?));
     let postfix = postconf();
     findings.extend(postfix.iter().map(|(key, value)| mta::setting(key, value)));
+    findings.extend(mta::asked(&config, &postfix, &services()));
     let paint = Paint::new(colour);
     let mut text = String::new();
     for finding in &findings {
@@ -330,6 +331,15 @@ fn postconf() -> Vec<(&'static str, String)> {
         output.status.success().then_some((key, value))
     };
     mta::SETTINGS.iter().filter_map(|key| ask(key)).collect()
+}
+
+/// What the services of Postfix's master.cf set for themselves; nothing where there is no Postfix.
+fn services() -> String {
+    let output = Command::new("postconf").arg("-P").output().ok();
+    let output = output.filter(|output| output.status.success());
+    output.map_or_else(String::new, |output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    })
 }
 
 #[cfg(test)]

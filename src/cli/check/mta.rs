@@ -1,5 +1,6 @@
 //! What the mail server's settings should be, and what is to be said of those that it has.
 
+use std::path::Path;
 use std::path::absolute;
 
 use super::Finding;
@@ -54,6 +55,51 @@ fn unasked(key: &str, name: String) -> Finding {
             "{name}(nothing): mail of the sendmail command passes domsec by: take over the line below"
         )),
         _ => Finding::ok(name),
+    }
+}
+
+/// What is to be said where Postfix asks milters and none of them is ours: mail then passes us by.
+///
+/// `settings` are those of [`SETTINGS`], `services` is what `postconf -P` prints.
+pub(super) fn asked(
+    config: &Config,
+    settings: &[(&str, String)],
+    services: &str,
+) -> Option<Finding> {
+    let (_, main) = settings.iter().find(|(key, _)| *key == "smtpd_milters")?;
+    let own = services.lines().filter_map(|line| {
+        let (name, value) = line.split_once(" = ")?;
+        name.ends_with("/smtpd_milters").then_some(value)
+    });
+    let mut words = std::iter::once(main.as_str())
+        .chain(own)
+        .flat_map(|value| value.split([' ', '\t', ',', '{', '}']));
+    let sockets = || config.listen.milter.iter().map(|listener| &listener.socket);
+    // Not to be known from here: a parameter's value, where systemd listens.
+    let unknown = sockets().any(|socket| matches!(socket, Socket::Systemd(_)));
+    let named = words.any(|word| word.contains('$') || sockets().any(|socket| is_at(socket, word)));
+    // That it asks nobody is told of with the setting.
+    if main.is_empty() || unknown || named || config.listen.milter.is_empty() {
+        return None;
+    }
+    Some(Finding::warning(format!(
+        "Postfix asks none of [listen] milter, neither by smtpd_milters = {main} nor by a service of \
+         master.cf: mail that comes by SMTP passes domsec by: add smtpd_milters of the lines below"
+    )))
+}
+
+/// Whether Postfix's `word` may be for `socket`: the host can have another name, and a path begin at the
+/// queue (chroot).
+fn is_at(socket: &Socket, word: &str) -> bool {
+    match socket {
+        Socket::Tcp(address) => word
+            .strip_prefix("inet:")
+            .and_then(|rest| rest.rsplit_once(':'))
+            .is_some_and(|(_, port)| port == address.port().to_string()),
+        Socket::Unix(path) => word
+            .strip_prefix("unix:")
+            .is_some_and(|rest| Path::new(rest).file_name() == path.file_name()),
+        Socket::Systemd(_) => false,
     }
 }
 

@@ -471,6 +471,42 @@ fn a_default_action_that_is_not_tempfail_is_flagged() {
 }
 
 #[test]
+fn a_postfix_that_asks_others_alone_is_flagged() {
+    for (milter, main, services, flagged) in [
+        ("127.0.0.1:8891", "inet:localhost:8891", "", false),
+        ("127.0.0.1:8891", "inet:localhost:11332", "", true),
+        (
+            "127.0.0.1:8891",
+            "{inet:[::1]:8891, default_action=tempfail}",
+            "",
+            false,
+        ),
+        (
+            "127.0.0.1:8891",
+            "inet:localhost:11332",
+            "smtp/inet/smtpd_milters = inet:127.0.0.1:8891\n",
+            false,
+        ),
+        (
+            "127.0.0.1:8891",
+            "inet:localhost:11332",
+            "smtp/inet/milter_macro_v = inet:127.0.0.1:8891\n",
+            true,
+        ),
+        ("unix:/run/domsec/m.sock", "unix:domsec/m.sock", "", false),
+        ("unix:/run/domsec/m.sock", "unix:/run/other", "", true),
+        ("systemd:milter", "inet:localhost:11332", "", false),
+        ("127.0.0.1:8891", "$our_milters", "", false),
+        ("127.0.0.1:8891", "", "", false),
+    ] {
+        let text = format!("domains = []\nauthserv_id = 'x'\n[listen]\nmilter = ['{milter}']\n");
+        let config = Config::parse(&text, Path::new("f")).unwrap();
+        let finding = mta::asked(&config, &[("smtpd_milters", main.to_owned())], services);
+        assert_eq!(finding.is_some(), flagged, "{milter} {main} {services}");
+    }
+}
+
+#[test]
 fn advice_names_the_socket_that_the_mail_server_can_reach() {
     for (milter, postfix, sendmail) in [
         ("[]", "inet:127.0.0.1:8891", "S=inet:8891@127.0.0.1"),
