@@ -1,4 +1,4 @@
-//! Reading and writing that may wait for the disk, on threads that may.
+//! Reading that may wait for the disk, on threads that may.
 
 use std::io;
 
@@ -18,11 +18,4 @@ pub(super) async fn reading<T: Send + 'static>(
         return Ok(work());
     }
     spawn_blocking(work).await.map_err(io::Error::other)
-}
-
-/// Runs what waits for the disk.
-pub(super) async fn blocking(
-    work: impl FnOnce() -> io::Result<()> + Send + 'static,
-) -> io::Result<()> {
-    spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -15,7 +15,6 @@ use tokio::time::sleep_until;
 use tokio::time::timeout;
 
 use super::answer::Means;
-use super::disk::blocking;
 use super::journal::Key;
 use super::offered::Changes;
 use super::offered::Offered;
@@ -283,11 +282,9 @@ impl Connection {
         if keys.is_empty() {
             return;
         }
-        let site = Arc::clone(&self.site);
-        let removed = blocking(move || match &site.settings.reinject {
-            Some(reinjection) => reinjection.journal.remove(&keys, seconds_now()),
-            None => Ok(()),
-        });
+        let removed = self
+            .site
+            .journal(move |journal| journal.remove(&keys, seconds_now()));
         if let Err(error) = removed.await {
             // It stays for a week: another message that is the same to the octet would be taken
             // for this one.

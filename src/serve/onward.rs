@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::Taken;
-use super::disk::blocking;
 use super::disk::reading;
 use super::failure::Failure;
+use super::journal::Journal;
 use super::journal::Key;
 use super::key;
 use super::report::Event;
@@ -350,21 +350,13 @@ impl Sending<'_> {
 
     /// Makes room for what is submitted next, so that it can be entered.
     async fn reserve(&self, count: usize) -> Result<(), Failure> {
-        let site = Arc::clone(self.site);
-        let reserved = blocking(move || match &site.settings.reinject {
-            Some(reinjection) => reinjection.journal.reserve(count),
-            None => Ok(()),
-        });
+        let reserved = self.site.journal(move |journal| journal.reserve(count));
         reserved.await.map_err(Failure::Journal)
     }
 
     async fn enter(&self, keys: Vec<Key>) -> Result<(), Failure> {
-        let site = Arc::clone(self.site);
-        let entered = blocking(move || match &site.settings.reinject {
-            Some(reinjection) => reinjection.journal.enter(&keys, seconds_now()),
-            None => Ok(()),
-        });
-        entered.await.map_err(Failure::Journal)
+        let entered = move |journal: &Journal| journal.enter(&keys, seconds_now());
+        self.site.journal(entered).await.map_err(Failure::Journal)
     }
 }
 

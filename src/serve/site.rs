@@ -175,6 +175,19 @@ impl Site {
         })
     }
 
+    /// Does `work` with the journal, where there is one, on a thread that may wait for the disk.
+    pub(super) async fn journal(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Journal) -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let site = Arc::clone(self);
+        let worked = spawn_blocking(move || match &site.settings.reinject {
+            Some(reinjection) => work(&reinjection.journal),
+            None => Ok(()),
+        });
+        worked.await.map_err(io::Error::other)?
+    }
+
     /// Whether every turn is held by work past its time, so that no message will ever be worked on
     /// unless one of them ends.
     #[must_use]
