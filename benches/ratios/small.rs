@@ -63,21 +63,6 @@ fn signing(
             black_box(signed);
         };
         session.time(&name, bound, calls, whole, bare);
-        if kind == "P-256" {
-            // What the check of our own output adds is the provider's, and is most of it.
-            let verification = crypto::provider().verification;
-            let digest = Message::Digest(DigestAlgorithm::Sha256, &[7; 32]);
-            let signature = signer.key().sign(&algorithm, digest).expect("signs");
-            let checked = || {
-                bare();
-                let spki = signer.certificate().spki();
-                let digest = Message::Digest(DigestAlgorithm::Sha256, &[7; 32]);
-                let verified = verification.verify(spki, &algorithm, digest, &signature);
-                let _valid = black_box(verified).expect("verifies");
-            };
-            let name = format!("4 KB: sign, {kind}, {form} / bare signature and its verification");
-            session.time(&name, 1.4, calls, whole, checked);
-        }
     }
 }
 

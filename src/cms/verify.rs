@@ -22,6 +22,7 @@ use crate::crypto::Message;
 use crate::crypto::Provider;
 use crate::crypto::SignatureAlgorithm;
 use crate::crypto::SignatureValid;
+use crate::crypto::SignatureVerification;
 use crate::crypto::identifiers;
 use crate::crypto::identifiers::IdentifierError;
 use crate::limits::Budget;
@@ -213,6 +214,19 @@ pub struct SignerVerified {
 pub fn verify_signer(
     signer: &SignerInfo,
     content: SignedContent<'_>,
+    key: (&Certificate, &[u8]),
+    provider: &Provider,
+    budget: &mut Budget,
+) -> Result<SignerVerified, SignatureError> {
+    let verification = provider.verification;
+    verify_signer_by(verification, signer, content, key, provider, budget)
+}
+
+/// The same, where the signature itself is verified by `verification`.
+pub(super) fn verify_signer_by(
+    verification: &dyn SignatureVerification,
+    signer: &SignerInfo,
+    content: SignedContent<'_>,
     (certificate, spki): (&Certificate, &[u8]),
     provider: &Provider,
     budget: &mut Budget,
@@ -227,7 +241,6 @@ pub fn verify_signer(
     };
     budget.key_operation()?;
     let verify = |message: Message<'_>| {
-        let verification = provider.verification;
         verification
             .verify(spki, &algorithm, message, &signer.signature)
             .map_err(|source| match source {

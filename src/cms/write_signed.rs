@@ -273,9 +273,15 @@ impl SignedDataPlan<'_> {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));
             };
-            let key = (plan.certificate, plan.certificate.spki());
-            let _verified = verify::verify_signer(info, against, key, provider, &mut budget)
-                .map_err(|source| SignError::VerifyBack {
+            let spki = plan.certificate.spki();
+            let own = plan.key.own_verification();
+            let verification = own
+                .filter(|_| plan.key.spki() == spki)
+                .unwrap_or(provider.verification);
+            let key = (plan.certificate, spki);
+            let _verified =
+                verify::verify_signer_by(verification, info, against, key, provider, &mut budget)
+                    .map_err(|source| SignError::VerifyBack {
                     certificate: plan.certificate.subject_name().to_owned(),
                     source,
                 })?;

@@ -206,6 +206,10 @@ impl PrivateKey for Key {
     fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
         either(self.first.agree(peer), || self.second()?.agree(peer))
     }
+
+    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+        self.first.own_verification()
+    }
 }
 
 #[cfg(test)]

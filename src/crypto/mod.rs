@@ -227,6 +227,14 @@ pub trait PrivateKey: fmt::Debug + Send + Sync {
 
     /// Agrees on a secret with `peer`'s public key, which must be on this key's curve.
     fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError>;
+
+    /// What verifies this key's own signatures faster than anybody can who has its public half alone.
+    ///
+    /// It gives the same verdicts for `spki()`, and `Unsupported` for any other key. `None` where there is nothing
+    /// faster, as for keys in a token.
+    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+        None
+    }
 }
 
 /// Reads private keys into a provider.

@@ -11,6 +11,7 @@ use crate::crypto::PrivateKey;
 use crate::crypto::RsaEncryption;
 use crate::crypto::Secret;
 use crate::crypto::SignatureAlgorithm;
+use crate::crypto::SignatureVerification;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Certificates;
 use crate::gateway::certificates::Subject;
@@ -116,6 +117,10 @@ impl PrivateKey for CountedKey {
 
     fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
         self.counted(KeyOperation::Agree, self.key.agree(peer))
+    }
+
+    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+        self.key.own_verification()
     }
 }
 

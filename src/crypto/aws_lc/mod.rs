@@ -4,6 +4,7 @@ mod ciphers;
 mod digests;
 mod establishment;
 mod gcm;
+mod own_signatures;
 mod private_keys;
 mod verification;
 

@@ -24,6 +24,7 @@ use spki::AlgorithmIdentifierRef;
 use super::AwsLc;
 use super::digests;
 use super::establishment;
+use super::own_signatures::OwnSignatures;
 use super::verification;
 use crate::crypto::CryptoError;
 use crate::crypto::Curve;
@@ -36,6 +37,7 @@ use crate::crypto::PssParameters;
 use crate::crypto::RsaEncryption;
 use crate::crypto::Secret;
 use crate::crypto::SignatureAlgorithm;
+use crate::crypto::SignatureVerification;
 use crate::crypto::oids;
 use crate::crypto::public_key;
 use crate::crypto::public_key::RsaScheme;
@@ -51,7 +53,7 @@ impl PrivateKeyReader for AwsLc {
                 rsa_key(&info.algorithm, octets, scheme, pkcs8)
             }
             oids::EC_PUBLIC_KEY | oids::EC_DH => {
-                ec_key(public_key::named_curve(&info.algorithm)?, pkcs8)
+                ec_key(public_key::named_curve(&info.algorithm)?, octets, pkcs8)
             }
             oids::ED25519 => ed25519_key(octets),
             oids::X25519 => x25519_key(octets),
@@ -66,6 +68,7 @@ struct Key {
     kind: Kind,
     /// What it agrees with, where it does.
     agreement: Option<(Curve, agreement::PrivateKey)>,
+    own: Option<OwnSignatures>,
 }
 
 enum Kind {
@@ -151,6 +154,11 @@ impl PrivateKey for Key {
     fn agree(&self, peer: &[u8]) -> Result<Secret, CryptoError> {
         let (curve, key) = self.agreement.as_ref().ok_or(CryptoError::Unsupported)?;
         establishment::agree(key, *curve, peer)
+    }
+
+    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+        let own = self.own.as_ref()?;
+        Some(own)
     }
 }
 
@@ -238,10 +246,11 @@ fn rsa_key(
             decrypting,
         })),
         agreement: None,
+        own: None,
     })
 }
 
-fn ec_key(curve: Curve, pkcs8: &[u8]) -> Result<Key, CryptoError> {
+fn ec_key(curve: Curve, octets: &[u8], pkcs8: &[u8]) -> Result<Key, CryptoError> {
     use DigestAlgorithm::{Sha224, Sha256, Sha384, Sha512};
     let signing: &[(DigestAlgorithm, &'static EcdsaSigningAlgorithm)] = match curve {
         Curve::P256 => &[(Sha256, &signature::ECDSA_P256_SHA256_ASN1_SIGNING)],
@@ -263,10 +272,15 @@ fn ec_key(curve: Curve, pkcs8: &[u8]) -> Result<Key, CryptoError> {
         .map_err(super::rejected)?;
     let point = agreement.compute_public_key().map_err(super::malformed)?;
     let spki = public_key::encode_on(curve, point.as_ref())?;
+    let own = match curve {
+        Curve::P256 => Some(OwnSignatures::new(octets, point.as_ref(), &spki)?),
+        Curve::P384 | Curve::P521 | Curve::X25519 => None,
+    };
     Ok(Key {
         spki,
         kind: Kind::Ec(pairs),
         agreement: Some((curve, agreement)),
+        own,
     })
 }
 
@@ -282,6 +296,7 @@ fn ed25519_key(octets: &[u8]) -> Result<Key, CryptoError> {
         spki,
         kind: Kind::Ed25519(pair),
         agreement: None,
+        own: None,
     })
 }
 
@@ -295,5 +310,6 @@ fn x25519_key(octets: &[u8]) -> Result<Key, CryptoError> {
         spki,
         kind: Kind::X25519,
         agreement: Some((Curve::X25519, key)),
+        own: None,
     })
 }
