@@ -24,6 +24,7 @@ pub mod record;
 pub mod replay;
 pub mod roles;
 pub mod seal;
+pub mod search;
 mod shares;
 pub mod shown;
 pub mod site;

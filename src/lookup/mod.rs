@@ -3,3 +3,4 @@
 //! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
 
 pub mod directory;
+pub mod source;

@@ -67,6 +67,48 @@ impl LookupResult {
     }
 }
 
+/// Where certificates are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LookupSource {
+    /// A directory of files.
+    Directory,
+    /// What was seen in mail.
+    Harvest,
+    /// An LDAP server.
+    Ldap,
+    /// The domain's MCEK.
+    Mcek,
+    /// SMIMEA records.
+    Smimea,
+    /// The recipient's SMTP server.
+    Smtp,
+}
+
+impl LookupSource {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Directory,
+        Self::Harvest,
+        Self::Ldap,
+        Self::Mcek,
+        Self::Smimea,
+        Self::Smtp,
+    ];
+
+    /// Its name in policies, reports and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Harvest => "harvest",
+            Self::Ldap => "ldap",
+            Self::Mcek => "mcek",
+            Self::Smimea => "smimea",
+            Self::Smtp => "smtp",
+        }
+    }
+}
+
 /// What the signatures of a message are worth, as `domsec verify` says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageVerdict {

@@ -4,6 +4,7 @@ use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Share;
 use crate::policy::facts::Direction;
 use crate::policy::facts::LookupResult;
+use crate::policy::facts::LookupSource;
 use crate::policy::facts::MessageVerdict;
 
 /// One label of a metric.
@@ -112,24 +113,6 @@ label! {
 }
 
 label! {
-    /// Where certificates are looked for, as `domsec lookup` names it.
-    LookupSource "source" {
-        /// A directory of files.
-        Directory "directory",
-        /// What was seen in mail.
-        Harvest "harvest",
-        /// An LDAP server.
-        Ldap "ldap",
-        /// The domain's MCEK.
-        Mcek "mcek",
-        /// SMIMEA records.
-        Smimea "smimea",
-        /// The recipient's SMTP server.
-        Smtp "smtp",
-    }
-}
-
-label! {
     /// What a private key of ours is used for.
     KeyOperation "operation" {
         /// To agree on a secret.
@@ -226,6 +209,15 @@ impl Label for Direction {
 
 impl Label for LookupResult {
     const NAME: &'static str = "result";
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Label for LookupSource {
+    const NAME: &'static str = "source";
     const ALL: &'static [Self] = &Self::ALL;
 
     fn as_str(self) -> &'static str {

@@ -1,0 +1,231 @@
+//! What a search for the certificates of one subject brought: what each source said, unjudged.
+//!
+//! Sources say what is published and how sure it is that the subject's owner published it; the choice is made by
+//! [`Chooser`](crate::gateway::certificates::Chooser). Nothing here is a verdict.
+
+use std::time::Duration;
+
+use crate::policy::facts::LookupResult;
+use crate::policy::facts::LookupSource;
+use crate::policy::partner::Fingerprint;
+use crate::x509::Certificate;
+use crate::x509::Time;
+
+/// Everything that is known and published for one subject.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// What each source said, in the order of the policy; a source that does not cover the subject is not among them.
+    pub asked: Vec<Asked>,
+    /// The certificates that they found.
+    pub candidates: Vec<Candidate>,
+    /// What SMIMEA records demand of a certificate, wherever it is found; empty where there are none.
+    pub associations: Vec<Association>,
+    /// Keys without a certificate (GETK, PKEY), which confirm or contradict one.
+    pub keys: Vec<BareKey>,
+    /// What is remembered from before.
+    pub known: Known,
+}
+
+/// What one source said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which one.
+    pub source: LookupSource,
+    /// Its answer.
+    pub said: Said,
+    /// Whether it is certain that the subject's owner gave that answer.
+    pub authentic: bool,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Whether the answer is one that was kept.
+    pub cached: bool,
+}
+
+/// Four different answers (DESIGN, "Four different things"), with the reason of each in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A definite "none published", and why it counts as that.
+    Absent(String),
+    /// It has some.
+    Found,
+    /// Something is published that is no certificate.
+    Invalid(String),
+    /// Nobody knows, and why.
+    Unavailable(String),
+}
+
+impl Said {
+    /// What it is without its reason.
+    #[must_use]
+    pub const fn result(&self) -> LookupResult {
+        match self {
+            Self::Absent(_) => LookupResult::Absent,
+            Self::Found => LookupResult::Found,
+            Self::Invalid(_) => LookupResult::Invalid,
+            Self::Unavailable(_) => LookupResult::Unavailable,
+        }
+    }
+
+    /// The reason, where one is given.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Found => None,
+            Self::Absent(reason) | Self::Invalid(reason) | Self::Unavailable(reason) => {
+                Some(reason)
+            }
+        }
+    }
+}
+
+/// A certificate that a source found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// It.
+    pub certificate: Certificate,
+    /// What came along: certificates that its path may lead through.
+    pub chain: Vec<Certificate>,
+    /// Where it is from.
+    pub provenance: Provenance,
+}
+
+/// Where a certificate is from, and how sure that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// The source.
+    pub source: LookupSource,
+    /// What says that the subject's owner published it there.
+    pub authentication: Authentication,
+    /// When it was seen there.
+    pub seen: Time,
+}
+
+/// What says that a certificate is its subject's, beside the certificate's own path: the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Authentication {
+    /// Nothing: anybody on the way could have put it there.
+    None,
+    /// TLS with a name that public authorities vouch for.
+    PublicTls,
+    /// A directory to which we are bound over TLS, and which the configuration names for the domain.
+    Bind,
+    /// TLS with a name that the anchors vouch for which are configured for the partner.
+    PartnerTls,
+    /// DNSSEC, from the record to the address.
+    Dnssec,
+    /// The administrator put it there.
+    Local,
+}
+
+impl Authentication {
+    /// Whether a certificate without a path to an anchor may be used on its word.
+    #[must_use]
+    pub const fn is_authenticated(self) -> bool {
+        match self {
+            Self::None | Self::PublicTls => false,
+            Self::Bind | Self::PartnerTls | Self::Dnssec | Self::Local => true,
+        }
+    }
+
+    /// Its name in reports and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::PublicTls => "public-tls",
+            Self::Bind => "bind",
+            Self::PartnerTls => "partner-tls",
+            Self::Dnssec => "dnssec",
+            Self::Local => "local",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::None,
+        Self::PublicTls,
+        Self::Bind,
+        Self::PartnerTls,
+        Self::Dnssec,
+        Self::Local,
+    ];
+}
+
+/// One SMIMEA record whose DNSSEC state is "secure" (RFC 8162 §2, in the form of RFC 6698 §2.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Association {
+    /// What is associated.
+    pub usage: Usage,
+    /// What of it.
+    pub selector: Selector,
+    /// In which form.
+    pub matching: Matching,
+    /// The certificate association data.
+    pub data: Vec<u8>,
+}
+
+/// Certificate usage (RFC 6698 §2.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Usage {
+    /// 0: a CA on the path, which must lead to an anchor of ours as well.
+    CaConstraint,
+    /// 1: the certificate itself, whose path must lead to an anchor of ours as well.
+    ServiceCertificateConstraint,
+    /// 2: an anchor, in the place of ours.
+    TrustAnchorAssertion,
+    /// 3: the certificate itself, in the place of a path.
+    DomainIssuedCertificate,
+}
+
+/// What of a certificate is associated (RFC 6698 §2.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// 0: all of it.
+    Full,
+    /// 1: its SubjectPublicKeyInfo.
+    SubjectPublicKeyInfo,
+}
+
+/// The form in which it is given (RFC 6698 §2.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Matching {
+    /// 0: itself.
+    Exact,
+    /// 1: its SHA-256.
+    Sha256,
+    /// 2: its SHA-512.
+    Sha512,
+}
+
+/// A key without a certificate: never encrypted to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BareKey {
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Vec<u8>,
+    /// Who gave it.
+    pub source: LookupSource,
+    /// What says that it is the subject's.
+    pub authentication: Authentication,
+}
+
+/// What is remembered of a subject, from before this search.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The certificate that an administrator has pinned: no other may be used.
+    pub pinned: Option<Fingerprint>,
+    /// What was encrypted to until now.
+    pub in_use: Option<KeyInUse>,
+    /// Certificates that an administrator has rejected.
+    pub rejected: Vec<Fingerprint>,
+}
+
+/// The key that was chosen before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyInUse {
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    pub spki: [u8; 32],
+    /// The certificate's.
+    pub fingerprint: Fingerprint,
+    /// The certificate's issuer, DER Name.
+    pub issuer: Vec<u8>,
+}
