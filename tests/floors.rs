@@ -61,7 +61,7 @@ const FLOORS: &[Module] = &[
     module("gateway",   3, &[]),
     // Adapters.
     module("keystore",  4, &[]),
-    module("lookup",    4, &[]),
+    module("lookup",    4, &["store"]),
     module("publish",   4, &[]),
     module("store",     4, &[]),
     module("telemetry", 4, &[]),

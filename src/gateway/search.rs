@@ -3,13 +3,61 @@
 //! Sources say what is published and how sure it is that the subject's owner published it; the choice is made by
 //! [`Chooser`](crate::gateway::certificates::Chooser). Nothing here is a verdict.
 
+use std::fmt;
 use std::time::Duration;
 
+use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::certificates::Subject;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::x509::Certificate;
 use crate::x509::Time;
+
+/// Whose certificate is wanted; a [`Subject`] that can be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Owner {
+    /// The Domain Confidentiality Authority of a domain (draft §4.1).
+    Dca(Domain),
+    /// One recipient.
+    Recipient(Mailbox),
+}
+
+impl Owner {
+    /// The domain whose servers are asked.
+    #[must_use]
+    pub fn domain(&self) -> &Domain {
+        match self {
+            Self::Dca(domain) => domain,
+            Self::Recipient(mailbox) => mailbox.domain(),
+        }
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub const fn as_subject(&self) -> Subject<'_> {
+        match self {
+            Self::Dca(domain) => Subject::Dca(domain),
+            Self::Recipient(mailbox) => Subject::Recipient(mailbox),
+        }
+    }
+}
+
+impl From<Subject<'_>> for Owner {
+    fn from(subject: Subject<'_>) -> Self {
+        match subject {
+            Subject::Dca(domain) => Self::Dca(domain.clone()),
+            Subject::Recipient(mailbox) => Self::Recipient(mailbox.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_subject().fmt(f)
+    }
+}
 
 /// Everything that is known and published for one subject.
 #[derive(Clone, Debug, Default)]

@@ -3,4 +3,6 @@
 //! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
 
 pub mod directory;
+pub mod exchangers;
+pub mod names;
 pub mod source;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::address::Domain;
-use crate::address::Mailbox;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Subject;
 use crate::gateway::search::Association;
 use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
+use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
 use crate::policy::facts::LookupSource;
 use crate::x509::Time;
@@ -45,50 +44,6 @@ pub struct Question {
     pub now: Time,
 }
 
-/// Whose certificate is wanted; a [`Subject`] that can be kept.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Owner {
-    /// The Domain Confidentiality Authority of a domain (draft §4.1).
-    Dca(Domain),
-    /// One recipient.
-    Recipient(Mailbox),
-}
-
-impl Owner {
-    /// The domain whose servers are asked.
-    #[must_use]
-    pub fn domain(&self) -> &Domain {
-        match self {
-            Self::Dca(domain) => domain,
-            Self::Recipient(mailbox) => mailbox.domain(),
-        }
-    }
-
-    /// The same, borrowed.
-    #[must_use]
-    pub const fn as_subject(&self) -> Subject<'_> {
-        match self {
-            Self::Dca(domain) => Subject::Dca(domain),
-            Self::Recipient(mailbox) => Subject::Recipient(mailbox),
-        }
-    }
-}
-
-impl From<Subject<'_>> for Owner {
-    fn from(subject: Subject<'_>) -> Self {
-        match subject {
-            Subject::Dca(domain) => Self::Dca(domain.clone()),
-            Subject::Recipient(mailbox) => Self::Recipient(mailbox.clone()),
-        }
-    }
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_subject().fmt(f)
-    }
-}
-
 /// What one source answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -104,6 +59,8 @@ pub struct Reply {
     pub keys: Vec<BareKey>,
     /// How long it may be kept, by what the source itself says; `None` where it says nothing. The cache has bounds.
     pub lifetime: Option<Duration>,
+    /// Whether it is one that was kept.
+    pub cached: bool,
 }
 
 impl Reply {
@@ -117,6 +74,7 @@ impl Reply {
             associations: Vec::new(),
             keys: Vec::new(),
             lifetime: None,
+            cached: false,
         }
     }
 

@@ -1,0 +1,124 @@
+//! What sources ask of the Domain Name System, and with what proof it answers.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::address::Domain;
+use crate::gateway::certificates::Answer;
+
+/// A resolver.
+pub trait Dns: fmt::Debug + Send + Sync {
+    /// The records of `kind` at `name`, which is fully qualified, without a final dot; aliases (CNAME) are followed.
+    ///
+    /// No records are a denial. `Err` means that nobody knows: bogus, a server's failure, a time-out.
+    fn records<'a>(&'a self, name: &'a str, kind: Kind) -> Answer<'a, Result<Records, DnsFailure>>;
+}
+
+/// Which records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A and AAAA.
+    Address,
+    /// Mail exchangers (RFC 5321 §5.1).
+    Mx,
+    /// Certificates of addresses (RFC 8162).
+    Smimea,
+    /// Servers of a service (RFC 2782).
+    Srv,
+    /// Certificates of TLS servers (RFC 6698).
+    Tlsa,
+}
+
+/// All records of one kind at one name; none where there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// What they hold, in no order.
+    pub data: Vec<Data>,
+    /// Whether the whole answer, denials and each alias included, has the DNSSEC state "secure" (RFC 4033 §5).
+    pub secure: bool,
+    /// How long it may be kept.
+    pub ttl: Duration,
+}
+
+/// What one record holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Data {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// SMIMEA or TLSA, unread (RFC 6698 §2.1).
+    Association {
+        /// Certificate usage.
+        usage: u8,
+        /// Selector.
+        selector: u8,
+        /// Matching type.
+        matching: u8,
+        /// Certificate association data.
+        data: Vec<u8>,
+    },
+    /// MX.
+    Mx {
+        /// The lowest first.
+        preference: u16,
+        /// The host; `None` for the root, which says that there is no mail (RFC 7505).
+        host: Option<Domain>,
+    },
+    /// SRV.
+    Srv {
+        /// The lowest first.
+        priority: u16,
+        /// The share among those of one priority.
+        weight: u16,
+        /// Where it listens.
+        port: u16,
+        /// The host; `None` for the root, which says that there is no such service (RFC 2782).
+        target: Option<Domain>,
+    },
+}
+
+/// Nobody knows what is there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub struct DnsFailure {
+    /// The name that was asked for.
+    pub name: String,
+    /// What went wrong, and whose fault it is.
+    pub reason: String,
+}
+
+/// A resolver with a fixed set of answers, for tests: what it does not have is denied, insecurely.
+#[cfg(test)]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FixedDns(
+    pub(crate) std::collections::BTreeMap<(String, Kind), Result<Records, DnsFailure>>,
+);
+
+#[cfg(test)]
+impl FixedDns {
+    pub(crate) fn with(mut self, name: &str, kind: Kind, secure: bool, data: Vec<Data>) -> Self {
+        let ttl = Duration::from_secs(300);
+        let records = Records { data, secure, ttl };
+        self.0.insert((name.to_owned(), kind), Ok(records));
+        self
+    }
+
+    pub(crate) fn failing(mut self, name: &str, kind: Kind) -> Self {
+        let failure = DnsFailure {
+            name: name.to_owned(),
+            reason: "SERVFAIL".to_owned(),
+        };
+        self.0.insert((name.to_owned(), kind), Err(failure));
+        self
+    }
+}
+
+#[cfg(test)]
+impl Dns for FixedDns {
+    fn records<'a>(&'a self, name: &'a str, kind: Kind) -> Answer<'a, Result<Records, DnsFailure>> {
+        let known = self.0.get(&(name.to_owned(), kind)).cloned();
+        Box::pin(std::future::ready(
+            known.unwrap_or_else(|| Ok(Records::default())),
+        ))
+    }
+}
