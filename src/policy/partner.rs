@@ -45,7 +45,7 @@ impl Fingerprint {
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        certificate.fingerprint() == self.to_string()
+        *certificate.sha256() == self.0
     }
 }
 

@@ -119,8 +119,11 @@ impl PrivateKey for CountedKey {
         self.counted(KeyOperation::Agree, self.key.agree(peer))
     }
 
-    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
-        self.key.own_verification()
+    fn own_verification(
+        &self,
+        algorithm: &SignatureAlgorithm,
+    ) -> Option<&dyn SignatureVerification> {
+        self.key.own_verification(algorithm)
     }
 }
 
