@@ -5,4 +5,5 @@
 pub mod directory;
 pub mod exchangers;
 pub mod names;
+pub mod ordered;
 pub mod source;

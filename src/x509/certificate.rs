@@ -382,6 +382,12 @@ impl Certificate {
         self.parsed.sha256.get_or_init(digest)
     }
 
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.spki()).into()
+    }
+
     /// Whether subject and issuer are one name (RFC 5280 §6.1).
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
