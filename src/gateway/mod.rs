@@ -4,6 +4,7 @@
 //! alone waits, [`decide`] is pure; nothing here reads a clock, a file or the environment.
 
 pub mod arrival;
+pub mod association;
 pub mod certificates;
 pub mod choose;
 mod content;
