@@ -139,3 +139,94 @@ impl Usage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::x509::pem;
+
+    fn certificate(pem: &[u8]) -> Certificate {
+        let mut found = pem::certificates(pem, &Limits::default()).unwrap();
+        found.remove(0)
+    }
+
+    fn alice() -> Certificate {
+        certificate(include_bytes!("../../certs/alice.pem"))
+    }
+
+    fn bob() -> Certificate {
+        certificate(include_bytes!("../../certs/bob.pem"))
+    }
+
+    /// The association data of RFC 6698 §2.1, by another way than the code's.
+    fn data(certificate: &Certificate, selector: u8, matching: u8) -> Vec<u8> {
+        let selected = [certificate.der(), certificate.spki()][usize::from(selector)];
+        let digests = crate::crypto::provider().digests;
+        let digest = |algorithm| {
+            let mut digester = digests.start(algorithm).unwrap();
+            digester.update(selected);
+            digester.finish()
+        };
+        match matching {
+            0 => selected.to_vec(),
+            1 => digest(crate::crypto::DigestAlgorithm::Sha256),
+            _ => digest(crate::crypto::DigestAlgorithm::Sha512),
+        }
+    }
+
+    #[test]
+    fn every_usage_selector_and_matching_type_names_its_certificate_and_no_other() {
+        let (subject, issuer) = (alice(), bob());
+        for usage in 0..=3 {
+            for selector in 0..=1 {
+                for matching in 0..=2 {
+                    let of = |certificate| {
+                        let data = data(certificate, selector, matching);
+                        Association::read(usage, selector, matching, data).unwrap()
+                    };
+                    let (subjects, issuers) = (of(&subject), of(&issuer));
+                    let row = format!("{usage} {selector} {matching}");
+                    assert!(subjects.matches(&subject), "{row}");
+                    assert!(!subjects.matches(&issuer), "{row}");
+                    let path = [subject.clone(), issuer.clone()];
+                    let is_subjects = matches!(usage, 1 | 3);
+                    assert_eq!(subjects.matches_path(&path), is_subjects, "{row}");
+                    assert_eq!(issuers.matches_path(&path), !is_subjects, "{row}");
+                    assert!(!issuers.matches_path(&path[..1]), "{row}");
+                    assert!(!subjects.matches_path(&[]), "{row}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_data_of_one_selector_or_matching_type_are_not_those_of_another() {
+        let subject = alice();
+        for (selector, matching) in [(0, 1), (1, 1)] {
+            let other = data(&subject, 1 - selector, matching);
+            let association = Association::read(3, selector, matching, other).unwrap();
+            assert!(!association.matches(&subject));
+        }
+    }
+
+    #[test]
+    fn unknown_numbers_and_digests_of_a_wrong_length_are_unusable() {
+        let read = |usage, selector, matching, octets| {
+            Association::read(usage, selector, matching, vec![7; octets]).unwrap_err()
+        };
+        assert_eq!(read(4, 0, 1, 32), AssociationError::UnknownUsage(4));
+        assert_eq!(read(255, 0, 1, 32), AssociationError::UnknownUsage(255));
+        assert_eq!(read(3, 2, 1, 32), AssociationError::UnknownSelector(2));
+        assert_eq!(read(3, 0, 3, 32), AssociationError::UnknownMatching(3));
+        assert_eq!(read(3, 0, 0, 0), AssociationError::NoData);
+        for (matching, octets, expected) in [(1, 31, 32), (1, 64, 32), (2, 32, 64), (2, 0, 64)] {
+            let wrong = AssociationError::Length {
+                octets,
+                matching,
+                expected,
+            };
+            assert_eq!(read(3, 1, matching, octets), wrong);
+        }
+    }
+}

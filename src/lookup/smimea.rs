@@ -257,3 +257,195 @@ fn read_record(datum: Data) -> Result<(Association, Option<Certificate>), String
     })?;
     Ok((association, certificate))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+    use std::task::Poll;
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::lookup::names::FixedDns;
+    use crate::x509::pem;
+
+    fn mailbox(text: &str) -> Mailbox {
+        text.parse().unwrap()
+    }
+
+    fn der(pem: &[u8]) -> Vec<u8> {
+        let found = pem::certificates(pem, &Limits::default()).unwrap();
+        found.first().unwrap().der().to_vec()
+    }
+
+    fn alice() -> Vec<u8> {
+        der(include_bytes!("../../certs/alice.pem"))
+    }
+
+    fn record(usage: u8, selector: u8, matching: u8, data: Vec<u8>) -> Data {
+        Data::Association {
+            usage,
+            selector,
+            matching,
+            data,
+        }
+    }
+
+    fn ask(source: &Smimea, address: &str, expected: bool) -> Reply {
+        let question = Question {
+            subject: Owner::Recipient(mailbox(address)),
+            expected,
+            deadline: Instant::now() + Duration::from_secs(60),
+            now: Time::from_unix(1_800_000_000).unwrap(),
+        };
+        let mut search = pin!(source.search(&question));
+        match search
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(reply) => reply,
+            Poll::Pending => panic!("fixed answers do not wait"),
+        }
+    }
+
+    fn with(secure: bool, records: Vec<Data>) -> Smimea {
+        let name = name(&mailbox("alice@a.example"));
+        let dns = FixedDns::default().with(&name, Kind::Smimea, secure, records);
+        Smimea::new(Arc::new(dns))
+    }
+
+    fn asked(secure: bool, records: Vec<Data>, expected: bool) -> Reply {
+        ask(&with(secure, records), "alice@a.example", expected)
+    }
+
+    #[test]
+    fn names_are_those_of_the_rfc() {
+        // RFC 8162 §3.
+        let hugh =
+            "c93f1e400f26708f98cb19d936620da35eec8f72e57f9eec01c1afd6._smimecert.example.com";
+        assert_eq!(name(&mailbox("hugh@example.com")), hugh);
+        assert_eq!(name(&mailbox("hugh@Example.COM.")), hugh);
+        assert_eq!(name(&mailbox("\"hugh\"@example.com")), hugh);
+        assert_ne!(name(&mailbox("Hugh@example.com")), hugh);
+        // Composed and decomposed are the same.
+        let composed = name(&mailbox("ren\u{e9}@example.com"));
+        assert_eq!(name(&mailbox("rene\u{301}@example.com")), composed);
+    }
+
+    #[test]
+    fn the_former_name_is_one_label_and_may_be_none() {
+        let former = former_name(&mailbox("first.last@example.com")).unwrap();
+        assert_eq!(former, "first\\.last._smimecert.example.com");
+        let long = format!("{}@example.com", "a".repeat(64));
+        assert_eq!(former_name(&mailbox(&long)), None);
+    }
+
+    #[test]
+    fn a_whole_certificate_is_a_candidate_with_those_of_its_cas() {
+        let bob = der(include_bytes!("../../certs/bob.pem"));
+        let records = vec![
+            record(3, 0, 0, alice()),
+            record(1, 0, 0, alice()),
+            record(2, 0, 0, bob.clone()),
+            record(0, 1, 1, vec![7; 32]),
+            record(9, 9, 9, vec![]),
+        ];
+        let reply = asked(true, records, false);
+        assert_eq!(reply.said, Said::Found);
+        assert!(reply.authentic);
+        assert_eq!(reply.lifetime, Some(Duration::from_secs(300)));
+        assert_eq!(reply.associations.len(), 4);
+        let [candidate] = reply.candidates.as_slice() else {
+            panic!("{reply:?}");
+        };
+        assert_eq!(candidate.certificate.der(), alice());
+        let chain: Vec<&[u8]> = candidate.chain.iter().map(Certificate::der).collect();
+        assert_eq!(chain, [bob.as_slice()]);
+        assert_eq!(candidate.provenance.authentication, Authentication::Dnssec);
+    }
+
+    #[test]
+    fn a_digest_is_found_without_a_candidate() {
+        let reply = asked(true, vec![record(3, 1, 1, vec![7; 32])], false);
+        assert_eq!(reply.said, Said::Found);
+        assert_eq!((reply.candidates.len(), reply.associations.len()), (0, 1));
+    }
+
+    #[test]
+    fn records_that_are_all_unusable_are_invalid_not_absent() {
+        for unusable in [
+            record(4, 0, 0, alice()),
+            record(3, 0, 0, b"no certificate".to_vec()),
+            record(3, 0, 1, vec![7; 20]),
+        ] {
+            let reply = asked(true, vec![unusable], false);
+            let Said::Invalid(reason) = &reply.said else {
+                panic!("{reply:?}");
+            };
+            assert!(reason.starts_with("none of 1 SMIMEA records"), "{reason}");
+            assert!(reply.authentic);
+        }
+    }
+
+    #[test]
+    fn an_insecure_record_is_never_used() {
+        for (expected, wanted) in [(false, "absent"), (true, "unavailable")] {
+            for records in [vec![record(3, 0, 0, alice())], vec![]] {
+                let reply = asked(false, records, expected);
+                assert_eq!(reply.said.result().as_str(), wanted);
+                assert!(!reply.authentic && reply.candidates.is_empty());
+                assert!(reply.associations.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_proven_denial_is_absent_even_where_records_are_expected() {
+        let reply = asked(true, vec![], true);
+        assert!(matches!(reply.said, Said::Absent(_)) && reply.authentic);
+    }
+
+    #[test]
+    fn a_failure_is_unavailable_for_everybody() {
+        let name = name(&mailbox("alice@a.example"));
+        let dns = FixedDns::default().failing(&name, Kind::Smimea);
+        let reply = ask(&Smimea::new(Arc::new(dns)), "alice@a.example", false);
+        assert_eq!(reply.said, Said::Unavailable("SERVFAIL".to_owned()));
+    }
+
+    #[test]
+    fn the_former_name_is_asked_for_after_a_secure_denial_alone() {
+        const FORMER: &str = "alice._smimecert.a.example";
+        let rfc = name(&mailbox("alice@a.example"));
+        let record = record(3, 0, 0, alice());
+        let dns = |secure| {
+            FixedDns::default()
+                .with(FORMER, Kind::Smimea, true, vec![record.clone()])
+                .with(&rfc, Kind::Smimea, secure, vec![])
+        };
+        let said = |source: Smimea| ask(&source, "alice@a.example", false).said;
+        let source = |secure| Smimea::new(Arc::new(dns(secure)));
+        assert_eq!(said(source(true).with_former_names()), Said::Found);
+        assert!(matches!(said(source(true)), Said::Absent(_)));
+        assert!(matches!(
+            said(source(false).with_former_names()),
+            Said::Absent(_)
+        ));
+        let failing = dns(true).failing(&rfc, Kind::Smimea);
+        let source = Smimea::new(Arc::new(failing)).with_former_names();
+        assert!(matches!(said(source), Said::Unavailable(_)));
+    }
+
+    #[test]
+    fn recipients_of_domains_alone_are_covered() {
+        let source = with(true, vec![]);
+        let literal = mailbox("alice@[192.0.2.1]");
+        assert!(source.covers(Subject::Recipient(&mailbox("alice@a.example"))));
+        assert!(!source.covers(Subject::Recipient(&literal)));
+        assert!(!source.covers(Subject::Dca(&"a.example".parse().unwrap())));
+    }
+}
