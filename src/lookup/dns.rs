@@ -8,6 +8,7 @@ mod answer;
 mod exchange;
 mod name;
 mod validate;
+mod wildcard;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

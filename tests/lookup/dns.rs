@@ -404,6 +404,77 @@ fn a_wildcard_without_the_proof_that_no_closer_name_exists_is_bogus() {
 }
 
 #[test]
+fn an_unsigned_domain_may_deny_without_a_word() {
+    let Some(world) = World::start() else { return };
+    for (number, code) in (1..).zip([ResponseCode::NXDomain, ResponseCode::NoError]) {
+        let forged = about_smimea(move |message| {
+            message.authorities.clear();
+            message.metadata.response_code = code;
+        });
+        let server = forge((world.spare(number), Over::Both), world.resolver, forged);
+        let dns = own(&world, "dnskey", server);
+        let denied = |name| Wanted::of(&ask(&dns, name, Kind::Smimea));
+        assert_eq!(denied("{nobody}.u.example"), Insecure(0));
+        assert_eq!(denied("{nobody}.b.example"), Failure);
+    }
+}
+
+#[test]
+fn a_wildcards_answer_does_not_stand_for_a_name_that_exists() {
+    let Some(world) = World::start() else { return };
+    // Expanded for a name that has records of its own, with the proof for another name that has none.
+    for (number, zone) in (1..).zip(["b.example", "n.example"]) {
+        let resolver = world.resolver;
+        let [any, exact]: [Name; 2] =
+            ["any", "exact"].map(|host| format!("{host}.wild.{zone}.").parse().expect("a name"));
+        let forged = move |message: Message| {
+            if !message.queries.iter().any(|query| *query.name() == exact) {
+                return message.to_vec().ok();
+            }
+            let mut other = forger::ask(resolver, &any, RecordType::SMIMEA)?;
+            other.metadata.id = message.metadata.id;
+            other.queries = message.queries.clone();
+            for answer in &mut other.answers {
+                answer.name = exact.clone();
+            }
+            other.to_vec().ok()
+        };
+        let server = forge((world.spare(number), Over::Both), world.resolver, forged);
+        let dns = own(&world, "dnskey", server);
+        let found = ask(&dns, &format!("exact.wild.{zone}"), Kind::Smimea);
+        assert_eq!(Wanted::of(&found), Failure, "{zone}: {found:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_validated_for_want_of_an_answer_is_not_insecure() {
+    let Some(world) = World::start() else { return };
+    for (number, kind) in (1..).zip([RecordType::DNSKEY, RecordType::DS, RecordType::NS]) {
+        let forged = move |mut message: Message| {
+            if message
+                .queries
+                .iter()
+                .any(|query| query.query_type() == kind)
+            {
+                message.answers.clear();
+                message.authorities.clear();
+                message.metadata.response_code = ResponseCode::ServFail;
+            }
+            message.to_vec().ok()
+        };
+        let server = forge((world.spare(number), Over::Both), world.resolver, forged);
+        let dns = own(&world, "dnskey", server);
+        for name in ["{bob}.u.example", "{nobody}.u.example"] {
+            let failure = ask(&dns, name, Kind::Smimea).expect_err(name);
+            assert!(
+                failure.reason.contains("Server Failure"),
+                "{kind}: {failure}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_denial_of_one_name_does_not_deny_another() {
     let Some(world) = World::start() else { return };
     // The proof for a name that does not exist, in the place of the answer for one that does.
@@ -477,7 +548,7 @@ fn servers_that_fail_are_a_failure_with_a_reason() {
     ] {
         let anchors = Anchors::of_files(&[world.anchor("dnskey")]).expect("anchors");
         for validation in [Validation::Resolver, Validation::Own { anchors }] {
-            let dns = resolver(vec![server], validation).with_patience(Duration::from_secs(3));
+            let dns = resolver(vec![server], validation).with_patience(Duration::from_millis(1500));
             let failure = ask(&dns, "{bob}.b.example", Kind::Smimea).expect_err(reason);
             assert!(failure.reason.contains(reason), "{reason}: {failure}");
             assert!(failure.reason.contains(&server.to_string()), "{failure}");

@@ -45,6 +45,7 @@ use super::anchors::Anchors;
 use super::answer;
 use super::exchange::Asking;
 use super::exchange::Servers;
+use super::wildcard;
 use crate::x509::Time;
 
 /// Queries for one question. A chain of six zones below the root takes some twenty.
@@ -280,7 +281,11 @@ fn judge(answered: Result<DnsResponse, NetError>, name: &Name) -> Result<(Messag
             ..
         })) => (response.into_message(), true),
         Err(NetError::Dns(DnsError::Nsec { response, .. })) => {
-            return Err(bogus_denial(&response.into_message()));
+            let message = response.into_message();
+            if !wildcard::is_proven(&message, name) {
+                return Err(bogus_denial(&message));
+            }
+            (message, false)
         }
         Err(error) => return Err(format!("cannot be validated: {error}")),
     };
