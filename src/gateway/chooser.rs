@@ -12,7 +12,6 @@ use crate::crypto::ContentEncryption;
 use crate::crypto::Provider;
 use crate::domsec::naming::Names;
 use crate::gateway::associated::Associated;
-use crate::gateway::associated::is_through;
 use crate::gateway::certificates::Finding;
 use crate::gateway::certificates::Subject;
 use crate::gateway::judge::chain;
@@ -21,6 +20,7 @@ use crate::gateway::search::Candidate;
 use crate::gateway::search::KeyInUse;
 use crate::gateway::search::Said;
 use crate::gateway::search::Search;
+use crate::gateway::search::Usage;
 use crate::limits::Budget;
 use crate::limits::Limits;
 use crate::octets::hex;
@@ -226,8 +226,7 @@ impl Chooser<'_> {
                 "it is valid from {from} to {until}, not now"
             )));
         }
-        let digests = self.provider.digests;
-        let associated = Associated::of(candidate, &search.associations, digests);
+        let associated = Associated::of(candidate, &search.associations);
         let unnamed = || wrong("the SMIMEA records of its address name another".to_owned());
         if !pinned && !search.associations.is_empty() && associated == Associated::No {
             return Err(unnamed());
@@ -253,8 +252,12 @@ impl Chooser<'_> {
         };
         match outcome {
             Ok(path) => {
-                let through = associated == Associated::Through && !pinned;
-                if through && !is_through(&path, &search.associations, digests) {
+                let constraints = search
+                    .associations
+                    .iter()
+                    .filter(|one| one.usage == Usage::CaConstraint);
+                let through = || constraints.clone().any(|one| one.matches_path(&path));
+                if associated == Associated::Through && !pinned && !through() {
                     return Err(unnamed());
                 }
                 Ok((authentication, true))

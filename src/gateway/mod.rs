@@ -5,6 +5,7 @@
 
 pub mod arrival;
 mod associated;
+pub mod association;
 pub mod certificates;
 pub mod choose;
 pub mod chooser;

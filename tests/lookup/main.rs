@@ -1,0 +1,13 @@
+//! The sources of other people's certificates, against real servers on loopback that leave nothing behind.
+//!
+//! A peer that is not installed is a skip, said on standard error, and a failure where `DOMSEC_REQUIRE_PEERS` is 1.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "servers are waited for, by the clock; a panic names what did not come"
+)]
+
+mod dns;
+#[path = "../peers/mod.rs"]
+mod peers;
