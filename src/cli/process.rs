@@ -205,7 +205,7 @@ fn mailbox(argument: &str, text: &str) -> Result<Mailbox, Failure> {
     parsed.map_err(|error| Failure::usage(format!("{argument} {text:?}: {error}")))
 }
 
-fn config_failure(error: &ConfigError) -> Failure {
+pub(super) fn config_failure(error: &ConfigError) -> Failure {
     match error {
         ConfigError::Read { path, source } => Failure::io(path, source),
         ConfigError::Syntax { .. } => Failure::configuration(chain(error)),

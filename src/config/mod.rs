@@ -93,6 +93,9 @@ pub struct Config {
     /// `[certificates]`.
     #[serde(default)]
     pub certificates: CertificateSources,
+    /// `[store]`.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// `[listen]`.
     #[serde(default)]
     pub listen: Listen,
@@ -187,6 +190,14 @@ pub struct Trust {
 pub struct CertificateSources {
     /// A directory of `*.pem`, `*.der` and `*.crt`.
     pub directory: Option<PathBuf>,
+}
+
+/// `[store]`: where what is remembered of other people's certificates lies.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The file. Default: none, and what is remembered ends with the process.
+    pub path: Option<PathBuf>,
 }
 
 /// Addresses with a common beginning, as `192.0.2.0/24` (RFC 4632).

@@ -263,6 +263,10 @@ pub struct Known {
     pub pinned: Option<Fingerprint>,
     /// What was encrypted to until now.
     pub in_use: Option<KeyInUse>,
+    /// The certificate of that key, as it was kept: it is at hand when no source shows it any more.
+    pub kept: Option<Box<Candidate>>,
+    /// Certificates of other keys, which wait for an administrator.
+    pub pending: Vec<Fingerprint>,
     /// Certificates that an administrator has rejected.
     pub rejected: Vec<Fingerprint>,
 }

@@ -2,7 +2,11 @@
 //!
 //! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
 
+pub mod cache;
 pub mod directory;
 pub mod exchangers;
+mod flights;
 pub mod names;
+mod rest;
+mod shelf;
 pub mod source;

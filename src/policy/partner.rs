@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sha2::Digest as _;
+use sha2::Sha256;
+
 use super::error::PolicyFileError;
 use super::rule::reference;
 use super::table::Entry;
@@ -42,10 +45,24 @@ pub enum PinnedCertificate {
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
+    /// That of `certificate`.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        Self(Sha256::digest(certificate.der()).into())
+    }
+
+    /// 64 hex digits, with or without colons between octets, in either case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.replace(':', "");
+        let octets = super::attributes::octets(&digits)?;
+        octets.try_into().ok().map(Self)
+    }
+
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        certificate.fingerprint() == self.to_string()
+        *self == Self::of(certificate)
     }
 }
 
@@ -87,7 +104,7 @@ impl Partner {
         let mut certificates = Vec::new();
         if let Some(entry) = table.get("certificates") {
             for element in entry.list(CERTIFICATES)? {
-                let pinned = fingerprint(element.text()?);
+                let pinned = Fingerprint::parse(element.text()?);
                 certificates.push(pinned.ok_or_else(|| {
                     element.bad("a fingerprint is the SHA-256 of the certificate: 64 hex digits")
                 })?);
@@ -109,17 +126,10 @@ fn dca(entry: &Entry<'_, '_>) -> Result<PinnedCertificate, PolicyFileError> {
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(entry.bad("write the name of a certificate's file, or its fingerprint"));
     }
-    Ok(match fingerprint(text) {
+    Ok(match Fingerprint::parse(text) {
         Some(fingerprint) => PinnedCertificate::Fingerprint(fingerprint),
         None => PinnedCertificate::File(text.to_owned()),
     })
-}
-
-/// 64 hex digits, with or without colons between octets, in either case.
-fn fingerprint(text: &str) -> Option<Fingerprint> {
-    let digits = text.replace(':', "");
-    let octets = super::attributes::octets(&digits)?;
-    octets.try_into().ok().map(Fingerprint)
 }
 
 const KEYS: &[&str] = &[
