@@ -1,13 +1,11 @@
 //! The rules of the cache, each over a source that is told what to say.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::Notify;
 
 use super::*;
-use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::store::memory::MemoryStore;
 use crate::store::tests::at;
@@ -111,7 +109,7 @@ fn fresh() -> Arc<Cache> {
 }
 
 fn cached(source: &Arc<Told>, cache: &Arc<Cache>) -> Cached {
-    let source: Arc<dyn Source> = Arc::clone(source) as _;
+    let source: Arc<dyn Source> = source.clone();
     Cached::new(source, Arc::clone(cache), 1)
 }
 
@@ -321,7 +319,7 @@ async fn answers_and_failures_survive_a_restart_under_the_same_configuration() {
         let kept = cached(&source, &again).ask(&question(10)).await;
         assert_eq!((&kept.said, kept.cached), (&reply.said, true));
         assert_eq!((kept.candidates, source.count()), (reply.candidates, 1));
-        let inner: Arc<dyn Source> = Arc::clone(&source) as _;
+        let inner: Arc<dyn Source> = source.clone();
         let other = Cached::new(inner, again, 2);
         assert!(!other.ask(&question(10)).await.cached);
         assert_eq!(source.count(), 2);
@@ -396,14 +394,10 @@ async fn searches_under_way_are_bounded() {
     };
     let cache = Cache::new(Arc::new(MemoryStore::default()), bounds);
     let cached = cached(&source, &cache);
-    let mut questions: HashMap<usize, Question> = HashMap::new();
     for number in 0..5 {
         let mut question = of(user(number), 0);
         question.deadline = Instant::now() + Duration::from_millis(30);
-        questions.insert(number, question);
-    }
-    for question in questions.values() {
-        let reply = cached.ask(question).await;
+        let reply = cached.ask(&question).await;
         assert!(matches!(reply.said, Said::Unavailable(_)));
     }
     assert_eq!((source.count(), cache.counts().under_way), (2, 5));
