@@ -2,11 +2,13 @@
 //!
 //! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
 
+pub mod cache;
 pub mod directory;
 pub mod dns;
 pub mod exchangers;
+mod flights;
 pub mod names;
-pub mod ordered;
-pub mod smimea;
+mod rest;
+mod shelf;
 pub mod source;
 pub mod tlsa;

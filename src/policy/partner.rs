@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sha2::Digest as _;
+use sha2::Sha256;
+
 use super::error::PolicyFileError;
 use super::facts::LookupSource;
 use super::lookup;
@@ -53,7 +56,7 @@ impl Fingerprint {
     /// That of `certificate`.
     #[must_use]
     pub fn of(certificate: &Certificate) -> Self {
-        Self(*certificate.sha256())
+        Self(Sha256::digest(certificate.der()).into())
     }
 
     /// 64 hex digits, with or without colons between octets, in either case.
@@ -67,7 +70,7 @@ impl Fingerprint {
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        *certificate.sha256() == self.0
+        *self == Self::of(certificate)
     }
 }
 
