@@ -1,6 +1,6 @@
 //! Finding other people's certificates: one file for each source.
 //!
-//! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
+//! Sources say what is published; [`crate::gateway::chooser`] judges what they found.
 
 pub mod cache;
 pub mod directory;
@@ -8,7 +8,9 @@ pub mod dns;
 pub mod exchangers;
 mod flights;
 pub mod names;
+pub mod ordered;
 mod rest;
 mod shelf;
+pub mod smimea;
 pub mod source;
 pub mod tlsa;

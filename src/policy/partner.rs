@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sha2::Digest as _;
-use sha2::Sha256;
-
 use super::error::PolicyFileError;
 use super::facts::LookupSource;
 use super::lookup;
@@ -56,7 +53,7 @@ impl Fingerprint {
     /// That of `certificate`.
     #[must_use]
     pub fn of(certificate: &Certificate) -> Self {
-        Self(Sha256::digest(certificate.der()).into())
+        Self(*certificate.sha256())
     }
 
     /// 64 hex digits, with or without colons between octets, in either case.
@@ -70,7 +67,7 @@ impl Fingerprint {
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        *self == Self::of(certificate)
+        self.0 == *certificate.sha256()
     }
 }
 

@@ -3,6 +3,13 @@
 //!
 //! A peer that is not installed is a skip, said on standard error, and a failure where `DOMSEC_REQUIRE_PEERS` is 1.
 
-#![expect(clippy::expect_used, reason = "a panic names what did not come")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "servers are waited for, by the clock; a panic names what did not come"
+)]
 
+mod dns;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod store;
