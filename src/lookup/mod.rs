@@ -2,6 +2,7 @@
 //!
 //! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
 
+pub mod blob;
 pub mod directory;
 pub mod exchangers;
 pub mod names;

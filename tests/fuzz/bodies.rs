@@ -28,6 +28,7 @@ use domsec::gateway::open::Node;
 use domsec::gateway::open::Opener;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
+use domsec::lookup;
 use domsec::milter::Field;
 use domsec::milter::command::Command;
 use domsec::milter::edits;
@@ -109,6 +110,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("addresses", addresses),
     ("attributes", attributes),
     ("ber", ber),
+    ("blob", blob),
     ("configuration", configuration::configuration),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
@@ -702,6 +704,32 @@ fn enveloped_data(octets: &[u8]) {
             assert!(done.is_err() || done.is_ok_and(|octets| octets == length));
         }
         Cms::Signed(_) => {}
+    }
+}
+
+/// What a server sends for certificates: each of them is one for itself, in every form.
+fn blob(octets: &[u8]) {
+    let limits = limits();
+    let Ok(found) = lookup::blob::certificates(octets, &limits) else {
+        return;
+    };
+    assert!((1..=limits.certificates).contains(&found.len()));
+    for certificate in found {
+        let mut encoder = base64::Encoder::new(Vec::new());
+        encoder
+            .write_all(certificate.der())
+            .expect("memory takes all");
+        let base64 = encoder.finish().expect("memory takes all");
+        let (begin, end) = (
+            "-----BEGIN CERTIFICATE-----\n",
+            "-----END CERTIFICATE-----\n",
+        );
+        let pem = [begin.as_bytes(), &base64, end.as_bytes()].concat();
+        for form in [certificate.der(), &base64, &pem] {
+            let again = lookup::blob::certificates(form, &limits);
+            let again = again.expect("a certificate that was read before");
+            assert_eq!(again.as_slice(), std::slice::from_ref(&certificate));
+        }
     }
 }
 
