@@ -5,5 +5,8 @@
 pub mod blob;
 pub mod directory;
 pub mod exchangers;
+pub mod http;
 pub mod names;
 pub mod source;
+pub mod stream;
+pub mod tls;
