@@ -5,7 +5,9 @@
 pub mod blob;
 pub mod directory;
 pub mod exchangers;
+pub mod hosts;
 pub mod http;
+pub mod mcek;
 pub mod names;
 pub mod source;
 pub mod stream;

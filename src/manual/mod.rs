@@ -12,6 +12,9 @@ pub mod install_postfix {}
 #[doc = include_str!("install-sendmail.md")]
 pub mod install_sendmail {}
 
+#[doc = include_str!("lookup.md")]
+pub mod lookup {}
+
 #[doc = include_str!("message.md")]
 pub mod message {}
 

@@ -1,0 +1,12 @@
+//! Sources of certificates, each asked of the servers of others.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests state what must hold"
+)]
+
+mod mcek;
+#[path = "../peers/mod.rs"]
+mod peers;
+mod servers;
