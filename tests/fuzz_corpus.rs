@@ -61,6 +61,8 @@ const DIALOGUES: &[&str] = &[
      354 go\r\n250\r\n",
     "220-mx\r\n220 ready\r\n502 what\r\n250 mx\r\n250 ok\r\n550-5.1.1 no\r\n550 such user\r\n\
      450 later\r\n",
+    "220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250-mx\r\n250-CERS\r\n250-CERT\r\n250 GETK\r\n\
+     502 what\r\n501 brackets\r\n250-----BEGIN CERTIFICATE-----\r\n250 OK\r\n550 none\r\n221 bye\r\n",
 ];
 
 /// Headers of a message before and after an edit.

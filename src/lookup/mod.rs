@@ -9,6 +9,7 @@ pub mod hosts;
 pub mod http;
 pub mod mcek;
 pub mod names;
+pub mod smtp_cert;
 pub mod source;
 pub mod stream;
 pub mod tls;

@@ -85,6 +85,8 @@ use domsec::policy::facts::Recipient;
 use domsec::policy::facts::Session;
 use domsec::reply::Reply;
 use domsec::smtp;
+use domsec::smtp::inquiry;
+use domsec::smtp::inquiry::Inquiry;
 use domsec::smtp::reply::ReplyReader;
 use domsec::x509::Certificate;
 use domsec::x509::SimplePaths;
@@ -236,6 +238,40 @@ fn smtp_reply(octets: &[u8]) {
             assert_eq!(accepted.tls, protected);
             assert!(protected || tls != smtp::Tls::Required, "sent in clear");
         }
+    }
+    certificate_asked(octets, &name);
+}
+
+/// A session that asks for a certificate: it ends, and tells nobody the address in clear.
+fn certificate_asked(octets: &[u8], name: &Domain) {
+    let mailbox = Mailbox::parse("secret@b.example").expect("a mailbox");
+    let mut session = Inquiry::new(&mailbox, name);
+    let mut lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let (mut asked, mut protected) = (false, false);
+    loop {
+        match session.next_action() {
+            inquiry::Action::Done => break,
+            inquiry::Action::Read => match lines.next() {
+                Some(line) => session.handle_octets(line),
+                None => session.handle_lost(std::io::ErrorKind::UnexpectedEof.into()),
+            },
+            inquiry::Action::StartTls => {
+                protected = true;
+                session.handle_tls();
+            }
+            inquiry::Action::Write(command) => {
+                let names = command.windows(6).any(|octets| octets == b"secret");
+                assert!(protected || !names, "asked in clear");
+                asked |= names;
+            }
+        }
+    }
+    if let Ok(answers) = session.finish() {
+        let answered = answers.certificate.is_some() || answers.key.is_some();
+        assert!(
+            protected && asked >= answered,
+            "an answer without a question"
+        );
     }
 }
 

@@ -10,3 +10,4 @@ mod mcek;
 #[path = "../peers/mod.rs"]
 mod peers;
 mod servers;
+mod smtp;
