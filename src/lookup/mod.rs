@@ -7,6 +7,7 @@ pub mod directory;
 pub mod exchangers;
 pub mod hosts;
 pub mod http;
+pub mod ldap;
 pub mod mcek;
 pub mod names;
 pub mod smtp_cert;
