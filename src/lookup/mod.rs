@@ -5,6 +5,7 @@
 pub mod blob;
 pub mod directory;
 pub mod exchangers;
+pub mod harvest;
 pub mod hosts;
 pub mod http;
 pub mod ldap;

@@ -335,6 +335,7 @@ mod tests {
     use crate::gateway::certificates::Certificates;
     use crate::gateway::certificates::Subject;
     use crate::gateway::certificates::Unavailable;
+    use crate::gateway::learned::Learned;
     use crate::gateway::outcome::Share;
     use crate::gateway::record::RecipientRecord;
     use crate::gateway::record::Record;
@@ -491,6 +492,7 @@ mod tests {
                 share(&["b@b.example", "c@b.example"], Fate::Deliver(edition)),
                 share(&["a@a.example"], Fate::Hold("review".to_owned())),
             ],
+            learned: Learned::default(),
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod examples;
 mod hostile;
+mod learned;
 mod lists;
 mod openssl;
 mod recipients;
