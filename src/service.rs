@@ -36,6 +36,8 @@ use crate::config::build;
 use crate::config::build::BuildError;
 use crate::config::sources::Surroundings;
 use crate::gateway::site::Gateway;
+use crate::lookup::cache::Bounds;
+use crate::lookup::cache::Cache;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
 use crate::serve::listen::ListenError;
@@ -162,9 +164,11 @@ impl Service {
     ) -> Result<Self, ServiceError> {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
+        let store = build::store(&config)?;
         let surroundings = Surroundings {
+            cache: Some(Cache::new(Arc::clone(&store), Bounds::default())),
+            store,
             watch: Arc::new(Counting(metrics.clone())),
-            ..Surroundings::default()
         };
         let gateway = opened(&config, &surroundings)?;
         metrics.own_certificates(&gateway.roles);

@@ -27,6 +27,7 @@ use domsec::crypto::ContentEncryption;
 use domsec::crypto::SystemRandomness;
 use domsec::crypto::provider;
 use domsec::limits::Limits;
+use domsec::lookup::blob::certificates;
 use domsec::milter::packet::write;
 use domsec::mime::Walk;
 use domsec::octets::Memory;
@@ -60,6 +61,8 @@ const DIALOGUES: &[&str] = &[
      354 go\r\n250\r\n",
     "220-mx\r\n220 ready\r\n502 what\r\n250 mx\r\n250 ok\r\n550-5.1.1 no\r\n550 such user\r\n\
      450 later\r\n",
+    "220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n250-mx\r\n250-CERS\r\n250-CERT\r\n250 GETK\r\n\
+     502 what\r\n501 brackets\r\n250-----BEGIN CERTIFICATE-----\r\n250 OK\r\n550 none\r\n221 bye\r\n",
 ];
 
 /// Headers of a message before and after an edit.
@@ -118,6 +121,8 @@ struct Seeds {
     /// Mail with CMS in it.
     smime: BTreeSet<Vec<u8>>,
     attributes: BTreeSet<Vec<u8>>,
+    /// Certificates as servers send them, beside those of `cms`.
+    blobs: BTreeSet<Vec<u8>>,
     addresses: BTreeSet<Vec<u8>>,
     dialogues: BTreeSet<Vec<u8>>,
     conversations: BTreeSet<Vec<u8>>,
@@ -135,6 +140,7 @@ impl Seeds {
         let folders = [Some(samples), Some(vectors), corpora_dir::corpora()];
         seeds.add_policies();
         seeds.add_configurations();
+        seeds.add_blobs(&ours.join("certs"));
         seeds.dialogues = DIALOGUES
             .iter()
             .map(|text| text.as_bytes().to_vec())
@@ -201,6 +207,25 @@ impl Seeds {
         self.policies.extend(conditions);
     }
 
+    /// Certificates as PEM, as DER and as base64.
+    fn add_blobs(&mut self, folder: &Path) {
+        let is_certificate = |name: &str| ["alice.pem", "bob.pem", "root.pem"].contains(&name);
+        let named = |file: &PathBuf| file.file_name()?.to_str().map(is_certificate);
+        for file in files(folder) {
+            if named(&file) != Some(true) {
+                continue;
+            }
+            let text = fs::read(&file).expect("a readable certificate");
+            let found = certificates(&text, &Limits::default()).expect("a certificate");
+            for certificate in found {
+                let der = certificate.der();
+                let base64 = base64_simd::STANDARD.encode_to_string(der);
+                self.blobs.extend([der.to_vec(), base64.into_bytes()]);
+            }
+            self.blobs.insert(text);
+        }
+    }
+
     /// Those that there are, and the documented default with every key switched on.
     fn add_configurations(&mut self) {
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -243,6 +268,7 @@ impl Seeds {
             "addresses" => self.addresses.iter().collect(),
             "attributes" => self.attributes.iter().collect(),
             "ber" => self.cms.iter().collect(),
+            "blob" => self.blobs.iter().chain(&self.cms).collect(),
             "configuration" => self.configurations.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
             "milter_edits" => self.headers.iter().collect(),
@@ -369,6 +395,11 @@ fn attributes_hold() {
 #[test]
 fn ber_holds() {
     hold("ber");
+}
+
+#[test]
+fn blob_holds() {
+    hold("blob");
 }
 
 #[test]

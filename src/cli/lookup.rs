@@ -85,7 +85,7 @@ impl Watch for Aloud {
     fn happened(&self, _: &Owner, _: &Event) {}
 }
 
-/// Searches as the gateway would for a message to the address. Takes note of nothing.
+/// Searches as the gateway would for a message to the address. Chooses nothing for it.
 pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     let config = Config::read(&arguments.config).map_err(|error| config_failure(&error))?;
     let mailbox: Mailbox = arguments
@@ -97,9 +97,11 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     } else {
         Arc::new(Aloud)
     };
+    // What is kept of answers is not asked for: whoever searches by hand wants to see what is published now.
     let surroundings = Surroundings {
+        store: build::store(&config).map_err(|error| build_failure(&error))?,
+        cache: None,
         watch,
-        ..Surroundings::default()
     };
     let gateway =
         build::gateway_in(&config, &surroundings).map_err(|error| build_failure(&error))?;

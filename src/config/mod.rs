@@ -3,6 +3,7 @@
 //! Paths in it are relative to the file. [`build`] opens what it names.
 
 pub mod build;
+pub mod lookup;
 mod service;
 pub mod sources;
 
@@ -12,7 +13,6 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Deserializer;
@@ -24,6 +24,13 @@ use crate::cms::attributes::SignatureTypeOid;
 use crate::mime::authentication_results::AuthservId;
 use crate::policy::error::Place;
 use crate::x509::path::RevocationMode;
+
+use lookup::CertificateSources;
+use lookup::DnsSettings;
+use lookup::LdapEntry;
+use lookup::RemoteSettings;
+use lookup::ServerAnchors;
+use lookup::SmimeaSettings;
 
 pub use service::Listen;
 pub use service::Log;
@@ -95,6 +102,24 @@ pub struct Config {
     /// `[certificates]`.
     #[serde(default)]
     pub certificates: CertificateSources,
+    /// `[[server_anchors]]`: who vouches for the servers of partners.
+    #[serde(default)]
+    pub server_anchors: Vec<ServerAnchors>,
+    /// `[dns]`.
+    #[serde(default)]
+    pub dns: DnsSettings,
+    /// `[smimea]`.
+    #[serde(default)]
+    pub smimea: SmimeaSettings,
+    /// `[mcek]`.
+    #[serde(default)]
+    pub mcek: RemoteSettings,
+    /// `[smtp_cert]`.
+    #[serde(default)]
+    pub smtp_cert: RemoteSettings,
+    /// `[[ldap]]`.
+    #[serde(default)]
+    pub ldap: Vec<LdapEntry>,
     /// `[store]`.
     #[serde(default)]
     pub store: StoreSettings,
@@ -184,26 +209,6 @@ pub struct Trust {
     /// How revocation counts. Default `prefer`.
     #[serde(deserialize_with = "revocation")]
     pub revocation: RevocationMode,
-}
-
-/// `[certificates]`: where other people's certificates are found.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CertificateSources {
-    /// A directory of `*.pem`, `*.der` and `*.crt`.
-    pub directory: Option<PathBuf>,
-    /// How long a search may take, over all sources. Default 20 seconds.
-    #[serde(deserialize_with = "service::seconds")]
-    pub patience: Duration,
-}
-
-impl Default for CertificateSources {
-    fn default() -> Self {
-        Self {
-            directory: None,
-            patience: Duration::from_secs(20),
-        }
-    }
 }
 
 /// `[store]`: where what is remembered of other people's certificates lies.
@@ -305,6 +310,11 @@ where
 {
     let text = String::deserialize(deserializer)?;
     text.parse().map(Some).map_err(D::Error::custom)
+}
+
+fn parsed_domain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Domain, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(D::Error::custom)
 }
 
 fn parsed_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>

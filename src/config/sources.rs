@@ -1,27 +1,120 @@
 //! Where other people's certificates are found, as the configuration says. Nothing here connects anywhere.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use sha2::Digest as _;
+use sha2::Sha256;
+
 use super::Config;
+use super::lookup::LdapEntry;
+use super::lookup::Validate;
+use crate::address::Domain;
+use crate::keystore::files;
+use crate::keystore::files::FileError;
 use crate::limits::Limits;
+use crate::lookup::cache::Cache;
+use crate::lookup::cache::Cached;
 use crate::lookup::directory::Directory;
 use crate::lookup::directory::DirectoryError;
+use crate::lookup::dns::Anchors;
+use crate::lookup::dns::AnchorsError;
+use crate::lookup::dns::Resolver;
+use crate::lookup::dns::Validation;
+use crate::lookup::http::Https;
+use crate::lookup::ldap::Bind;
+use crate::lookup::ldap::FilterError;
+use crate::lookup::ldap::Ldap;
+use crate::lookup::ldap::LdapDirectory;
+use crate::lookup::ldap::LdapUrl;
+use crate::lookup::ldap::LdapUrlError;
+use crate::lookup::ldap::Servers;
+use crate::lookup::ldap::Template;
+use crate::lookup::mcek::Mcek;
+use crate::lookup::names::Dns;
 use crate::lookup::ordered::Order;
 use crate::lookup::ordered::Ordered;
 use crate::lookup::ordered::Unwatched;
 use crate::lookup::ordered::Watch;
+use crate::lookup::smimea::Smimea;
+use crate::lookup::smtp_cert::SmtpCert;
 use crate::lookup::source::Source;
+use crate::lookup::stream::Connector;
+use crate::lookup::stream::Permitted;
+use crate::lookup::tls;
+use crate::lookup::tls::Roots;
+use crate::lookup::tls::RootsError;
 use crate::policy::Policy;
+use crate::policy::facts::LookupSource;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::x509::Certificate;
 
 /// Why a source cannot be asked as the configuration says.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
+    /// Trust anchors of DNSSEC cannot be read.
+    #[error(transparent)]
+    DnsAnchors(#[from] AnchorsError),
     /// The directory of certificates cannot be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A file of anchors, or a password, cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A filter is none.
+    #[error("[[ldap]] number {number}: {key}")]
+    Filter {
+        /// Which table, counted from 1.
+        number: usize,
+        /// Which key.
+        key: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: FilterError,
+    },
+    /// A directory without place, or with a name and no password.
+    #[error("[[ldap]] number {number}: {reason}")]
+    Ldap {
+        /// Which table, counted from 1.
+        number: usize,
+        /// What is wrong, and what to write.
+        reason: &'static str,
+    },
+    /// The policy names a source that the configuration does not have.
+    #[error(
+        "the policy says that {domain} publishes certificates in {source_name}, and the configuration does not have that \
+         source: enable it, or leave it out of the partner's sources"
+    )]
+    NotThere {
+        /// The partner.
+        domain: Domain,
+        /// The source.
+        source_name: &'static str,
+    },
+    /// Mail exchangers want to know who asks.
+    #[error(
+        "[smtp_cert] is enabled, authserv_id is no host's name, and domains is empty: write one of them"
+    )]
+    OwnName,
+    /// Who vouches for servers cannot be set up.
+    #[error(transparent)]
+    Roots(#[from] RootsError),
+    /// Names must be asked for somewhere.
+    #[error(
+        "[dns] servers is empty, and {0} asks for names: write a resolver, as servers = [\"127.0.0.1:53\"]"
+    )]
+    Servers(&'static str),
+    /// The place of a directory.
+    #[error("[[ldap]] number {number}")]
+    Url {
+        /// Which table, counted from 1.
+        number: usize,
+        /// What is wrong with it.
+        #[source]
+        source: LdapUrlError,
+    },
 }
 
 /// What outlives a configuration that is read anew.
@@ -29,6 +122,8 @@ pub enum SourceError {
 pub struct Surroundings {
     /// What is remembered of other people's certificates.
     pub store: Arc<dyn Store>,
+    /// What sources answered of late; without one they are asked each time.
+    pub cache: Option<Arc<Cache>>,
     /// Who hears what searches come to.
     pub watch: Arc<dyn Watch>,
 }
@@ -38,6 +133,7 @@ impl Default for Surroundings {
     fn default() -> Self {
         Self {
             store: Arc::new(MemoryStore::default()),
+            cache: None,
             watch: Arc::new(Unwatched),
         }
     }
@@ -55,6 +151,16 @@ pub(super) fn sources(
     if let Some(path) = &settings.directory {
         sources.push(Arc::new(Directory::open(&config.path(path), limits)?));
     }
+    for source in remote(config, limits)? {
+        sources.push(match &surroundings.cache {
+            Some(cache) => {
+                let (cache, number) = (Arc::clone(cache), number_of(config));
+                Arc::new(Cached::new(source, cache, number))
+            }
+            None => source,
+        });
+    }
+    check_partners(policy, &sources)?;
     Ok(Ordered {
         sources,
         order: Order::of(policy),
@@ -62,4 +168,206 @@ pub(super) fn sources(
         patience: settings.patience,
         watch: Arc::clone(&surroundings.watch),
     })
+}
+
+/// A partner whose source is missing would be absent, and its mail leave in clear.
+fn check_partners(policy: &Policy, sources: &[Arc<dyn Source>]) -> Result<(), SourceError> {
+    let is_there = |wanted: LookupSource| sources.iter().any(|source| source.name() == wanted);
+    for partner in policy.partners() {
+        let mut named = partner.sources.iter().flatten();
+        if let Some(missing) = named.find(|wanted| !is_there(**wanted)) {
+            return Err(SourceError::NotThere {
+                domain: partner.domain.clone(),
+                source_name: missing.as_str(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Those that ask servers of others.
+fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, SourceError> {
+    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    let (smimea, mcek, smtp) = (&config.smimea, &config.mcek, &config.smtp_cert);
+    let wanted = [
+        (smimea.enabled, "[smimea]"),
+        (mcek.enabled, "[mcek]"),
+        (smtp.enabled, "[smtp_cert]"),
+        (!config.ldap.is_empty(), "[[ldap]]"),
+    ];
+    let Some((_, first)) = wanted.into_iter().find(|(enabled, _)| *enabled) else {
+        return Ok(sources);
+    };
+    let dns = dns(config, first)?;
+    let networks = config.certificates.networks.iter();
+    let connector = Connector {
+        dns: Arc::clone(&dns),
+        permitted: Permitted::new(networks.map(|network| (network.address, network.prefix))),
+    };
+    if smimea.enabled {
+        let source = Smimea::new(dns);
+        let source = if smimea.former_names {
+            source.with_former_names()
+        } else {
+            source
+        };
+        sources.push(Arc::new(source));
+    }
+    if mcek.enabled || smtp.enabled {
+        let roots = roots(config, limits)?;
+        if mcek.enabled {
+            sources.push(Arc::new(Mcek {
+                https: Https {
+                    connector: connector.clone(),
+                    roots: roots.clone(),
+                },
+                limits: limits.clone(),
+                timeout: mcek.timeout,
+            }));
+        }
+        if smtp.enabled {
+            sources.push(Arc::new(SmtpCert {
+                connector: connector.clone(),
+                roots,
+                name: own_name(config)?,
+                limits: limits.clone(),
+                timeout: smtp.timeout,
+            }));
+        }
+    }
+    if !config.ldap.is_empty() {
+        let mut directories = Vec::new();
+        for (number, entry) in (1..).zip(&config.ldap) {
+            directories.push(directory(config, entry, number, limits)?);
+        }
+        sources.push(Arc::new(Ldap::new(directories, connector, limits.clone())));
+    }
+    Ok(sources)
+}
+
+fn dns(config: &Config, who: &'static str) -> Result<Arc<dyn Dns>, SourceError> {
+    let settings = &config.dns;
+    let validation = match settings.validate {
+        Validate::Own if settings.anchors.is_empty() => Validation::Own {
+            anchors: Anchors::root(),
+        },
+        Validate::Own => {
+            let files: Vec<PathBuf> = settings
+                .anchors
+                .iter()
+                .map(|path| config.path(path))
+                .collect();
+            Validation::Own {
+                anchors: Anchors::of_files(&files)?,
+            }
+        }
+        Validate::Resolver => Validation::Resolver,
+    };
+    let resolver = Resolver::new(settings.servers.clone(), validation);
+    Ok(Arc::new(resolver.map_err(|_| SourceError::Servers(who))?))
+}
+
+fn roots(config: &Config, limits: &Limits) -> Result<Roots, SourceError> {
+    let public = config.path(&config.certificates.public_anchors);
+    let mut roots = Roots::new(&files::certificates(&public, limits)?)?;
+    for partner in &config.server_anchors {
+        let anchors = certificates(config, &partner.files, limits)?;
+        roots = roots.with_partner(partner.domain.clone(), &anchors)?;
+    }
+    Ok(roots)
+}
+
+fn certificates(
+    config: &Config,
+    paths: &[PathBuf],
+    limits: &Limits,
+) -> Result<Vec<Certificate>, FileError> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(files::certificates(&config.path(path), limits)?);
+    }
+    Ok(all)
+}
+
+fn directory(
+    config: &Config,
+    entry: &LdapEntry,
+    number: usize,
+    limits: &Limits,
+) -> Result<LdapDirectory, SourceError> {
+    let wrong = |reason| SourceError::Ldap { number, reason };
+    let bind = match (&entry.bind_dn, &entry.password_file) {
+        (None, None) => None,
+        (Some(dn), Some(path)) => Some(Bind {
+            dn: dn.clone(),
+            password: files::password(&config.path(path))?,
+        }),
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(wrong("bind_dn and password_file belong together"));
+        }
+    };
+    let servers = match (&entry.url, bind) {
+        (Some(url), bind) => {
+            let at = |source| SourceError::Url { number, source };
+            let url = LdapUrl::parse(url).map_err(at)?;
+            let url = if entry.in_clear {
+                url.in_clear().map_err(at)?
+            } else {
+                url
+            };
+            Servers::At { url, bind }
+        }
+        (None, Some(_)) => {
+            return Err(wrong(
+                "without url each domain is asked where its own directory is, and no password goes there",
+            ));
+        }
+        (None, None) => Servers::Discovered,
+    };
+    let public = [config.certificates.public_anchors.clone()];
+    let anchors = if entry.anchors.is_empty() {
+        public.as_slice()
+    } else {
+        &entry.anchors
+    };
+    let filter = |key, read: fn(&str) -> Result<Template, FilterError>, text: &str| {
+        read(text).map_err(|source| SourceError::Filter {
+            number,
+            key,
+            source,
+        })
+    };
+    Ok(LdapDirectory {
+        servers,
+        domains: entry.domains.clone(),
+        base: entry.base.clone(),
+        tls: tls::client(&certificates(config, anchors, limits)?)?,
+        filter: filter("filter", Template::for_recipients, &entry.filter)?,
+        dca_filter: filter("dca_filter", Template::for_authorities, &entry.dca_filter)?,
+    })
+}
+
+/// Who we say we are: our name in Authentication-Results, which is best the host's.
+fn own_name(config: &Config) -> Result<Domain, SourceError> {
+    let name = config.authserv_id.as_str().parse().ok();
+    name.or_else(|| config.domains.first().cloned())
+        .ok_or(SourceError::OwnName)
+}
+
+/// Another number whenever a source would be asked in another way: what was kept counts no longer.
+fn number_of(config: &Config) -> u64 {
+    let settings = format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+        config.certificates,
+        config.server_anchors,
+        config.dns,
+        config.smimea,
+        config.mcek,
+        config.smtp_cert,
+        config.ldap
+    );
+    let digest = Sha256::digest(settings);
+    digest
+        .first_chunk()
+        .map_or(0, |octets| u64::from_be_bytes(*octets))
 }

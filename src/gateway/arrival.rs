@@ -28,6 +28,7 @@ use crate::domsec::verdict::Verdict;
 use crate::gateway::content;
 use crate::gateway::judge::parts_in;
 use crate::gateway::judged::SignerSummary;
+use crate::gateway::learned::Learned;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
 use crate::gateway::open::Opened;
@@ -68,6 +69,8 @@ pub struct Arrival<'t> {
     pub facts: verdict::Facts,
     /// The signers of all layers around the content, outermost layer first.
     pub signers: Vec<SignerSummary>,
+    /// What it teaches of its authors.
+    pub learned: Learned,
     /// What conditions may ask about it.
     pub content: Arc<Content>,
     /// The header fields that are bound to the content (RFC 9788); `None` where they pass a bound,
@@ -121,6 +124,7 @@ impl Gateway {
             verdict: judged.verdict,
             facts: judged.facts,
             signers: judged.signers,
+            learned: judged.learned,
             content: Arc::new(content),
             protected,
             protected_at,

@@ -203,25 +203,34 @@ impl Judge<'_> {
         known.find(|one| one.der() == der).cloned()
     }
 
+    /// The certificates that came along with a layer, and those at hand.
+    pub(super) fn certificates_with(&self, node: &SignedNode) -> Vec<Certificate> {
+        let sent = node
+            .data
+            .certificates
+            .iter()
+            .filter_map(|der| self.known(der).or_else(|| Certificate::parse(der).ok()));
+        sent.chain(self.certificates.iter().cloned()).collect()
+    }
+
+    /// The CRLs that came along with a layer, and those at hand.
+    pub(super) fn crls_with(&self, node: &SignedNode) -> Vec<Crl> {
+        let sent = node
+            .data
+            .crls
+            .iter()
+            .filter_map(|der| Crl::parse(der, self.limits).ok());
+        sent.chain(self.crls.iter().cloned()).collect()
+    }
+
     fn judge_layer<'o>(
         &self,
         layer: usize,
         node: &'o SignedNode,
         budget: &mut Budget,
     ) -> JudgedLayer<'o> {
-        let sent = node
-            .data
-            .certificates
-            .iter()
-            .filter_map(|der| self.known(der).or_else(|| Certificate::parse(der).ok()));
-        let certificates: Vec<Certificate> =
-            sent.chain(self.certificates.iter().cloned()).collect();
-        let sent = node
-            .data
-            .crls
-            .iter()
-            .filter_map(|der| Crl::parse(der, self.limits).ok());
-        let crls: Vec<Crl> = sent.chain(self.crls.iter().cloned()).collect();
+        let certificates = self.certificates_with(node);
+        let crls = self.crls_with(node);
         let digests = node.covered.as_ref().map(|covered| {
             ContentDigests::for_signers(covered, &node.data.signers, self.provider)
                 .map_err(|error| format!("octets of the content could not be read: {error}"))
@@ -321,7 +330,8 @@ impl Judge<'_> {
         }
     }
 
-    fn request<'r>(
+    /// How the path of `target` is validated.
+    pub(super) fn request<'r>(
         &'r self,
         target: &'r Certificate,
         certificates: &'r [Certificate],

@@ -23,6 +23,7 @@ use crate::domsec::verdict::Verdict;
 use crate::gateway::judge::JudgedLayer;
 use crate::gateway::judge::JudgedSigner;
 use crate::gateway::judge::Judgement;
+use crate::gateway::learned::Learned;
 use crate::gateway::open::Kind;
 use crate::gateway::open::Node;
 use crate::gateway::open::Opened;
@@ -45,6 +46,7 @@ pub(super) struct Judged {
     /// One for each node of the chain.
     pub(super) layers: Vec<ArrivedLayer>,
     pub(super) signers: Vec<SignerSummary>,
+    pub(super) learned: Learned,
     /// SHA-256 of the innermost content that a trusted signer signed, where it is for one of ours.
     pub(super) signed_content: Option<[u8; 32]>,
     /// The E that must be as if no key had opened it.
@@ -101,9 +103,11 @@ impl Gateway {
         opened: &Opened,
         (now, budget): (Time, &mut Budget),
     ) -> Judged {
-        let mut judgement = self.judge(now).judge(opened, budget);
+        let judge = self.judge(now);
+        let mut judgement = judge.judge(opened, budget);
         self.hold_to_pins(&mut judgement);
         Judged {
+            learned: Learned::from_judgement(&judgement, &judge, budget),
             layers: arrived_layers(opened, &judgement),
             signers: summaries(&judgement),
             signed_content: self.signed_content(transaction, &judgement),

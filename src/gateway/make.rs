@@ -81,6 +81,7 @@ impl Gateway {
         Outcome {
             shares,
             record: decision.record,
+            learned: arrival.learned.clone(),
         }
     }
 

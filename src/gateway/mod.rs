@@ -17,6 +17,7 @@ mod flags;
 pub mod gather;
 pub mod judge;
 mod judged;
+pub mod learned;
 mod make;
 pub mod marks;
 pub mod open;

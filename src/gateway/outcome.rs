@@ -1,6 +1,7 @@
 //! What becomes of a message: every recipient has exactly one fate (DESIGN, "Outcome").
 
 use crate::address::Mailbox;
+use crate::gateway::learned::Learned;
 use crate::gateway::record::Record;
 use crate::notation::Layers;
 use crate::octets::View;
@@ -13,6 +14,8 @@ pub struct Outcome {
     pub record: Record,
     /// The shares, which together hold each recipient once.
     pub shares: Vec<Share<Edition>>,
+    /// What the message teaches of its authors, for when it has been delivered.
+    pub learned: Learned,
 }
 
 /// Recipients who have one fate together; `E` is the edition that they get, planned or made.

@@ -2,15 +2,24 @@
 //!
 //! Sources say what is published; [`crate::gateway::chooser`] judges what they found.
 
+pub mod blob;
 pub mod cache;
 pub mod directory;
 pub mod dns;
 pub mod exchangers;
 mod flights;
+pub mod harvest;
+pub mod hosts;
+pub mod http;
+pub mod ldap;
+pub mod mcek;
 pub mod names;
 pub mod ordered;
 mod rest;
 mod shelf;
 pub mod smimea;
+pub mod smtp_cert;
 pub mod source;
+pub mod stream;
+pub mod tls;
 pub mod tlsa;

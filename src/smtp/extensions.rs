@@ -7,12 +7,20 @@ use super::ServerReply;
 pub struct Extensions {
     /// 8BITMIME (RFC 6152).
     pub eight_bit_mime: bool,
+    /// CERS: a recipient's certificate with its chain ("X.509 Certificate Service Extension for SMTP Servers").
+    pub cers: bool,
+    /// CERT: a recipient's certificate (the same).
+    pub cert: bool,
     /// DSN (RFC 3461).
     pub dsn: bool,
     /// ENHANCEDSTATUSCODES (RFC 2034); [`ServerReply::status`] tells them by their form.
     pub enhanced_status_codes: bool,
+    /// GETK: a recipient's public key ("Public Key Look Up", list ietf-smtp, 8 May 2021).
+    pub getk: bool,
     /// PIPELINING (RFC 2920).
     pub pipelining: bool,
+    /// PKEY: the other name that is proposed for GETK.
+    pub pkey: bool,
     /// SIZE (RFC 1870).
     pub size: Option<Size>,
     /// SMTPUTF8 (RFC 6531).
@@ -40,9 +48,13 @@ impl Extensions {
             let keyword = words.next().unwrap_or("").to_ascii_uppercase();
             match keyword.as_str() {
                 "8BITMIME" => extensions.eight_bit_mime = true,
+                "CERS" => extensions.cers = true,
+                "CERT" => extensions.cert = true,
                 "DSN" => extensions.dsn = true,
                 "ENHANCEDSTATUSCODES" => extensions.enhanced_status_codes = true,
+                "GETK" => extensions.getk = true,
                 "PIPELINING" => extensions.pipelining = true,
+                "PKEY" => extensions.pkey = true,
                 "SIZE" => extensions.size = Some(Size::of(words.next())),
                 "SMTPUTF8" => extensions.smtp_utf8 = true,
                 "STARTTLS" => extensions.start_tls = true,
@@ -90,7 +102,20 @@ mod tests {
                 pipelining: false,
                 size,
                 smtp_utf8: true,
-                start_tls: true
+                start_tls: true,
+                ..Extensions::default()
+            }
+        );
+        let certificates =
+            offered("250-b.example\r\n250-cert\r\n250-CERS\r\n250-GETK\r\n250 PKEY\r\n");
+        assert_eq!(
+            certificates,
+            Extensions {
+                cers: true,
+                cert: true,
+                getk: true,
+                pkey: true,
+                ..Extensions::default()
             }
         );
         assert_eq!(offered("250 PIPELINING\r\n"), Extensions::default());

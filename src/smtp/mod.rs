@@ -8,6 +8,7 @@ pub mod dots;
 pub mod dsn;
 pub mod error;
 pub mod extensions;
+pub mod inquiry;
 pub mod reply;
 pub mod submission;
 

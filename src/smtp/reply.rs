@@ -121,14 +121,33 @@ pub enum ReplyError {
 }
 
 /// Reads replies out of octets. Holds no more than one line beyond what was given last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ReplyReader {
+    /// Lines of one reply.
+    most_lines: usize,
     octets: Vec<u8>,
     /// The lines of a reply that is not complete, with its code.
     begun: Option<(u16, Vec<String>)>,
 }
 
+impl Default for ReplyReader {
+    /// A reader of replies of at most [`LINES`] lines.
+    fn default() -> Self {
+        Self::bounded(LINES)
+    }
+}
+
 impl ReplyReader {
+    /// A reader of replies of at most so many lines.
+    #[must_use]
+    pub const fn bounded(most_lines: usize) -> Self {
+        Self {
+            most_lines,
+            octets: Vec::new(),
+            begun: None,
+        }
+    }
+
     /// Takes what the server sent.
     pub fn handle_octets(&mut self, octets: &[u8]) {
         self.octets.extend_from_slice(octets);
@@ -143,7 +162,8 @@ impl ReplyReader {
                 let (first, then) = (*first, code);
                 return Err(ReplyError::Codes { first, then });
             }
-            LimitError::check("number of lines in a reply", lines.len() + 1, LINES)?;
+            let asked = lines.len() + 1;
+            LimitError::check("number of lines in a reply", asked, self.most_lines)?;
             lines.push(text);
             if last {
                 let complete = self.begun.take();

@@ -346,6 +346,7 @@ mod tests {
     use super::*;
     use crate::crypto;
     use crate::crypto::PrivateKey;
+    use crate::gateway::learned::Learned;
     use crate::gateway::outcome::Share;
     use crate::gateway::record::RecipientRecord;
     use crate::gateway::record::Record;
@@ -501,6 +502,7 @@ mod tests {
                 share(&["b@b.example", "c@b.example"], Fate::Deliver(edition)),
                 share(&["a@a.example"], Fate::Hold("review".to_owned())),
             ],
+            learned: Learned::default(),
         }
     }
 

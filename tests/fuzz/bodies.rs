@@ -28,6 +28,7 @@ use domsec::gateway::open::Node;
 use domsec::gateway::open::Opener;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
+use domsec::lookup;
 use domsec::milter::Field;
 use domsec::milter::command::Command;
 use domsec::milter::edits;
@@ -84,6 +85,8 @@ use domsec::policy::facts::Recipient;
 use domsec::policy::facts::Session;
 use domsec::reply::Reply;
 use domsec::smtp;
+use domsec::smtp::inquiry;
+use domsec::smtp::inquiry::Inquiry;
 use domsec::smtp::reply::ReplyReader;
 use domsec::x509::Certificate;
 use domsec::x509::SimplePaths;
@@ -109,6 +112,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("addresses", addresses),
     ("attributes", attributes),
     ("ber", ber),
+    ("blob", blob),
     ("configuration", configuration::configuration),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
@@ -234,6 +238,40 @@ fn smtp_reply(octets: &[u8]) {
             assert_eq!(accepted.tls, protected);
             assert!(protected || tls != smtp::Tls::Required, "sent in clear");
         }
+    }
+    certificate_asked(octets, &name);
+}
+
+/// A session that asks for a certificate: it ends, and tells nobody the address in clear.
+fn certificate_asked(octets: &[u8], name: &Domain) {
+    let mailbox = Mailbox::parse("secret@b.example").expect("a mailbox");
+    let mut session = Inquiry::new(&mailbox, name);
+    let mut lines = octets.split_inclusive(|octet| *octet == b'\n');
+    let (mut asked, mut protected) = (false, false);
+    loop {
+        match session.next_action() {
+            inquiry::Action::Done => break,
+            inquiry::Action::Read => match lines.next() {
+                Some(line) => session.handle_octets(line),
+                None => session.handle_lost(std::io::ErrorKind::UnexpectedEof.into()),
+            },
+            inquiry::Action::StartTls => {
+                protected = true;
+                session.handle_tls();
+            }
+            inquiry::Action::Write(command) => {
+                let names = command.windows(6).any(|octets| octets == b"secret");
+                assert!(protected || !names, "asked in clear");
+                asked |= names;
+            }
+        }
+    }
+    if let Ok(answers) = session.finish() {
+        let answered = answers.certificate.is_some() || answers.key.is_some();
+        assert!(
+            protected && asked >= answered,
+            "an answer without a question"
+        );
     }
 }
 
@@ -702,6 +740,32 @@ fn enveloped_data(octets: &[u8]) {
             assert!(done.is_err() || done.is_ok_and(|octets| octets == length));
         }
         Cms::Signed(_) => {}
+    }
+}
+
+/// What a server sends for certificates: each of them is one for itself, in every form.
+fn blob(octets: &[u8]) {
+    let limits = limits();
+    let Ok(found) = lookup::blob::certificates(octets, &limits) else {
+        return;
+    };
+    assert!((1..=limits.certificates).contains(&found.len()));
+    for certificate in found {
+        let mut encoder = base64::Encoder::new(Vec::new());
+        encoder
+            .write_all(certificate.der())
+            .expect("memory takes all");
+        let base64 = encoder.finish().expect("memory takes all");
+        let (begin, end) = (
+            "-----BEGIN CERTIFICATE-----\n",
+            "-----END CERTIFICATE-----\n",
+        );
+        let pem = [begin.as_bytes(), &base64, end.as_bytes()].concat();
+        for form in [certificate.der(), &base64, &pem] {
+            let again = lookup::blob::certificates(form, &limits);
+            let again = again.expect("a certificate that was read before");
+            assert_eq!(again.as_slice(), std::slice::from_ref(&certificate));
+        }
     }
 }
 

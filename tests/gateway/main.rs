@@ -12,6 +12,7 @@
 mod choosing;
 mod examples;
 mod hostile;
+mod learned;
 mod lists;
 mod openssl;
 mod recipients;

@@ -168,6 +168,17 @@ impl People {
         types: &[SignatureType],
         form: Form,
     ) -> Vec<u8> {
+        self.signed_with(inside, signers, (types, &[]), form)
+    }
+
+    /// The same, with certificates of others that come along.
+    pub(crate) fn signed_with(
+        &self,
+        inside: &[u8],
+        signers: &[(&Identity, Vec<Vec<u8>>)],
+        (types, others): (&[SignatureType], &[&Identity]),
+        form: Form,
+    ) -> Vec<u8> {
         let now = Time::from_unix(NOW);
         let plans: Vec<SignerPlan<'_>> = signers
             .iter()
@@ -182,9 +193,10 @@ impl People {
                 attributes,
             })
             .collect();
-        let certificates: Vec<&[u8]> = signers
-            .iter()
-            .map(|(identity, _)| identity.certificate().der())
+        let identities = signers.iter().map(|(identity, _)| *identity);
+        let certificates: Vec<&[u8]> = identities
+            .chain(others.iter().copied())
+            .map(|identity| identity.certificate().der())
             .collect();
         let plan = SignedDataPlan {
             signers: &plans,
@@ -274,7 +286,7 @@ pub(crate) fn label(number: usize) -> Vec<u8> {
 }
 
 /// An attribute of the arc id-aa (RFC 2634).
-fn attribute(number: u8, value: &[u8]) -> Vec<u8> {
+pub(crate) fn attribute(number: u8, value: &[u8]) -> Vec<u8> {
     // 1.2.840.113549.1.9.16.2
     let mut oid = vec![0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 2];
     oid.push(number);

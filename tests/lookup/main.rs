@@ -6,10 +6,15 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::unwrap_used,
     reason = "servers are waited for, by the clock; a panic names what did not come"
 )]
 
 mod dns;
+mod ldap;
+mod mcek;
 #[path = "../peers/mod.rs"]
 mod peers;
+mod servers;
+mod smtp;
 mod store;

@@ -1,0 +1,143 @@
+//! The tables of the configuration that say where other people's certificates are looked for.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Network;
+use super::parsed_list;
+use super::service;
+use crate::address::Domain;
+use crate::lookup::ldap::AUTHORITY_FILTER;
+use crate::lookup::ldap::RECIPIENT_FILTER;
+
+/// `[certificates]`: where other people's certificates are found.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CertificateSources {
+    /// A directory of `*.pem`, `*.der` and `*.crt`.
+    pub directory: Option<PathBuf>,
+    /// How long a search may take, over all sources. Default 20 seconds.
+    #[serde(deserialize_with = "service::seconds")]
+    pub patience: Duration,
+    /// Networks that are not the Internet's, and in which servers of others may be asked all the same. Default none.
+    #[serde(deserialize_with = "parsed_list")]
+    pub networks: Vec<Network>,
+    /// The authorities that vouch for servers of everybody.
+    pub public_anchors: PathBuf,
+}
+
+impl Default for CertificateSources {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            patience: Duration::from_secs(20),
+            networks: Vec::new(),
+            public_anchors: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
+        }
+    }
+}
+
+/// `[[server_anchors]]`: who vouches for the servers of one partner.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerAnchors {
+    /// The partner's domain.
+    #[serde(deserialize_with = "super::parsed_domain")]
+    pub domain: Domain,
+    /// Files of certificates.
+    pub files: Vec<PathBuf>,
+}
+
+/// `[dns]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsSettings {
+    /// Recursive resolvers.
+    #[serde(deserialize_with = "parsed_list")]
+    pub servers: Vec<SocketAddr>,
+    /// Who validates. Default `own`.
+    pub validate: Validate,
+    /// Files of DNSKEY and DS records to validate from. Default: the root's key, as it is compiled in.
+    pub anchors: Vec<PathBuf>,
+}
+
+/// Who validates DNSSEC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Validate {
+    /// We do.
+    #[default]
+    Own,
+    /// The resolvers do, and are trusted, with the way to them.
+    Resolver,
+}
+
+/// `[smimea]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SmimeaSettings {
+    /// Whether SMIMEA records are asked for. Default no.
+    pub enabled: bool,
+    /// Whether the names of an early draft are tried too, which show the local part. Default no.
+    pub former_names: bool,
+}
+
+/// `[mcek]` or `[smtp_cert]`: servers of others.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RemoteSettings {
+    /// Whether they are asked. Default no.
+    pub enabled: bool,
+    /// How long one server may take. Default 10 seconds.
+    #[serde(deserialize_with = "service::seconds")]
+    pub timeout: Duration,
+}
+
+impl Default for RemoteSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// `[[ldap]]`: one directory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LdapEntry {
+    /// `ldaps://HOST`, or `ldap://HOST` with StartTLS. Without one each domain is asked where its own directory is.
+    pub url: Option<String>,
+    /// The domains that it is asked for, with those beneath them. Default: all.
+    #[serde(default, deserialize_with = "parsed_list")]
+    pub domains: Vec<Domain>,
+    /// Where entries are. Default: made of the domain.
+    pub base: Option<String>,
+    /// As whom we ask. Default: as nobody.
+    pub bind_dn: Option<String>,
+    /// The file with the password.
+    pub password_file: Option<PathBuf>,
+    /// Authorities that vouch for the server. Default: those of everybody.
+    #[serde(default)]
+    pub anchors: Vec<PathBuf>,
+    /// Whether the server, which must be on this machine, is asked without TLS.
+    #[serde(default)]
+    pub in_clear: bool,
+    /// The filter for a recipient.
+    #[serde(default = "recipient_filter")]
+    pub filter: String,
+    /// The filter for a domain's authority.
+    #[serde(default = "authority_filter")]
+    pub dca_filter: String,
+}
+
+fn recipient_filter() -> String {
+    RECIPIENT_FILTER.to_owned()
+}
+
+fn authority_filter() -> String {
+    AUTHORITY_FILTER.to_owned()
+}

@@ -1,0 +1,577 @@
+//! Certificates in LDAP directories: the recipient's entry, and that of the domain's authority (draft §4.1).
+//!
+//! What speaks LDAP is our own ([`message`]): a directory may be a stranger's, and a client library that takes
+//! messages of any size, or ends in a panic where one is malformed, is not for strangers.
+
+mod connection;
+mod discovery;
+pub mod filter;
+mod message;
+mod pool;
+mod url;
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::net::lookup_host;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+pub use connection::Bind;
+pub use filter::FilterError;
+pub use filter::Template;
+pub use url::LdapUrl;
+pub use url::LdapUrlError;
+
+use connection::Connection;
+use connection::Entries;
+use connection::Failure;
+use connection::Server;
+use connection::Step;
+use discovery::Directories;
+use discovery::distinguished_name;
+use filter::Filter;
+use pool::Pool;
+use url::Host;
+use url::Security;
+
+use super::blob;
+use super::source::Missing;
+use super::source::Question;
+use super::source::Reply;
+use super::source::Source;
+use super::stream::ConnectFailure;
+use super::stream::Connector;
+use crate::address::Domain;
+use crate::crypto::SystemRandomness;
+use crate::gateway::certificates::Answer;
+use crate::gateway::certificates::Subject;
+use crate::gateway::judge::chain;
+use crate::gateway::search::Authentication;
+use crate::gateway::search::Candidate;
+use crate::gateway::search::Owner;
+use crate::gateway::search::Provenance;
+use crate::gateway::search::Said;
+use crate::limits::LimitError;
+use crate::limits::Limits;
+use crate::policy::facts::LookupSource;
+use crate::x509::Certificate;
+
+/// Finds the entry that has the address (RFC 4524 §2.16).
+pub const RECIPIENT_FILTER: &str = "(mail={address})";
+
+/// Finds the authority's entry by the names of RFC 3183 §4.1, since a directory cannot be searched for those of draft
+/// §2.6, which are inside the certificate.
+pub const AUTHORITY_FILTER: &str =
+    "(&(cn=domain-confidentiality-authority)(mail=domain-confidentiality-authority@{domain}))";
+
+/// Domains above one that are asked for: a DCA's may be that of any of them (draft §2.6).
+const MOST_ASCENDANTS: usize = 8;
+
+/// Connections to discovered directories at once.
+const MOST_STRANGERS: usize = 16;
+
+/// One directory, or those that domains name themselves.
+#[derive(Clone, Debug)]
+pub struct LdapDirectory {
+    /// Where it is.
+    pub servers: Servers,
+    /// The domains that it is asked for, with what is under them; all domains where there is none.
+    pub domains: Vec<Domain>,
+    /// The distinguished name beneath which entries are. `None` makes it of the domain (RFC 2247 §2).
+    pub base: Option<String>,
+    /// The anchors, and whatever else TLS needs.
+    pub tls: Arc<ClientConfig>,
+    /// Finds a recipient's entry. The usual one is [`RECIPIENT_FILTER`].
+    pub filter: Template,
+    /// Finds the entry of a domain's authority. The usual one is [`AUTHORITY_FILTER`].
+    pub dca_filter: Template,
+}
+
+/// Where a directory is.
+#[derive(Clone, Debug)]
+pub enum Servers {
+    /// At this place.
+    At {
+        /// The place.
+        url: LdapUrl,
+        /// Our name and password there; nobody's without.
+        bind: Option<Bind>,
+    },
+    /// Where the domain that is asked for says: SRV `_ldap._tcp` (RFC 2782). No password goes there, and TLS is begun
+    /// before anything is asked.
+    Discovered,
+}
+
+/// All directories.
+#[derive(Debug)]
+pub struct Ldap {
+    directories: Vec<Directory>,
+    connector: Connector,
+    limits: Limits,
+    strangers: Semaphore,
+}
+
+#[derive(Debug)]
+struct Directory {
+    settings: LdapDirectory,
+    pool: Arc<Pool>,
+}
+
+impl Ldap {
+    /// Those directories. Nothing is connected to before something is asked.
+    ///
+    /// The addresses of a configured directory come from the system, as those of any server of ours; those of a
+    /// discovered one from `connector`, which connects to no network of ours.
+    #[must_use]
+    pub fn new(directories: Vec<LdapDirectory>, connector: Connector, limits: Limits) -> Self {
+        let directories = directories.into_iter().map(|settings| Directory {
+            settings,
+            pool: Arc::new(Pool::new()),
+        });
+        Self {
+            directories: directories.collect(),
+            connector,
+            limits,
+            strangers: Semaphore::const_new(MOST_STRANGERS),
+        }
+    }
+
+    /// Asks one directory.
+    async fn ask_one(
+        &self,
+        directory: &Directory,
+        question: &Question,
+        until: Instant,
+    ) -> Answered {
+        let settings = &directory.settings;
+        let result = match &settings.servers {
+            Servers::At { url, bind } => {
+                let found = self
+                    .search_at(directory, (url, bind.as_ref()), question, until)
+                    .await;
+                found.map_err(|failure| Said::Unavailable(format!("{url}: {}", chain(&failure))))
+            }
+            Servers::Discovered => self.search_discovered(settings, question, until).await,
+        };
+        let authentication = settings.authentication(question.subject.domain());
+        let found = match result {
+            Ok(found) => found,
+            Err(said) => return Answered::without(said, authentication),
+        };
+        let provenance = Provenance {
+            source: LookupSource::Ldap,
+            authentication,
+            seen: question.now,
+        };
+        read(&found, provenance, &self.limits)
+    }
+
+    async fn search_at(
+        &self,
+        directory: &Directory,
+        (url, bind): (&LdapUrl, Option<&Bind>),
+        question: &Question,
+        until: Instant,
+    ) -> Result<Entries, Failure> {
+        let server = Server {
+            name: url.to_string(),
+            security: url.security,
+            server_name: url.server_name(),
+            tls: Arc::clone(&directory.settings.tls),
+        };
+        let mut found = Entries::default();
+        for (base, filter) in directory.settings.searches(&question.subject) {
+            let one = directory.pool.search(
+                (dial(url, until), &server, bind),
+                (&base, &filter),
+                self.limits.certificates,
+                until,
+            );
+            found.join(one.await?);
+        }
+        Ok(found)
+    }
+
+    /// Asks the directories that the domain names, and for its authority those of the domains above it.
+    async fn search_discovered(
+        &self,
+        settings: &LdapDirectory,
+        question: &Question,
+        until: Instant,
+    ) -> Result<Entries, Said> {
+        let Ok(Ok(_turn)) = timeout_at(until, self.strangers.acquire()).await else {
+            return Err(unavailable(Step::Wait));
+        };
+        let mut found = Entries::default();
+        let mut missing = None;
+        let mut asked = false;
+        let names = match &question.subject {
+            Owner::Dca(domain) => ascendants(domain),
+            Owner::Recipient(mailbox) => vec![mailbox.domain().clone()],
+        };
+        for name in names {
+            let dns = &*self.connector.dns;
+            let directories = Directories::of(dns, &name, &SystemRandomness);
+            let directories = match timeout_at(until, directories).await {
+                Ok(Ok(directories)) => directories,
+                Ok(Err(failure)) => return Err(Said::Unavailable(failure.to_string())),
+                Err(_) => return Err(unavailable(Step::Resolve)),
+            };
+            match self
+                .search_servers(settings, (&name, &directories), question, until)
+                .await?
+            {
+                Ok(entries) => {
+                    asked = true;
+                    found.join(entries);
+                }
+                Err(said) => missing = missing.or(Some(said)),
+            }
+        }
+        match missing {
+            Some(said) if !asked => Err(said),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    /// Asks the servers of one domain, until one answers: the outer error is *unavailable*, the inner one whatever it
+    /// counts as that there is none.
+    async fn search_servers(
+        &self,
+        settings: &LdapDirectory,
+        (name, directories): (&Domain, &Directories),
+        question: &Question,
+        until: Instant,
+    ) -> Result<Result<Entries, Said>, Said> {
+        let mut missing = match directories.secure {
+            true => Missing::Denied,
+            false => Missing::InsecureAnswer,
+        };
+        let mut reason = format!("{} names no directory", name.as_str());
+        let mut failed = None;
+        let number = directories.servers.len();
+        for (index, (target, port)) in directories.servers.iter().enumerate() {
+            let left = u32::try_from(number - index).unwrap_or(u32::MAX);
+            let now = Instant::now();
+            let share = now + until.saturating_duration_since(now) / left;
+            match self.connector.connect(target, *port, share).await {
+                Ok(connected) => {
+                    // An SRV record that anybody could have written must not choose the name (RFC 6125 §6.2.1).
+                    let of = if directories.secure { target } else { name };
+                    let server = Server {
+                        name: format!("{}:{port}", target.as_str()),
+                        security: match *port {
+                            url::LDAPS => Security::Tls,
+                            _ => Security::StartTls,
+                        },
+                        server_name: ServerName::try_from(of.as_str().to_owned()).ok(),
+                        tls: Arc::clone(&settings.tls),
+                    };
+                    let searches = settings.searches_at(&question.subject, name);
+                    match self
+                        .search_once(connected.stream, &server, searches, share)
+                        .await
+                    {
+                        Ok(found) => return Ok(Ok(found)),
+                        Err(failure) => {
+                            failed = Some(format!("{}: {}", server.name, chain(&failure)));
+                        }
+                    }
+                }
+                Err(failure) => match failure {
+                    ConnectFailure::NoHost { .. } if !directories.secure => {
+                        (missing, reason) = (Missing::NoHost, failure.to_string());
+                    }
+                    ConnectFailure::NotListening { silent: false, .. } if !directories.secure => {
+                        (missing, reason) = (Missing::NotListening, failure.to_string());
+                    }
+                    // Who says with DNSSEC that there is a directory has one; and silence is no answer.
+                    ConnectFailure::NoHost { .. }
+                    | ConnectFailure::NotListening { .. }
+                    | ConnectFailure::Unavailable { .. } => failed = Some(failure.to_string()),
+                },
+            }
+        }
+        match failed {
+            Some(reason) => Err(Said::Unavailable(reason)),
+            None => Ok(Err(missing.said(question, reason))),
+        }
+    }
+
+    async fn search_once(
+        &self,
+        stream: TcpStream,
+        server: &Server,
+        searches: Vec<(String, Filter)>,
+        until: Instant,
+    ) -> Result<Entries, Failure> {
+        let mut connection = Connection::open(stream, (server, None), until).await?;
+        let mut found = Entries::default();
+        for (base, filter) in searches {
+            let search = (base.as_str(), &filter);
+            let one = connection
+                .search(search, self.limits.certificates, until)
+                .await?;
+            found.join(one);
+        }
+        connection.close(until).await;
+        Ok(found)
+    }
+}
+
+impl Source for Ldap {
+    fn name(&self) -> LookupSource {
+        LookupSource::Ldap
+    }
+
+    fn covers(&self, subject: Subject<'_>) -> bool {
+        let domain = match subject {
+            Subject::Dca(domain) => domain,
+            Subject::Recipient(mailbox) => mailbox.domain(),
+        };
+        let mut directories = self.directories.iter();
+        directories.any(|directory| directory.settings.covers(domain))
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
+        Box::pin(async move {
+            let domain = question.subject.domain();
+            let covering = self.directories.iter();
+            let covering = covering.filter(|directory| directory.settings.covers(domain));
+            let covering: Vec<&Directory> = covering.collect();
+            let mut answers = Vec::new();
+            let number = covering.len();
+            for (index, directory) in covering.into_iter().enumerate() {
+                // None takes the time of those after it.
+                let left = u32::try_from(number - index).unwrap_or(u32::MAX);
+                let now = Instant::now();
+                let until = now + question.deadline.saturating_duration_since(now) / left;
+                answers.push(self.ask_one(directory, question, until).await);
+            }
+            together(answers)
+        })
+    }
+}
+
+impl LdapDirectory {
+    fn covers(&self, domain: &Domain) -> bool {
+        !domain.is_literal() && (self.domains.is_empty() || self.is_of(domain))
+    }
+
+    fn is_of(&self, domain: &Domain) -> bool {
+        self.domains
+            .iter()
+            .any(|named| domain.is_or_is_under(named))
+    }
+
+    /// What says that a certificate in it is its subject's.
+    fn authentication(&self, domain: &Domain) -> Authentication {
+        match &self.servers {
+            Servers::At { url, bind: Some(_) }
+                if url.security != Security::Clear && self.is_of(domain) =>
+            {
+                Authentication::Bind
+            }
+            Servers::At { .. } | Servers::Discovered => Authentication::None,
+        }
+    }
+
+    /// Each search for the entries of a subject.
+    fn searches(&self, subject: &Owner) -> Vec<(String, Filter)> {
+        match (subject, &self.base) {
+            (Owner::Recipient(mailbox), _) => self.searches_at(subject, mailbox.domain()),
+            // All in one, beneath one base.
+            (Owner::Dca(domain), Some(base)) => {
+                let names = ascendants(domain);
+                let filters = names.iter().map(|name| self.dca_filter.of_domain(name));
+                vec![(base.clone(), Filter::Or(filters.collect()))]
+            }
+            (Owner::Dca(domain), None) => {
+                let names = ascendants(domain);
+                let searches = names.iter().map(|name| self.searches_at(subject, name));
+                searches.flatten().collect()
+            }
+        }
+    }
+
+    /// The search for the entries of a subject, or of its authority by the name of a domain above it.
+    fn searches_at(&self, subject: &Owner, name: &Domain) -> Vec<(String, Filter)> {
+        let base = self
+            .base
+            .clone()
+            .unwrap_or_else(|| distinguished_name(name));
+        let filter = match subject {
+            Owner::Recipient(mailbox) => self.filter.of_recipient(mailbox),
+            Owner::Dca(_) => self.dca_filter.of_domain(name),
+        };
+        vec![(base, filter)]
+    }
+}
+
+impl Entries {
+    fn join(&mut self, other: Self) {
+        self.count += other.count;
+        self.values.extend(other.values);
+    }
+}
+
+/// What one directory says.
+#[derive(Debug)]
+struct Answered {
+    said: Said,
+    candidates: Vec<Candidate>,
+    authentication: Authentication,
+}
+
+impl Answered {
+    const fn without(said: Said, authentication: Authentication) -> Self {
+        Self {
+            said,
+            candidates: Vec::new(),
+            authentication,
+        }
+    }
+}
+
+/// The certificates in what was found.
+fn read(found: &Entries, provenance: Provenance, limits: &Limits) -> Answered {
+    let authentication = provenance.authentication;
+    let mut candidates: Vec<Candidate> = Vec::new();
+    let mut unread = None;
+    for value in &found.values {
+        let certificates = match blob::certificates(value, limits) {
+            Ok(certificates) => certificates,
+            Err(error) => {
+                unread = unread.or_else(|| Some(chain(&error)));
+                continue;
+            }
+        };
+        let (chain, own): (Vec<Certificate>, Vec<Certificate>) =
+            certificates.into_iter().partition(|one| {
+                one.basic_constraints()
+                    .is_some_and(|constraints| constraints.ca)
+            });
+        for certificate in own {
+            // The same value comes under each name of its attribute.
+            if !candidates
+                .iter()
+                .any(|known| known.certificate == certificate)
+            {
+                candidates.push(Candidate {
+                    certificate,
+                    chain: chain.clone(),
+                    provenance,
+                });
+            }
+        }
+        let number = candidates.iter().map(|one| 1 + one.chain.len()).sum();
+        let limit = LimitError::check(
+            "number of certificates of the answer",
+            number,
+            limits.certificates,
+        );
+        if let Err(limit) = limit {
+            return Answered::without(Said::Unavailable(limit.to_string()), authentication);
+        }
+    }
+    let said = match (
+        candidates.is_empty(),
+        found.count,
+        found.values.len(),
+        unread,
+    ) {
+        (false, ..) => Said::Found,
+        (true, 0, ..) => Said::Absent("the directory has no entry for it".to_owned()),
+        (true, _, 0, _) => Said::Absent("its entry in the directory has no certificate".to_owned()),
+        (true, _, _, Some(reason)) => Said::Invalid(format!(
+            "its entry has no certificate that can be read: {reason}"
+        )),
+        (true, _, _, None) => {
+            Said::Invalid("its entry has certificates of authorities alone".to_owned())
+        }
+    };
+    Answered {
+        said,
+        candidates,
+        authentication,
+    }
+}
+
+/// What several directories say together: what is found counts, unless one that counts for more is unavailable.
+fn together(answers: Vec<Answered>) -> Reply {
+    let of = |is: fn(&Said) -> bool| answers.iter().filter(move |one| is(&one.said));
+    let found = |said: &Said| matches!(said, Said::Found);
+    let unavailable = |said: &Said| matches!(said, Said::Unavailable(_));
+    let invalid = |said: &Said| matches!(said, Said::Invalid(_));
+    let best = of(found).map(|one| one.authentication).max();
+    let weightier = |one: &&Answered| best.is_none_or(|best| one.authentication > best);
+    let decides = of(unavailable)
+        .find(weightier)
+        .or_else(|| of(found).next())
+        .or_else(|| of(invalid).next())
+        .or_else(|| answers.first());
+    let Some(decides) = decides else {
+        return Reply::unavailable("no directory is configured for its domain");
+    };
+    let said = decides.said.clone();
+    let authentic = decides.authentication.is_authenticated();
+    let is_found = matches!(said, Said::Found);
+    let mut reply = Reply::without(said);
+    reply.authentic = authentic;
+    if is_found {
+        let candidates = answers.into_iter().flat_map(|one| one.candidates);
+        reply.candidates = candidates.collect();
+    }
+    reply
+}
+
+/// Connects to a configured directory, whose addresses are tried one after another.
+async fn dial(url: &LdapUrl, until: Instant) -> Result<TcpStream, Failure> {
+    let failed = |source| Failure::Connect {
+        server: url.to_string(),
+        source,
+    };
+    let addresses: Vec<std::net::SocketAddr> = match &url.host {
+        Host::Address(address) => vec![(*address, url.port).into()],
+        Host::Name(name) => {
+            let resolving = timeout_at(until, lookup_host((name.as_str(), url.port))).await;
+            let resolved = resolving.map_err(|_| Failure::TimedOut(Step::Resolve))?;
+            resolved.map_err(failed)?.collect()
+        }
+    };
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let number = addresses.len();
+    for (index, address) in addresses.into_iter().enumerate() {
+        let left = u32::try_from(number - index).unwrap_or(u32::MAX);
+        let now = Instant::now();
+        let share = now + until.saturating_duration_since(now) / left;
+        match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failed(last))
+}
+
+fn unavailable(step: Step) -> Said {
+    Said::Unavailable(Failure::TimedOut(step).to_string())
+}
+
+/// The domain and those above it, but for top-level domains, which have no authority of their own.
+fn ascendants(domain: &Domain) -> Vec<Domain> {
+    let labels: Vec<&str> = domain.labels().collect();
+    let last = labels.len().saturating_sub(1).max(1);
+    let names = (0..last).take(MOST_ASCENDANTS);
+    names
+        .filter_map(|skip| labels.get(skip..)?.join(".").parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,515 @@
+//! TLS to servers that are asked for certificates, and what a handshake proves of them.
+//!
+//! Three may vouch for a server: the anchors that are configured for a partner, its own TLSA records where DNSSEC
+//! proves them (RFC 7671), and public authorities. Nothing is resumed, so that each connection is proved anew.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use rustls::AlertDescription;
+use rustls::CertificateError;
+use rustls::ClientConfig;
+use rustls::DigitallySignedStruct;
+use rustls::RootCertStore;
+use rustls::SignatureScheme;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::client::danger::ServerCertVerified;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::ServerName;
+use rustls::pki_types::UnixTime;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::names::Data;
+use super::names::Dns;
+use super::names::DnsFailure;
+use super::names::Kind;
+use crate::address::Domain;
+use crate::crypto;
+use crate::crypto::DigestAlgorithm;
+use crate::gateway::search::Association;
+use crate::gateway::search::Authentication;
+use crate::gateway::search::Matching;
+use crate::gateway::search::Selector;
+use crate::gateway::search::Usage;
+use crate::x509::Certificate;
+
+/// TLSA records of one server that are looked at; a rollover has four.
+const MOST_ASSOCIATIONS: usize = 32;
+
+/// Certificates of a server's chain that are compared with TLSA records.
+const MOST_OF_CHAIN: usize = 12;
+
+/// Why trust in servers cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootsError {
+    /// A certificate cannot be an anchor.
+    #[error("certificate of {subject:?} cannot be an anchor of TLS")]
+    Anchor {
+        /// Its subject.
+        subject: String,
+        /// Why not.
+        #[source]
+        source: rustls::Error,
+    },
+    /// A partner without any anchor.
+    #[error("there is no anchor for the servers of {0}: name a file with one certificate at least")]
+    NoAnchors(Domain),
+    /// TLS cannot be done at all.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Who may vouch for servers.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    provider: Arc<CryptoProvider>,
+    /// Public authorities; `None` where nobody is believed in general.
+    public: Option<Arc<WebPkiServerVerifier>>,
+    partners: Vec<(Domain, Arc<WebPkiServerVerifier>)>,
+}
+
+impl Roots {
+    /// Those for everybody, as `/etc/ssl/certs/ca-certificates.crt` has them; none is allowed.
+    ///
+    /// Certificates that TLS cannot take for anchors are passed over: systems have odd ones among theirs.
+    pub fn new(public: &[Certificate]) -> Result<Self, RootsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut roots = RootCertStore::empty();
+        let octets = public.iter().map(|one| CertificateDer::from(one.der()));
+        roots.add_parsable_certificates(octets);
+        let public = if roots.is_empty() {
+            None
+        } else {
+            Some(verifier(roots, &provider).map_err(RootsError::Tls)?)
+        };
+        Ok(Self {
+            provider,
+            public,
+            partners: Vec::new(),
+        })
+    }
+
+    /// Adds the anchors of a partner. They alone vouch for names at and below `domain`, and beside public ones for the
+    /// hosts of others that serve it.
+    pub fn with_partner(
+        mut self,
+        domain: Domain,
+        anchors: &[Certificate],
+    ) -> Result<Self, RootsError> {
+        let mut roots = RootCertStore::empty();
+        for anchor in anchors {
+            let added = roots.add(CertificateDer::from(anchor.der()));
+            added.map_err(|source| RootsError::Anchor {
+                subject: anchor.subject_name().to_owned(),
+                source,
+            })?;
+        }
+        if roots.is_empty() {
+            return Err(RootsError::NoAnchors(domain));
+        }
+        let verifier = verifier(roots, &self.provider).map_err(RootsError::Tls)?;
+        self.partners.push((domain, verifier));
+        // The nearest one first.
+        self.partners
+            .sort_by_key(|(domain, _)| std::cmp::Reverse(domain.labels().count()));
+        Ok(self)
+    }
+
+    /// Who vouches for `host`, which serves `domain`.
+    fn of(&self, domain: &Domain, host: &Domain) -> Vouching {
+        let partner = self
+            .partners
+            .iter()
+            .find(|(partner, _)| domain.is_or_is_under(partner));
+        let is_own = |(partner, _): &(Domain, _)| host.is_or_is_under(partner);
+        let alone = partner.is_some_and(is_own);
+        Vouching {
+            partner: partner.map(|(_, verifier)| Arc::clone(verifier)),
+            public: self.public.clone().filter(|_| !alone),
+        }
+    }
+}
+
+/// A server to which a connection was made.
+#[derive(Clone, Debug)]
+pub struct Server<'a> {
+    /// Its name, which its certificate must have.
+    pub host: &'a Domain,
+    /// The domain on whose behalf it is asked.
+    pub domain: &'a Domain,
+    /// Its TLSA records, where [`associations`] found some.
+    pub associations: Option<Vec<Association>>,
+    /// What happens where nobody vouches for it.
+    pub demand: Demand,
+}
+
+/// What happens where nobody vouches for a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// The handshake goes on, and proves nothing. What contradicts its TLSA records is refused all the same.
+    Anybody,
+    /// The handshake fails.
+    Vouched,
+}
+
+/// Why a handshake failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFailure {
+    /// The connection broke.
+    #[error("TLS with {host} failed")]
+    Broken {
+        /// The server.
+        host: Domain,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It is not, or does not prove to be, the one that was to be reached.
+    #[error("{host} does not prove its name: {reason}")]
+    NotProved {
+        /// The server.
+        host: Domain,
+        /// What TLS says.
+        reason: String,
+    },
+    /// What answers does not speak TLS.
+    #[error("{host} does not speak TLS: {reason}")]
+    NotTls {
+        /// The server.
+        host: Domain,
+        /// What TLS says.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("TLS with {host} took too long")]
+    TooLate {
+        /// The server.
+        host: Domain,
+    },
+}
+
+/// The TLSA records of a server that stand for it (RFC 7671 §4); `None` where there are none.
+///
+/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). Records
+/// of usages 0 and 1 constrain the public authorities that nothing here relies on, and count as none. A failure to find
+/// out is one, since whoever wants to pass for the server would see to it.
+pub async fn associations(
+    dns: &dyn Dns,
+    host: &Domain,
+    port: u16,
+    secure: bool,
+) -> Result<Option<Vec<Association>>, DnsFailure> {
+    if !secure {
+        return Ok(None);
+    }
+    let name = format!("_{port}._tcp.{host}");
+    let answer = dns.records(&name, Kind::Tlsa).await?;
+    if !answer.secure {
+        return Ok(None);
+    }
+    let mut found: Vec<Association> = answer.data.into_iter().filter_map(association).collect();
+    found.truncate(MOST_ASSOCIATIONS);
+    Ok(Some(found).filter(|found| !found.is_empty()))
+}
+
+/// Shakes hands over `stream`, and says what that proves of the server.
+///
+/// Ends by `deadline`.
+pub async fn handshake<S>(
+    stream: S,
+    roots: &Roots,
+    server: Server<'_>,
+    deadline: Instant,
+) -> Result<(TlsStream<S>, Authentication), TlsFailure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let host = server.host;
+    let not_proved = |reason: String| TlsFailure::NotProved {
+        host: host.clone(),
+        reason,
+    };
+    // Also names with underscores, which no public authority may certify.
+    let name = ServerName::try_from(host.as_str().to_owned())
+        .map_err(|error| not_proved(error.to_string()))?;
+    let verifier = Arc::new(Verifier {
+        vouching: roots.of(server.domain, host),
+        associations: server.associations,
+        demand: server.demand,
+        provider: Arc::clone(&roots.provider),
+        proved: OnceLock::new(),
+    });
+    let config = ClientConfig::builder_with_provider(Arc::clone(&roots.provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| not_proved(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier.clone())
+        .with_no_client_auth();
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    match timeout_at(deadline, connecting).await {
+        Err(_) => Err(TlsFailure::TooLate { host: host.clone() }),
+        Ok(Err(error)) => Err(failure(host, error)),
+        Ok(Ok(stream)) => {
+            let proved = verifier.proved.get();
+            Ok((stream, proved.copied().unwrap_or(Authentication::None)))
+        }
+    }
+}
+
+/// Who may vouch for one server.
+#[derive(Debug)]
+struct Vouching {
+    partner: Option<Arc<WebPkiServerVerifier>>,
+    public: Option<Arc<WebPkiServerVerifier>>,
+}
+
+/// Verifies the certificate of one connection, and notes what it proves.
+struct Verifier {
+    vouching: Vouching,
+    associations: Option<Vec<Association>>,
+    demand: Demand,
+    provider: Arc<CryptoProvider>,
+    proved: OnceLock<Authentication>,
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("demand", &self.demand)
+            .field("proved", &self.proved)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server shows.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    end_entity: &'a CertificateDer<'a>,
+    intermediates: &'a [CertificateDer<'a>],
+    name: &'a ServerName<'a>,
+    now: UnixTime,
+}
+
+impl Verifier {
+    /// What the certificate proves.
+    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, rustls::Error> {
+        let by_partner = self.vouching.partner.as_ref().map(|one| vouch(one, shown));
+        if let Some(Ok(())) = by_partner {
+            return Ok(Authentication::PartnerTls);
+        }
+        if let Some(associations) = &self.associations {
+            // Who has such records is no other than what they say, whoever vouches for it (RFC 7671 §4).
+            return if self.is_associated(associations, shown) {
+                Ok(Authentication::Dnssec)
+            } else {
+                Err(CertificateError::ApplicationVerificationFailure.into())
+            };
+        }
+        let by_public = self.vouching.public.as_ref().map(|one| vouch(one, shown));
+        match (by_public, by_partner, self.demand) {
+            (Some(Ok(())), _, _) => Ok(Authentication::PublicTls),
+            (_, _, Demand::Anybody) => Ok(Authentication::None),
+            (Some(Err(error)), _, Demand::Vouched) | (None, Some(Err(error)), Demand::Vouched) => {
+                Err(error)
+            }
+            (None, _, Demand::Vouched) => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn is_associated(&self, associations: &[Association], shown: Shown<'_>) -> bool {
+        associations
+            .iter()
+            .any(|association| match association.usage {
+                // Neither its names nor its dates count (RFC 7671 §5.1).
+                Usage::DomainIssuedCertificate => is_of(association, shown.end_entity),
+                Usage::TrustAnchorAssertion => self.leads_to(association, shown),
+                Usage::CaConstraint | Usage::ServiceCertificateConstraint => false,
+            })
+    }
+
+    /// Whether the path leads to an anchor that the record is of, with names and dates (RFC 7671 §5.2).
+    fn leads_to(&self, association: &Association, shown: Shown<'_>) -> bool {
+        let mut roots = RootCertStore::empty();
+        let sent = shown.intermediates.iter().take(MOST_OF_CHAIN);
+        let mut anchors: Vec<CertificateDer<'_>> = sent
+            .filter(|one| is_of(association, one))
+            .cloned()
+            .collect();
+        // One that is in the record itself need not be sent.
+        if (association.selector, association.matching) == (Selector::Full, Matching::Exact) {
+            anchors.push(CertificateDer::from(association.data.as_slice()));
+        }
+        roots.add_parsable_certificates(anchors);
+        let verifier = verifier(roots, &self.provider);
+        verifier.is_ok_and(|one| vouch(&one, shown).is_ok())
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let proved = self.judge(Shown {
+            end_entity,
+            intermediates,
+            name: server_name,
+            now,
+        })?;
+        // Called once for each connection.
+        let _first = self.proved.set(proved);
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
+}
+
+/// What a client of TLS needs that believes `anchors` and nobody else.
+pub fn client(anchors: &[Certificate]) -> Result<Arc<ClientConfig>, RootsError> {
+    let tls = |error: rustls::Error| RootsError::Tls(Box::new(error));
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(anchors.iter().map(|one| CertificateDer::from(one.der())));
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(tls)?;
+    Ok(Arc::new(
+        builder.with_root_certificates(roots).with_no_client_auth(),
+    ))
+}
+
+fn verifier(
+    roots: RootCertStore,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, Box<dyn std::error::Error + Send + Sync>> {
+    let builder =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    Ok(builder.build()?)
+}
+
+fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), rustls::Error> {
+    let Shown {
+        end_entity,
+        intermediates,
+        name,
+        now,
+    } = shown;
+    let verified = verifier.verify_server_cert(end_entity, intermediates, name, &[], now);
+    verified.map(|_| ())
+}
+
+/// Whether the record is of that certificate (RFC 6698 §2.1).
+fn is_of(association: &Association, der: &[u8]) -> bool {
+    let selected = match association.selector {
+        Selector::Full => der.to_vec(),
+        Selector::SubjectPublicKeyInfo => match Certificate::parse(der) {
+            Ok(certificate) => certificate.spki().to_vec(),
+            Err(_) => return false,
+        },
+    };
+    let digest = |algorithm| {
+        let mut digester = crypto::provider().digests.start(algorithm).ok()?;
+        digester.update(&selected);
+        Some(digester.finish())
+    };
+    match association.matching {
+        Matching::Exact => selected == association.data,
+        Matching::Sha256 => digest(DigestAlgorithm::Sha256).as_ref() == Some(&association.data),
+        Matching::Sha512 => digest(DigestAlgorithm::Sha512).as_ref() == Some(&association.data),
+    }
+}
+
+/// A record of a kind that stands for a server on its own.
+fn association(data: Data) -> Option<Association> {
+    let Data::Association {
+        usage,
+        selector,
+        matching,
+        data,
+    } = data
+    else {
+        return None;
+    };
+    Some(Association {
+        usage: match usage {
+            2 => Usage::TrustAnchorAssertion,
+            3 => Usage::DomainIssuedCertificate,
+            _ => return None,
+        },
+        selector: match selector {
+            0 => Selector::Full,
+            1 => Selector::SubjectPublicKeyInfo,
+            _ => return None,
+        },
+        matching: match matching {
+            0 => Matching::Exact,
+            1 => Matching::Sha256,
+            2 => Matching::Sha512,
+            _ => return None,
+        },
+        data,
+    })
+}
+
+/// What a failed handshake says of the server.
+fn failure(host: &Domain, source: io::Error) -> TlsFailure {
+    let host = host.clone();
+    let inner = source.get_ref();
+    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return TlsFailure::Broken { host, source };
+    };
+    let reason = error.to_string();
+    // A server that has no certificate of that name says so by this alert (RFC 6066 §3).
+    let unknown_name = rustls::Error::AlertReceived(AlertDescription::UnrecognisedName);
+    if matches!(
+        error,
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
+    ) || *error == unknown_name
+    {
+        TlsFailure::NotProved { host, reason }
+    } else if matches!(error, rustls::Error::InvalidMessage(_)) {
+        TlsFailure::NotTls { host, reason }
+    } else {
+        TlsFailure::Broken { host, source }
+    }
+}

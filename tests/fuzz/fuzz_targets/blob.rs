@@ -1,0 +1,7 @@
+//! See `blob` in `bodies.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bodies::run("blob", octets));

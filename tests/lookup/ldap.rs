@@ -1,0 +1,619 @@
+//! LDAP directories: OpenLDAP's slapd over LDAPS and StartTLS.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domsec::gateway::certificates::Answer;
+use domsec::gateway::search::Authentication;
+use domsec::gateway::search::Owner;
+use domsec::gateway::search::Said;
+use domsec::limits::Limits;
+use domsec::lookup::ldap::AUTHORITY_FILTER;
+use domsec::lookup::ldap::Bind;
+use domsec::lookup::ldap::Ldap;
+use domsec::lookup::ldap::LdapDirectory;
+use domsec::lookup::ldap::LdapUrl;
+use domsec::lookup::ldap::RECIPIENT_FILTER;
+use domsec::lookup::ldap::Servers;
+use domsec::lookup::ldap::Template;
+use domsec::lookup::names::Data;
+use domsec::lookup::names::Dns;
+use domsec::lookup::names::DnsFailure;
+use domsec::lookup::names::Kind;
+use domsec::lookup::names::Records;
+use domsec::lookup::source::Question;
+use domsec::lookup::source::Reply;
+use domsec::lookup::source::Source;
+use domsec::lookup::stream::Connector;
+use domsec::lookup::stream::Permitted;
+use domsec::x509::Time;
+use tokio::time::Instant;
+
+use self::processes::run;
+use self::slapd::Authority;
+use self::slapd::Differing;
+use self::slapd::GATEWAY;
+use self::slapd::PUBLIC;
+use self::slapd::Slapd;
+use self::slapd::can_run;
+use self::slapd::entry;
+
+#[path = "../mta/processes.rs"]
+mod processes;
+mod slapd;
+
+/// A resolver with these answers, and denials without DNSSEC for the rest.
+#[derive(Debug, Default)]
+struct Known(BTreeMap<(String, Kind), Records>);
+
+impl Dns for Known {
+    fn records<'a>(&'a self, name: &'a str, kind: Kind) -> Answer<'a, Result<Records, DnsFailure>> {
+        let known = self.0.get(&(name.to_owned(), kind)).cloned();
+        Box::pin(std::future::ready(Ok(known.unwrap_or_default())))
+    }
+}
+
+impl Known {
+    fn with(mut self, name: &str, kind: Kind, secure: bool, data: Data) -> Self {
+        let ttl = Duration::from_secs(300);
+        let data = vec![data];
+        let records = Records { data, secure, ttl };
+        self.0.insert((name.to_owned(), kind), records);
+        self
+    }
+}
+
+fn source(directory: LdapDirectory, dns: Known) -> Ldap {
+    let connector = Connector {
+        dns: Arc::new(dns),
+        permitted: Permitted::new([("127.0.0.0".parse().unwrap(), 8)]),
+    };
+    Ldap::new(vec![directory], connector, Limits::default())
+}
+
+fn directory(authority: &Authority, servers: Servers) -> LdapDirectory {
+    LdapDirectory {
+        servers,
+        domains: vec!["b.example".parse().unwrap()],
+        base: None,
+        tls: authority.client(),
+        filter: Template::for_recipients(RECIPIENT_FILTER).unwrap(),
+        dca_filter: Template::for_authorities(AUTHORITY_FILTER).unwrap(),
+    }
+}
+
+fn at(url: &str, password: &str) -> Servers {
+    let (dn, _) = GATEWAY;
+    Servers::At {
+        url: LdapUrl::parse(url).unwrap(),
+        bind: Some(Bind {
+            dn: dn.to_owned(),
+            password: password.to_owned().into(),
+        }),
+    }
+}
+
+fn ldaps(slapd: &Slapd) -> String {
+    format!("ldaps://localhost:{}", slapd.ldaps.port())
+}
+
+fn start_tls(slapd: &Slapd) -> String {
+    format!("ldap://localhost:{}", slapd.ldap.port())
+}
+
+/// The directory at `url`, to which the gateway binds.
+fn bound(authority: &Authority, url: &str) -> Ldap {
+    let (_, password) = GATEWAY;
+    source(directory(authority, at(url, password)), Known::default())
+}
+
+fn recipient(address: &str) -> Owner {
+    Owner::Recipient(address.parse().unwrap())
+}
+
+async fn ask(source: &Ldap, subject: Owner) -> Reply {
+    let question = Question {
+        subject,
+        expected: false,
+        deadline: Instant::now() + Duration::from_secs(20),
+        now: Time::from_unix(1_800_000_000).unwrap(),
+    };
+    source.ask(&question).await
+}
+
+fn ders(reply: &Reply) -> Vec<&[u8]> {
+    let candidates = reply.candidates.iter();
+    candidates.map(|one| one.certificate.der()).collect()
+}
+
+/// The reason for which it is unavailable.
+fn unavailable(reply: &Reply) -> &str {
+    let Said::Unavailable(reason) = &reply.said else {
+        panic!("{:?}", reply.said);
+    };
+    reason
+}
+
+#[tokio::test]
+async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_start_tls() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (bob, _) = authority.person("bob@b.example");
+    let (carol, carol_pem) = authority.person("carol@b.example");
+    let (dave, dave_pem) = authority.person("dave@b.example");
+    let blob = authority.certs_only(folder.path(), &carol_pem);
+    // As RFC 2798 §2.8 has it: with signed content, here of another's, as no more than certificates count.
+    let signed = {
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("dave.pem"), &dave_pem).unwrap();
+        run(Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=S", "-keyout",
+            ])
+            .arg(at("s.key"))
+            .arg("-out")
+            .arg(at("s.pem")));
+        run(Command::new("openssl")
+            .args(["cms", "-sign", "-nodetach", "-outform", "DER", "-in"])
+            .arg(at("dave.pem"))
+            .arg("-signer")
+            .arg(at("s.pem"))
+            .arg("-inkey")
+            .arg(at("s.key"))
+            .arg("-certfile")
+            .arg(at("dave.pem")))
+    };
+    let entries = [
+        entry(
+            "uid=bob",
+            "bob@b.example",
+            &[("userCertificate;binary", &bob)],
+        ),
+        entry(
+            "uid=carol",
+            "carol@b.example",
+            &[("userSMIMECertificate", &blob)],
+        ),
+        entry(
+            "uid=dave",
+            "dave@b.example",
+            &[("userSMIMECertificate", &signed)],
+        ),
+        entry("uid=eve", "eve@b.example", &[]),
+        entry(
+            "uid=fay",
+            "fay@b.example",
+            &[("userSMIMECertificate", b"none")],
+        ),
+    ];
+    let slapd = Slapd::start(&authority, &entries.concat(), &Differing::default());
+    for url in [ldaps(&slapd), start_tls(&slapd)] {
+        let source = bound(&authority, &url);
+        let reply = ask(&source, recipient("bob@b.example")).await;
+        assert_eq!(
+            (&reply.said, reply.authentic),
+            (&Said::Found, true),
+            "{url}"
+        );
+        assert_eq!(ders(&reply), [bob.as_slice()]);
+        let provenance = reply.candidates[0].provenance;
+        assert_eq!(provenance.authentication, Authentication::Bind);
+        // The directory compares without regard to case (RFC 4524 §2.16); what it finds is judged elsewhere.
+        let reply = ask(&source, recipient("Bob@B.Example")).await;
+        assert_eq!(ders(&reply), [bob.as_slice()]);
+        let reply = ask(&source, recipient("carol@b.example")).await;
+        assert_eq!(ders(&reply), [carol.as_slice()]);
+        assert_eq!(reply.candidates[0].chain.len(), 1);
+        let reply = ask(&source, recipient("dave@b.example")).await;
+        assert!(ders(&reply).contains(&dave.as_slice()), "{:?}", reply.said);
+
+        for nobody in ["nobody@b.example", "eve@b.example"] {
+            let reply = ask(&source, recipient(nobody)).await;
+            assert!(
+                matches!(reply.said, Said::Absent(_)),
+                "{nobody}: {:?}",
+                reply.said
+            );
+            assert!(reply.authentic);
+        }
+        let reply = ask(&source, recipient("fay@b.example")).await;
+        assert!(matches!(reply.said, Said::Invalid(_)), "{:?}", reply.said);
+        // No such tree (noSuchObject).
+        let reply = ask(&source, recipient("bob@sub.b.example")).await;
+        assert!(matches!(reply.said, Said::Absent(_)), "{:?}", reply.said);
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_found_by_the_names_of_rfc_3183() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let address = "domain-confidentiality-authority@b.example";
+    let (dca, _) = authority.person(address);
+    let entries = entry(
+        "cn=domain-confidentiality-authority",
+        address,
+        &[("userCertificate;binary", &dca)],
+    );
+    let slapd = Slapd::start(&authority, &entries, &Differing::default());
+    let (_, password) = GATEWAY;
+    for base in [None, Some("dc=b,dc=example".to_owned())] {
+        let settings = LdapDirectory {
+            base,
+            ..directory(&authority, at(&ldaps(&slapd), password))
+        };
+        let source = source(settings, Known::default());
+        for domain in ["b.example", "x.sub.b.example"] {
+            let reply = ask(&source, Owner::Dca(domain.parse().unwrap())).await;
+            assert_eq!(ders(&reply), [dca.as_slice()], "{domain}: {:?}", reply.said);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_address_reaches_beyond_its_own_entry() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    let (odd, _) = authority.person("odd@b.example");
+    let mail = r#""a*(b)\\c"@b.example"#;
+    let entries = [
+        entry(
+            "uid=bob",
+            "bob@b.example",
+            &[("userCertificate;binary", &bob)],
+        ),
+        entry("uid=odd", mail, &[("userCertificate;binary", &odd)]),
+    ];
+    let slapd = Slapd::start(&authority, &entries.concat(), &Differing::default());
+    let source = bound(&authority, &ldaps(&slapd));
+    let reply = ask(&source, recipient(mail)).await;
+    assert_eq!(ders(&reply), [odd.as_slice()], "{:?}", reply.said);
+    for hostile in [
+        "*@b.example",
+        "b*@b.example",
+        r#""*)(objectClass=*"@b.example"#,
+        r#""x)(|(mail=*"@b.example"#,
+        r#""x))(|(mail=*"@b.example"#,
+        "bob\u{e9}@b.example",
+    ] {
+        let reply = ask(&source, recipient(hostile)).await;
+        assert!(
+            matches!(reply.said, Said::Absent(_)),
+            "{hostile}: {:?}",
+            reply.said
+        );
+    }
+}
+
+#[tokio::test]
+async fn many_entries_come_in_pages_and_too_many_are_unavailable() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let mut all = String::new();
+    for (mail, number) in [("some@b.example", 80), ("many@b.example", 120)] {
+        for index in 0..number {
+            let (der, _) = authority.person(mail);
+            let rdn = format!("uid={mail}-{index}");
+            all.push_str(&entry(&rdn, mail, &[("userCertificate;binary", &der)]));
+        }
+    }
+    let (_, password) = GATEWAY;
+    let slapd = Slapd::start(&authority, &all, &Differing::default());
+    let source = bound(&authority, &start_tls(&slapd));
+    // More than one page.
+    let reply = ask(&source, recipient("some@b.example")).await;
+    assert_eq!((&reply.said, reply.candidates.len()), (&Said::Found, 80));
+    let reply = ask(&source, recipient("many@b.example")).await;
+    let reason = unavailable(&reply);
+    assert!(
+        reason.contains("sizeLimitExceeded") || reason.contains("number of entries"),
+        "{reason}"
+    );
+    // The connection is in step again, or another takes its place.
+    let reply = ask(&source, recipient("some@b.example")).await;
+    assert_eq!(reply.candidates.len(), 80);
+
+    // A bound of the server's.
+    let limited = Differing {
+        before: "sizelimit 5\n",
+        ..Differing::default()
+    };
+    let limited = Slapd::start(&authority, &all, &limited);
+    let source = bound(&authority, &ldaps(&limited));
+    let reply = ask(&source, recipient("some@b.example")).await;
+    let reason = unavailable(&reply);
+    assert!(reason.contains("sizeLimitExceeded"), "{reason}");
+    // And one of ours.
+    let connector = Connector {
+        dns: Arc::new(Known::default()),
+        permitted: Permitted::default(),
+    };
+    let few = Limits {
+        certificates: 79,
+        ..Limits::default()
+    };
+    let settings = directory(&authority, at(&ldaps(&slapd), password));
+    let source = Ldap::new(vec![settings], connector, few);
+    let reply = ask(&source, recipient("some@b.example")).await;
+    let reason = unavailable(&reply);
+    assert!(reason.contains("number of certificates is 80"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_our_own_fault_and_never_an_absence() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let slapd = Slapd::start(&authority, "", &Differing::default());
+    for url in [ldaps(&slapd), start_tls(&slapd)] {
+        let settings = directory(&authority, at(&url, "other"));
+        let reply = ask(
+            &source(settings, Known::default()),
+            recipient("bob@b.example"),
+        )
+        .await;
+        let reason = unavailable(&reply);
+        assert!(
+            reason.contains("invalidCredentials (49)") && reason.contains("our own configuration"),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_prove_its_name_is_unavailable() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let other = Differing {
+        names: &["other.example"],
+        ..Differing::default()
+    };
+    let slapd = Slapd::start(&authority, "", &other);
+    let (_, password) = GATEWAY;
+    for url in [ldaps(&slapd), start_tls(&slapd)] {
+        let reply = ask(&bound(&authority, &url), recipient("bob@b.example")).await;
+        let reason = unavailable(&reply);
+        assert!(reason.contains("not valid for name"), "{reason}");
+        // An authority of the same name is another one.
+        let settings = directory(&Authority::new(), at(&url, password));
+        let reply = ask(
+            &source(settings, Known::default()),
+            recipient("bob@b.example"),
+        )
+        .await;
+        let reason = unavailable(&reply);
+        assert!(reason.contains("no TLS with the directory"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_start_tls_is_asked_nothing() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    let entries = entry(
+        "uid=bob",
+        "bob@b.example",
+        &[("userCertificate;binary", &bob)],
+    );
+    let clear = Differing {
+        names: &[],
+        ..Differing::default()
+    };
+    let slapd = Slapd::start(&authority, &entries, &clear);
+    let reply = ask(
+        &bound(&authority, &start_tls(&slapd)),
+        recipient("bob@b.example"),
+    )
+    .await;
+    let reason = unavailable(&reply);
+    assert!(reason.contains("refuses StartTLS"), "{reason}");
+    // On this machine it can be asked in clear, and then proves nothing.
+    let (_, password) = GATEWAY;
+    let mut settings = directory(&authority, at(&format!("ldap://{}", slapd.ldap), password));
+    if let Servers::At { url, .. } = &mut settings.servers {
+        *url = url.clone().in_clear().unwrap();
+    }
+    let reply = ask(
+        &source(settings, Known::default()),
+        recipient("bob@b.example"),
+    )
+    .await;
+    assert_eq!(
+        (ders(&reply), reply.authentic),
+        (vec![bob.as_slice()], false)
+    );
+    assert_eq!(
+        reply.candidates[0].provenance.authentication,
+        Authentication::None
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_is_unavailable_until_it_is_back() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    let entries = entry(
+        "uid=bob",
+        "bob@b.example",
+        &[("userCertificate;binary", &bob)],
+    );
+    let mut slapd = Slapd::start(&authority, &entries, &Differing::default());
+    let source = bound(&authority, &start_tls(&slapd));
+    let found = |reply: &Reply| ders(reply) == [bob.as_slice()];
+    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+    slapd.kill();
+    let reply = ask(&source, recipient("bob@b.example")).await;
+    let reason = unavailable(&reply);
+    assert!(
+        reason.contains("no connection to the directory"),
+        "{reason}"
+    );
+    slapd.restart();
+    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+    // Restarted between two questions: the connection that was kept is dead, and another is made.
+    slapd.kill();
+    slapd.restart();
+    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+}
+
+#[tokio::test]
+async fn many_questions_at_once_share_few_connections() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    let entries = entry(
+        "uid=bob",
+        "bob@b.example",
+        &[("userCertificate;binary", &bob)],
+    );
+    let monitored = Differing {
+        before: "moduleload back_monitor\n",
+        ..Differing::default()
+    };
+    let slapd = Slapd::start(&authority, &entries, &monitored);
+    let source = Arc::new(bound(&authority, &ldaps(&slapd)));
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let source = Arc::clone(&source);
+        asked.spawn(async move { ask(&source, recipient("bob@b.example")).await.said });
+    }
+    for said in asked.join_all().await {
+        assert_eq!(said, Said::Found);
+    }
+    // Established connections whose far end is its port: four at most.
+    let hex = format!(":{:04X}", slapd.ldaps.port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let table6 = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    let open = table.lines().chain(table6.lines()).filter(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.get(2).is_some_and(|far| far.ends_with(&hex)) && fields.get(3) == Some(&"01")
+    });
+    let open = open.count();
+    assert!((1..=4).contains(&open), "{open} connections");
+    assert!(slapd.folder().exists());
+}
+
+#[tokio::test]
+async fn a_referral_is_not_followed_and_is_no_absence() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    // All that is not beneath its own suffix, and one subtree.
+    let elsewhere = "dn: ou=far,dc=b,dc=example\nobjectClass: referral\n\
+                     objectClass: extensibleObject\nou: far\nref: ldap://far.example/ou=far\n\n";
+    let entries = [
+        entry(
+            "uid=bob",
+            "bob@b.example",
+            &[("userCertificate;binary", &bob)],
+        ),
+        elsewhere.to_owned(),
+    ];
+    let referring = Differing {
+        before: "referral ldap://far.example/\n",
+        database: PUBLIC,
+        ..Differing::default()
+    };
+    let slapd = Slapd::start(&authority, &entries.concat(), &referring);
+    let (_, password) = GATEWAY;
+    for (base, address) in [
+        ("dc=c,dc=example", "bob@b.example"),
+        ("dc=b,dc=example", "nobody@b.example"),
+    ] {
+        let settings = LdapDirectory {
+            base: Some(base.to_owned()),
+            ..directory(&authority, at(&ldaps(&slapd), password))
+        };
+        let reply = ask(&source(settings, Known::default()), recipient(address)).await;
+        let reason = unavailable(&reply);
+        assert!(
+            reason.contains("refers to other servers"),
+            "{base}: {reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
+    if !can_run() {
+        return;
+    }
+    let authority = Authority::new();
+    let (bob, _) = authority.person("bob@b.example");
+    let entries = entry(
+        "uid=bob",
+        "bob@b.example",
+        &[("userCertificate;binary", &bob)],
+    );
+    let discovered = |secure: bool, port: u16| {
+        let target = "dir.b.example";
+        let srv = Data::Srv {
+            priority: 0,
+            weight: 0,
+            port,
+            target: Some(target.parse().unwrap()),
+        };
+        let address = Data::Address("127.0.0.1".parse().unwrap());
+        let dns = Known::default()
+            .with("_ldap._tcp.b.example", Kind::Srv, secure, srv)
+            .with(target, Kind::Address, secure, address);
+        source(directory(&authority, Servers::Discovered), dns)
+    };
+    for (name, secure) in [("b.example", false), ("dir.b.example", true)] {
+        let named = Differing {
+            names: &[name],
+            database: PUBLIC,
+            ..Differing::default()
+        };
+        let slapd = Slapd::start(&authority, &entries, &named);
+        let source = discovered(secure, slapd.ldap.port());
+        let reply = ask(&source, recipient("bob@b.example")).await;
+        assert_eq!(
+            (&reply.said, ders(&reply)),
+            (&Said::Found, vec![bob.as_slice()]),
+            "{name}"
+        );
+        // Anybody can run a directory for a domain whose records are not signed, and it is nobody's word.
+        let provenance = reply.candidates[0].provenance;
+        assert_eq!(
+            (provenance.authentication, reply.authentic),
+            (Authentication::None, false)
+        );
+        let reply = ask(&source, recipient("nobody@b.example")).await;
+        assert!(matches!(reply.said, Said::Absent(_)), "{:?}", reply.said);
+        // The other way round the name is wrong.
+        let reply = ask(
+            &discovered(!secure, slapd.ldap.port()),
+            recipient("bob@b.example"),
+        )
+        .await;
+        let reason = unavailable(&reply);
+        assert!(reason.contains("not valid for name"), "{reason}");
+    }
+}

@@ -1,0 +1,642 @@
+//! MCEK against nginx with TLS under a root of our own.
+
+use std::fmt::Write;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use domsec::gateway::search::Authentication;
+use domsec::gateway::search::Said;
+use domsec::limits::Limits;
+use domsec::lookup::http::Https;
+use domsec::lookup::mcek::Mcek;
+use domsec::lookup::names::Data;
+use domsec::lookup::names::Kind;
+use domsec::lookup::source::Reply;
+use domsec::lookup::tls::Roots;
+use domsec::policy::facts::LookupResult;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::peers::installed;
+use crate::servers::Ca;
+use crate::servers::Issued;
+use crate::servers::Zone;
+use crate::servers::address;
+use crate::servers::ask;
+use crate::servers::found;
+use crate::servers::is_root;
+use crate::servers::roots;
+use crate::servers::run;
+use crate::servers::self_signed_server;
+use crate::servers::tlsa;
+
+const OWN: &str = "keys._mcek.b.example";
+
+fn can_run() -> bool {
+    is_root() && installed("nginx", &["/usr/sbin/nginx", "/usr/bin/openssl"])
+}
+
+/// An address of b.example whose local part is the name of a case.
+fn at_b(case: &str) -> String {
+    format!("{case}@b.example")
+}
+
+/// nginx in a folder of its own, which is what it serves.
+struct Nginx {
+    folder: TempDir,
+    addresses: Vec<Ipv4Addr>,
+    /// What the server blocks have beside their listeners.
+    locations: String,
+    running: Option<Child>,
+}
+
+impl Nginx {
+    /// A server with `locations`, in nginx's words: those of `/case/NAME` answer for the address NAME@b.example.
+    fn new(locations: &str) -> Self {
+        Self {
+            folder: TempDir::new().unwrap(),
+            addresses: Vec::new(),
+            locations: locations.to_owned(),
+            running: None,
+        }
+    }
+
+    /// Adds an address on which it shows this certificate, with what else is sent of the chain.
+    fn listen(&mut self, shown: &Issued, chain: &str) -> Ipv4Addr {
+        let address = address();
+        let certificate = format!("{}{chain}", shown.pem);
+        fs::write(self.path(&format!("{address}.pem")), certificate).unwrap();
+        fs::write(self.path(&format!("{address}.key")), &shown.key).unwrap();
+        self.addresses.push(address);
+        address
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, octets: impl AsRef<[u8]>) {
+        fs::write(self.path(name), octets).unwrap();
+    }
+
+    fn start(&mut self, cases: &[&str]) {
+        self.write("nginx.conf", self.configuration(cases));
+        let child = Command::new("/usr/sbin/nginx")
+            .arg("-p")
+            .arg(self.folder.path())
+            .args(["-c", "nginx.conf", "-e", "error.log"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx");
+        self.running = Some(child);
+        for address in &self.addresses {
+            let begun = Instant::now();
+            while TcpStream::connect((*address, 443)).is_err() {
+                let log = fs::read_to_string(self.path("error.log")).unwrap_or_default();
+                assert!(begun.elapsed() < Duration::from_secs(30), "nginx: {log}");
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut child) = self.running.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    fn configuration(&self, cases: &[&str]) -> String {
+        let mut map = "default none;".to_owned();
+        for case in cases {
+            let base64 = base64_simd::STANDARD.encode_to_string(at_b(case));
+            let username = base64
+                .replace('+', "%2B")
+                .replace('/', "%2F")
+                .replace('=', "%3D");
+            write!(map, " \"{username}\" {case};").unwrap();
+        }
+        let mut servers = String::new();
+        for address in &self.addresses {
+            write!(
+                servers,
+                "server {{ listen {address}:443 ssl; ssl_certificate {address}.pem;
+                 ssl_certificate_key {address}.key;
+                 location = / {{ rewrite ^ /case/$case last; }}
+                 location = /.well-known/mcek {{ rewrite ^ /case/$case last; }}
+                 {} }}\n",
+                self.locations
+            )
+            .unwrap();
+        }
+        format!(
+            "daemon off; master_process off; pid nginx.pid;
+             events {{}}
+             http {{ access_log access.log; default_type application/octet-stream; root {};
+             map $arg_username $case {{ {map} }} {servers} }}",
+            self.folder.path().display()
+        )
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn mcek(zone: Zone, roots: Roots) -> Mcek {
+    Mcek {
+        https: Https {
+            connector: zone.connector(),
+            roots,
+        },
+        limits: Limits::default(),
+        timeout: Duration::from_secs(3),
+    }
+}
+
+fn reason(reply: &Reply) -> &str {
+    reply.said.reason().unwrap_or_default()
+}
+
+/// What is asked and what must come of it: the address's case, the result, and words of the reason.
+type Row = (&'static str, LookupResult, &'static str);
+
+#[test]
+fn answers_in_every_form_are_found_and_others_are_what_they_are() {
+    if !can_run() {
+        return;
+    }
+    use LookupResult::Absent;
+    use LookupResult::Found;
+    use LookupResult::Unavailable;
+    const ROWS: &[Row] = &[
+        ("der", Found, ""),
+        ("pem", Found, ""),
+        ("pkcs7", Found, ""),
+        ("base64", Found, ""),
+        ("within", Found, ""),
+        ("absolute", Found, ""),
+        ("placeholder", Absent, "placeholder alone"),
+        ("another", Absent, "placeholder alone"),
+        ("gone", Absent, "HTTP status 410"),
+        ("empty", Absent, "HTTP status 204"),
+        ("unheard-of", Absent, "HTTP status 404"),
+        ("error", Unavailable, "HTTP status 500"),
+        ("forbidden", Unavailable, "HTTP status 403"),
+        ("later", Unavailable, "HTTP status 503"),
+        ("html", Unavailable, "it begins with \"<html>"),
+        ("garbage", Unavailable, "malformed"),
+        ("big", Unavailable, "limit of 262144"),
+        ("slow", Unavailable, "did not answer in time"),
+        ("zipped", Unavailable, "content-encoding \"gzip\""),
+        ("off", Unavailable, "another host"),
+        ("clear", Unavailable, "not of HTTPS"),
+        ("loop", Unavailable, "three redirects before it"),
+        (
+            "header",
+            Unavailable,
+            "answer of keys._mcek.b.example is broken",
+        ),
+    ];
+    let long_header = "x".repeat(4000);
+    let locations = format!(
+        "location = /case/gone {{ return 410; }}
+         location = /case/empty {{ return 204; }}
+         location = /case/error {{ return 500; }}
+         location = /case/forbidden {{ return 403; }}
+         location = /case/later {{ add_header Retry-After 90 always; return 503; }}
+         location = /case/html {{ return 200 '<html><body>welcome</body></html>'; }}
+         location = /case/slow {{ limit_rate 20; }}
+         location = /case/zipped {{ add_header Content-Encoding gzip; }}
+         location = /case/within {{ return 302 /case/pem; }}
+         location = /case/absolute {{ return 307 https://{OWN}/case/pem; }}
+         location = /case/off {{ return 302 https://evil.example/case/pem; }}
+         location = /case/clear {{ return 302 http://{OWN}/case/pem; }}
+         location = /case/loop {{ return 302 /case/loop; }}
+         location = /case/header {{ add_header X-A {long_header}; add_header X-B {long_header};
+            add_header X-C {long_header}; add_header X-D {long_header}; add_header X-E {long_header};
+            return 200 ok; }}
+         location = /case/der {{ add_header Cache-Control 'public, max-age=1234'; }}
+         location = /case/pem {{ expires 10m; }}"
+    );
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let names: Vec<String> = ROWS.iter().map(|(case, ..)| at_b(case)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let person = mail.person(&names);
+    let mut nginx = Nginx::new(&locations);
+    let own = nginx.listen(&tls.server(OWN), "");
+    fs::create_dir(nginx.path("case")).unwrap();
+    let der = person.certificate.der();
+    for case in ["der", "slow", "zipped"] {
+        nginx.write(&format!("case/{case}"), der);
+    }
+    nginx.write("case/pem", format!("{}{}", person.pem, mail.pem));
+    nginx.write("case/base64", base64_simd::STANDARD.encode_to_string(der));
+    nginx.write("case/placeholder", mail.signer(&[&at_b("placeholder")]).pem);
+    nginx.write("case/another", mail.person(&["somebody@else.example"]).pem);
+    nginx.write("case/garbage", &der[..der.len() - 9]);
+    nginx.write("case/big", "MII".repeat(100_000));
+    let made = Command::new("/usr/bin/openssl")
+        .args(["crl2pkcs7", "-nocrl", "-outform", "DER", "-certfile"])
+        .arg(nginx.path("case/pem"))
+        .arg("-out")
+        .arg(nginx.path("case/pkcs7"))
+        .status();
+    assert!(made.unwrap().success());
+    let cases: Vec<&str> = ROWS.iter().map(|(case, ..)| *case).collect();
+    nginx.start(&cases[..]);
+
+    let zone = Zone::default().at(OWN, own).mx("b.example", false, &[]);
+    let source = mcek(zone, roots(&[], Some(("b.example", &tls))));
+    for (case, result, says) in ROWS {
+        let reply = run(ask(&source, &at_b(case), true));
+        assert_eq!(reply.said.result(), *result, "{case}: {:?}", reply.said);
+        assert!(reason(&reply).contains(says), "{case}: {}", reason(&reply));
+        assert!(
+            !reason(&reply).contains("username="),
+            "{case}: {}",
+            reason(&reply)
+        );
+        let certificates = found(&reply);
+        if *result == Found {
+            let wanted = (&person.certificate, Authentication::PartnerTls);
+            assert_eq!(certificates, [wanted], "{case}");
+            assert!(reply.authentic);
+        } else {
+            assert_eq!(certificates, [], "{case}");
+        }
+        let seconds = reply.lifetime.map(|lifetime| lifetime.as_secs());
+        match *case {
+            "der" => assert_eq!(seconds, Some(1234)),
+            "pem" | "within" => assert_eq!(seconds, Some(600), "{case}"),
+            "later" => assert_eq!(seconds, Some(90)),
+            "base64" => assert_eq!(seconds, None),
+            _ => {}
+        }
+    }
+    // What came along may be on the path.
+    let chained = run(ask(&source, &at_b("pkcs7"), true));
+    assert_eq!(
+        chained.candidates[0].chain,
+        std::slice::from_ref(&mail.certificate)
+    );
+    // The same word of an anonymous host of keys is no less a word.
+    let stranger = run(ask(&source, &at_b("error"), false));
+    assert_eq!(stranger.said.result(), Unavailable);
+}
+
+#[test]
+fn what_tls_proves_of_the_host_is_what_the_answer_is_worth() {
+    if !can_run() {
+        return;
+    }
+    let (tls, other, mail) = (
+        Ca::new("TLS root"),
+        Ca::new("other root"),
+        Ca::new("mail root"),
+    );
+    let bob = mail.person(&[&at_b("bob")]);
+    let mut nginx = Nginx::new("");
+    let good = nginx.listen(&tls.server(OWN), &tls.pem);
+    let alone = self_signed_server("another._mcek.example");
+    let alone_at = nginx.listen(&alone, "");
+    let wrong_name = nginx.listen(&tls.server("keys._mcek.c.example"), &tls.pem);
+    let lapsed = nginx.listen(&tls.lapsed_server(OWN), "");
+    fs::create_dir(nginx.path("case")).unwrap();
+    nginx.write("case/bob", &bob.pem);
+    nginx.start(&["bob"]);
+
+    let record = format!("_443._tcp.{OWN}");
+    let secure = |address, data: Vec<Data>| {
+        let zone = Zone::default().mx("b.example", false, &[]);
+        zone.secure_at(OWN, address)
+            .with(&record, Kind::Tlsa, true, data)
+    };
+    let insecure = |address| Zone::default().mx("b.example", false, &[]).at(OWN, address);
+    let anchor = |ca: &Ca| Data::Association {
+        usage: 2,
+        selector: 0,
+        matching: 0,
+        data: ca.certificate.der().to_vec(),
+    };
+    let nobody = || roots(&[], None);
+    let public = || roots(&[&tls], None);
+    let partner = |ca: &Ca| roots(&[&tls], Some(("b.example", ca)));
+    let rows: Vec<(&str, Zone, Roots, Result<Authentication, &str>)> = vec![
+        (
+            "a partner's root",
+            insecure(good),
+            partner(&tls),
+            Ok(Authentication::PartnerTls),
+        ),
+        (
+            "a public root",
+            insecure(good),
+            public(),
+            Ok(Authentication::PublicTls),
+        ),
+        (
+            "nobody",
+            insecure(good),
+            nobody(),
+            Err("does not prove its name"),
+        ),
+        // A partner's own anchors are the only ones for its names.
+        (
+            "another's root",
+            insecure(good),
+            partner(&other),
+            Err("does not prove its name"),
+        ),
+        (
+            "a name that it has not",
+            insecure(wrong_name),
+            partner(&tls),
+            Err("does not prove its name"),
+        ),
+        (
+            "an expired certificate",
+            insecure(lapsed),
+            partner(&tls),
+            Err("does not prove its name"),
+        ),
+        // Whatever its names are (RFC 7671 §5.1).
+        (
+            "its own record",
+            secure(alone_at, vec![tlsa(&alone.certificate)]),
+            nobody(),
+            Ok(Authentication::Dnssec),
+        ),
+        (
+            "one record of two",
+            secure(
+                alone_at,
+                vec![tlsa(&bob.certificate), tlsa(&alone.certificate)],
+            ),
+            nobody(),
+            Ok(Authentication::Dnssec),
+        ),
+        (
+            "an anchor's record",
+            secure(good, vec![anchor(&tls)]),
+            nobody(),
+            Ok(Authentication::Dnssec),
+        ),
+        (
+            "an anchor's record, with another name",
+            secure(wrong_name, vec![anchor(&tls)]),
+            nobody(),
+            Err("does not prove its name"),
+        ),
+        (
+            "an anchor's record, lapsed",
+            secure(lapsed, vec![anchor(&tls)]),
+            nobody(),
+            Err("does not prove its name"),
+        ),
+        (
+            "another's record",
+            secure(good, vec![tlsa(&bob.certificate)]),
+            public(),
+            Err("does not prove its name"),
+        ),
+        (
+            "records of no use",
+            secure(
+                good,
+                vec![Data::Association {
+                    usage: 1,
+                    selector: 0,
+                    matching: 0,
+                    data: vec![1],
+                }],
+            ),
+            public(),
+            Ok(Authentication::PublicTls),
+        ),
+        (
+            "no record",
+            secure(good, vec![]),
+            public(),
+            Ok(Authentication::PublicTls),
+        ),
+        (
+            "an insecure record",
+            insecure(good).with(&record, Kind::Tlsa, false, vec![tlsa(&bob.certificate)]),
+            public(),
+            Ok(Authentication::PublicTls),
+        ),
+        (
+            "a record that cannot be known",
+            secure(good, vec![]).failing(&record, Kind::Tlsa),
+            public(),
+            Err("SERVFAIL"),
+        ),
+    ];
+    for (what, zone, roots, wanted) in rows {
+        let reply = run(ask(&mcek(zone, roots), &at_b("bob"), false));
+        match wanted {
+            Ok(authentication) => {
+                assert_eq!(
+                    found(&reply),
+                    [(&bob.certificate, authentication)],
+                    "{what}: {:?}",
+                    reply.said
+                );
+                assert_eq!(reply.authentic, authentication.is_authenticated(), "{what}");
+            }
+            Err(says) => {
+                assert_eq!(
+                    reply.said.result(),
+                    LookupResult::Unavailable,
+                    "{what}: {:?}",
+                    reply.said
+                );
+                assert!(reason(&reply).contains(says), "{what}: {}", reason(&reply));
+                assert_eq!(found(&reply), [], "{what}");
+            }
+        }
+    }
+    // Every name exists where a wildcard is, and this one was not made for keys.
+    let wildcard = || insecure(wrong_name).at("keys._mcek-is-no-wildcard.b.example", wrong_name);
+    let stranger = run(ask(&mcek(wildcard(), public()), &at_b("bob"), false));
+    assert_eq!(
+        stranger.said.result(),
+        LookupResult::Absent,
+        "{:?}",
+        stranger.said
+    );
+    let partner = run(ask(&mcek(wildcard(), public()), &at_b("bob"), true));
+    assert_eq!(
+        partner.said.result(),
+        LookupResult::Unavailable,
+        "{:?}",
+        partner.said
+    );
+}
+
+#[test]
+fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them() {
+    if !can_run() {
+        return;
+    }
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let (bob, carol) = (mail.person(&[&at_b("bob")]), mail.person(&[&at_b("carol")]));
+    let locations = "location = /case/away { return 301 https://www.b.example/; }
+        location = /case/page { return 200 '<html>welcome'; }
+        location = /case/closed { return 403; }
+        location = /case/error { return 502; }";
+    let cases = ["bob", "carol", "away", "page", "closed", "error"];
+    let mut nginx = Nginx::new(locations);
+    let keys_of_one = nginx.listen(&tls.server("keys._mcek.mx1.example"), "");
+    let two = nginx.listen(&tls.server("mx2.example"), "");
+    let misnamed = nginx.listen(&tls.server("www.example"), "");
+    fs::create_dir(nginx.path("case")).unwrap();
+    nginx.write("case/bob", &bob.pem);
+    nginx.write("case/carol", &carol.pem);
+    nginx.start(&cases);
+    let exchangers =
+        |secure| Zone::default().mx("b.example", secure, &["mx1.example", "mx2.example"]);
+    let answer = |zone: Zone, case: &str, expected| {
+        let source = mcek(zone, roots(&[&tls], Some(("b.example", &tls))));
+        run(ask(&source, &at_b(case), expected))
+    };
+
+    // The well-known path of the second, since the first has no host at all; nothing is proved by it.
+    let second = |secure| exchangers(secure).at("mx2.example", two);
+    let reply = answer(second(false), "bob", false);
+    assert_eq!(
+        found(&reply),
+        [(&bob.certificate, Authentication::None)],
+        "{:?}",
+        reply.said
+    );
+    assert!(!reply.authentic);
+    let reply = answer(second(true), "bob", false);
+    assert_eq!(
+        found(&reply),
+        [(&bob.certificate, Authentication::PartnerTls)]
+    );
+    // keys._mcek of the first comes before.
+    let both = exchangers(false)
+        .at("keys._mcek.mx1.example", keys_of_one)
+        .at("mx2.example", two);
+    assert_eq!(
+        found(&answer(both, "carol", false)),
+        [(&carol.certificate, Authentication::None)]
+    );
+
+    // A web server that has other things to do is none of keys, for strangers; and nothing certain for partners.
+    for case in ["away", "page", "closed"] {
+        let stranger = answer(second(false), case, false);
+        assert_eq!(
+            stranger.said.result(),
+            LookupResult::Absent,
+            "{case}: {:?}",
+            stranger.said
+        );
+        let partner = answer(second(false), case, true);
+        assert_eq!(
+            partner.said.result(),
+            LookupResult::Unavailable,
+            "{case}: {:?}",
+            partner.said
+        );
+    }
+    let misnamed = || exchangers(false).at("mx2.example", misnamed);
+    let stranger = answer(misnamed(), "bob", false);
+    assert_eq!(
+        stranger.said.result(),
+        LookupResult::Absent,
+        "{:?}",
+        stranger.said
+    );
+    let partner = answer(misnamed(), "bob", true);
+    assert_eq!(
+        partner.said.result(),
+        LookupResult::Unavailable,
+        "{:?}",
+        partner.said
+    );
+    // An error is one, whoever asks; and so is a domain whose exchangers cannot be known.
+    let reply = answer(second(false), "error", false);
+    assert_eq!(
+        reply.said.result(),
+        LookupResult::Unavailable,
+        "{:?}",
+        reply.said
+    );
+    let unknown = Zone::default().failing("b.example", Kind::Mx);
+    assert_eq!(
+        answer(unknown, "bob", false).said.result(),
+        LookupResult::Unavailable
+    );
+}
+
+#[test]
+fn a_server_that_is_down_is_unavailable_until_it_is_back() {
+    if !can_run() {
+        return;
+    }
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let bob = mail.person(&[&at_b("bob")]);
+    let mut nginx = Nginx::new("");
+    let own = nginx.listen(&tls.server(OWN), "");
+    fs::create_dir(nginx.path("case")).unwrap();
+    nginx.write("case/bob", &bob.pem);
+    let zone = Zone::default().at(OWN, own).mx("b.example", false, &[]);
+    let source = mcek(zone, roots(&[], Some(("b.example", &tls))));
+    for _ in 0..2 {
+        nginx.start(&["bob"]);
+        assert_eq!(run(ask(&source, &at_b("bob"), true)).said, Said::Found);
+        nginx.stop();
+        let down = run(ask(&source, &at_b("bob"), true));
+        assert_eq!(
+            down.said.result(),
+            LookupResult::Unavailable,
+            "{:?}",
+            down.said
+        );
+        assert!(
+            reason(&down).contains("does not listen at port 443"),
+            "{}",
+            reason(&down)
+        );
+        // Of a domain that never had any, nobody can tell.
+        let stranger = run(ask(&source, &at_b("bob"), false));
+        assert_eq!(stranger.said.result(), LookupResult::Absent);
+    }
+}
+
+#[test]
+fn a_host_in_our_own_network_is_not_asked() {
+    if !can_run() {
+        return;
+    }
+    let tls = Ca::new("TLS root");
+    let mut nginx = Nginx::new("");
+    let own = nginx.listen(&tls.server(OWN), "");
+    nginx.start(&["bob"]);
+    let mut source = mcek(Zone::default().at(OWN, own), roots(&[&tls], None));
+    source.https.connector.permitted = Default::default();
+    let reply = run(ask(&source, &at_b("bob"), true));
+    assert_eq!(reply.said.result(), LookupResult::Unavailable);
+    assert!(
+        reason(&reply).contains("no address of the Internet"),
+        "{}",
+        reason(&reply)
+    );
+    let asked = fs::read_to_string(nginx.path("access.log")).unwrap();
+    assert_eq!(asked, "", "it was asked all the same");
+}

@@ -1,0 +1,646 @@
+//! CERS, CERT, GETK and PKEY against an SMTP server that does what its script says.
+
+use std::io;
+use std::io::Read;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use domsec::gateway::search::Authentication;
+use domsec::gateway::search::Said;
+use domsec::limits::Limits;
+use domsec::lookup::names::Data;
+use domsec::lookup::names::Kind;
+use domsec::lookup::smtp_cert::SmtpCert;
+use domsec::lookup::source::Reply;
+use domsec::lookup::tls::Roots;
+use domsec::policy::facts::LookupResult;
+use rustls::ServerConfig;
+use rustls::ServerConnection;
+use rustls::StreamOwned;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::Instant;
+
+use crate::servers::Ca;
+use crate::servers::Issued;
+use crate::servers::Zone;
+use crate::servers::address;
+use crate::servers::ask;
+use crate::servers::found;
+use crate::servers::is_root;
+use crate::servers::roots;
+use crate::servers::run;
+use crate::servers::self_signed_server;
+use crate::servers::tlsa;
+
+const BOB: &str = "bob@b.example";
+const MX: &str = "mx.b.example";
+const CLEAR: &str = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
+const BOTH: &str = "250-mx\r\n250-CERT\r\n250-CERS\r\n250 SIZE 1000\r\n";
+const NONE: &str = "550 Certificate Not Found\r\n";
+
+/// What the server says, for each command by its verb; EHLO after the handshake is `protected`.
+///
+/// Instead of a reply: `drop` ends the connection, `silence` says nothing more, `endless` goes on for ever, and
+/// `slow REPLY` sends an octet each 50 ms.
+#[derive(Clone)]
+struct Script {
+    says: Vec<(&'static str, String)>,
+    protected: String,
+}
+
+impl Script {
+    /// One that offers STARTTLS, and `protected` behind it.
+    fn new(protected: &str) -> Self {
+        let usual = [
+            ("greeting", "220 mx ESMTP\r\n"),
+            ("EHLO", CLEAR),
+            ("STARTTLS", "220 go ahead\r\n"),
+            ("QUIT", "221 bye\r\n"),
+        ];
+        let says = usual.map(|(verb, reply)| (verb, reply.to_owned()));
+        Self {
+            says: says.into(),
+            protected: protected.to_owned(),
+        }
+    }
+
+    fn says(mut self, verb: &'static str, reply: impl Into<String>) -> Self {
+        self.says.retain(|(known, _)| *known != verb);
+        self.says.push((verb, reply.into()));
+        self
+    }
+
+    fn reply(&self, verb: &str, is_protected: bool) -> &str {
+        if verb == "EHLO" && is_protected {
+            return &self.protected;
+        }
+        let known = self.says.iter().find(|(known, _)| *known == verb);
+        known.map_or("502 what\r\n", |(_, reply)| reply)
+    }
+}
+
+/// A server at port 25 of its own address, until the test's process ends.
+struct Server {
+    address: Ipv4Addr,
+    commands: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn start(script: Script, shown: &Issued) -> Self {
+        let address = address();
+        let listener = TcpListener::bind((address, 25)).expect("port 25");
+        let commands = Arc::new(Mutex::new(Vec::new()));
+        let config = config(shown);
+        let seen = Arc::clone(&commands);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (script, config, seen) = (script.clone(), config.clone(), seen.clone());
+                // A client that hangs up ends its thread.
+                thread::spawn(move || serve(stream, &script, config, &seen));
+            }
+        });
+        Self { address, commands }
+    }
+
+    fn commands(&self) -> Vec<String> {
+        self.commands.lock().unwrap().clone()
+    }
+}
+
+fn config(shown: &Issued) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let chain = vec![CertificateDer::from(shown.certificate.der().to_vec())];
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key);
+    Arc::new(config.unwrap())
+}
+
+fn serve(
+    mut stream: TcpStream,
+    script: &Script,
+    config: Arc<ServerConfig>,
+    seen: &Mutex<Vec<String>>,
+) -> io::Result<()> {
+    say(&mut stream, script.reply("greeting", false))?;
+    if !converse(&mut stream, script, false, seen)? {
+        return Ok(());
+    }
+    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut protected = StreamOwned::new(connection, stream);
+    converse(&mut protected, script, true, seen)?;
+    Ok(())
+}
+
+/// Answers commands; true when a handshake is to follow.
+fn converse<S: Read + Write>(
+    stream: &mut S,
+    script: &Script,
+    is_protected: bool,
+    seen: &Mutex<Vec<String>>,
+) -> io::Result<bool> {
+    loop {
+        let line = line(stream)?;
+        let verb = line.split(' ').next().unwrap_or_default().to_owned();
+        let marked = if is_protected {
+            format!("(TLS) {line}")
+        } else {
+            line
+        };
+        seen.lock().unwrap().push(marked);
+        let reply = script.reply(&verb, is_protected);
+        say(stream, reply)?;
+        if verb == "STARTTLS" && reply.starts_with("220") {
+            return Ok(true);
+        }
+    }
+}
+
+/// One line, read octet by octet: what follows STARTTLS is not ours.
+fn line<S: Read>(stream: &mut S) -> io::Result<String> {
+    let mut line = Vec::new();
+    let mut octet = [0];
+    while octet != *b"\n" {
+        stream.read_exact(&mut octet)?;
+        line.push(octet[0]);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+fn say<S: Write>(stream: &mut S, reply: &str) -> io::Result<()> {
+    match reply {
+        "drop" => return Err(io::ErrorKind::ConnectionAborted.into()),
+        "silence" => thread::sleep(Duration::from_secs(60)),
+        "endless" => loop {
+            stream.write_all(&b"250-more and more\r\n".repeat(100))?;
+        },
+        _ => {}
+    }
+    if let Some(slow) = reply.strip_prefix("slow ") {
+        for octet in slow.bytes() {
+            stream.write_all(&[octet])?;
+            stream.flush()?;
+            thread::sleep(Duration::from_millis(50));
+        }
+        return Ok(());
+    }
+    stream.write_all(reply.as_bytes())?;
+    stream.flush()
+}
+
+/// Lines of a text as the lines of a reply, and the last one.
+fn told(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("250-{line}\r\n"));
+    lines.chain(["250 OK\r\n".to_owned()]).collect()
+}
+
+fn source(zone: Zone, roots: Roots) -> SmtpCert {
+    SmtpCert {
+        connector: zone.connector(),
+        roots,
+        name: "gw.a.example".parse().unwrap(),
+        limits: Limits::default(),
+        timeout: Duration::from_secs(2),
+    }
+}
+
+fn reason(reply: &Reply) -> &str {
+    reply.said.reason().unwrap_or_default()
+}
+
+/// What comes of asking the only exchanger, which does as `script` says.
+fn asked(script: Script, expected: bool) -> (Reply, Vec<String>) {
+    let server = Server::start(script, &self_signed_server(MX));
+    let zone = Zone::default()
+        .mx("b.example", false, &[MX])
+        .at(MX, server.address);
+    let reply = run(ask(&source(zone, roots(&[], None)), BOB, expected));
+    (reply, server.commands())
+}
+
+#[test]
+fn a_certificate_is_found_by_cers_and_by_cert_and_under_either_label() {
+    if !is_root() {
+        return;
+    }
+    let mail = Ca::new("mail root");
+    let bob = mail.person(&[BOB]);
+    let unproved = [(&bob.certificate, Authentication::None)];
+    let chain = format!("{}{}", bob.pem, mail.pem);
+
+    let (reply, commands) = asked(Script::new(BOTH).says("CERS", told(&chain)), false);
+    assert_eq!(found(&reply), unproved, "{:?}", reply.said);
+    assert_eq!(
+        reply.candidates[0].chain,
+        std::slice::from_ref(&mail.certificate)
+    );
+    assert!(!reply.authentic);
+    let wanted = [
+        "EHLO gw.a.example",
+        "STARTTLS",
+        "(TLS) EHLO gw.a.example",
+        "(TLS) CERS bob@b.example",
+        "(TLS) QUIT",
+    ];
+    assert_eq!(commands, wanted);
+
+    // OpenSSL's trust data follows the certificate in its own form.
+    let trusted = [bob.certificate.der(), &[0x30, 0x00]].concat();
+    let base64 = base64_simd::STANDARD.encode_to_string(trusted);
+    let label = "TRUSTED CERTIFICATE";
+    let trusted = format!("-----BEGIN {label}-----\n{base64}\n-----END {label}-----\n");
+    let cert = Script::new("250-mx\r\n250 CERT\r\n").says("CERT", told(&trusted));
+    let (reply, commands) = asked(cert, false);
+    assert_eq!(found(&reply), unproved, "{:?}", reply.said);
+    assert_eq!(commands[3], "(TLS) CERT bob@b.example");
+
+    // A certificate of somebody else is left to be judged.
+    let other = mail.person(&["eve@b.example"]);
+    let (reply, _) = asked(Script::new(BOTH).says("CERS", told(&other.pem)), false);
+    assert_eq!(found(&reply), [(&other.certificate, Authentication::None)]);
+}
+
+#[test]
+fn keys_are_told_beside_certificates_and_alone() {
+    if !is_root() {
+        return;
+    }
+    let mail = Ca::new("mail root");
+    let bob = mail.person(&[BOB]);
+    let spki = bob.certificate.spki();
+    let base64 = base64_simd::STANDARD.encode_to_string(spki);
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{base64}\n-----END PUBLIC KEY-----\n");
+    let both = Script::new("250-mx\r\n250-GETK\r\n250 CERS\r\n")
+        .says("CERS", told(&bob.pem))
+        .says("GETK", told(&pem));
+    let (reply, _) = asked(both, false);
+    assert_eq!(
+        (reply.candidates.len(), reply.keys.len()),
+        (1, 1),
+        "{:?}",
+        reply.said
+    );
+    assert_eq!(reply.keys[0].spki, spki);
+    let alone = Script::new("250-mx\r\n250 PKEY\r\n").says("PKEY", told(&base64));
+    let (reply, commands) = asked(alone, false);
+    assert_eq!(reply.said, Said::Found);
+    assert_eq!((reply.candidates.len(), &reply.keys[0].spki[..]), (0, spki));
+    assert_eq!(commands[3], "(TLS) PKEY bob@b.example");
+    let no_key = Script::new("250-mx\r\n250 GETK\r\n").says("GETK", told("none of yours"));
+    assert_eq!(
+        asked(no_key, false).0.said.result(),
+        LookupResult::Unavailable
+    );
+}
+
+#[test]
+fn servers_without_a_certificate_are_absent_or_unavailable_by_what_they_do() {
+    if !is_root() {
+        return;
+    }
+    use LookupResult::Absent;
+    use LookupResult::Unavailable;
+    let usual = || Script::new(BOTH);
+    // For a stranger, and for who is known to publish.
+    let rows: Vec<(&str, Script, LookupResult, LookupResult, &str)> = vec![
+        (
+            "none",
+            usual().says("CERS", NONE),
+            Absent,
+            Absent,
+            "550 Certificate Not Found",
+        ),
+        (
+            "keyword missing",
+            Script::new("250-mx\r\n250 SIZE\r\n"),
+            Absent,
+            Unavailable,
+            "does not offer CERT",
+        ),
+        (
+            "command missing",
+            usual().says("CERS", "502 what\r\n"),
+            Absent,
+            Unavailable,
+            "does not offer CERT",
+        ),
+        (
+            "keyword in clear alone",
+            Script::new("250 mx\r\n").says("EHLO", "250-mx\r\n250-CERS\r\n250 STARTTLS\r\n"),
+            Absent,
+            Unavailable,
+            "does not offer CERT",
+        ),
+        (
+            "STARTTLS stripped",
+            usual().says("EHLO", BOTH),
+            Absent,
+            Unavailable,
+            "does not offer STARTTLS",
+        ),
+        (
+            "no service",
+            usual().says("greeting", "554 no SMTP service here\r\n"),
+            Absent,
+            Unavailable,
+            "554",
+        ),
+        (
+            "busy",
+            usual().says("greeting", "421 too many\r\n"),
+            Unavailable,
+            Unavailable,
+            "421",
+        ),
+        (
+            "TLS later",
+            usual().says("STARTTLS", "454 not now\r\n"),
+            Unavailable,
+            Unavailable,
+            "454",
+        ),
+        (
+            "later",
+            usual().says("CERS", "450 later\r\n"),
+            Unavailable,
+            Unavailable,
+            "450 later",
+        ),
+        (
+            "not for us",
+            usual().says("CERS", "554 no\r\n"),
+            Unavailable,
+            Unavailable,
+            "554 no",
+        ),
+        (
+            "lost",
+            usual().says("CERS", "drop"),
+            Unavailable,
+            Unavailable,
+            "connection lost at CERS",
+        ),
+        (
+            "half a reply",
+            usual().says("CERS", "250-one\r\n25"),
+            Unavailable,
+            Unavailable,
+            "connection lost at CERS",
+        ),
+        (
+            "silent",
+            usual().says("CERS", "silence"),
+            Unavailable,
+            Unavailable,
+            "connection lost at CERS",
+        ),
+        (
+            "slow",
+            usual().says("CERS", format!("slow {}", told(&"x\n".repeat(100)))),
+            Unavailable,
+            Unavailable,
+            "connection lost at CERS",
+        ),
+        (
+            "slow from the beginning",
+            usual().says("greeting", format!("slow 220 {}", "x".repeat(500))),
+            Unavailable,
+            Unavailable,
+            "connection lost at greeting",
+        ),
+        (
+            "endless",
+            usual().says("CERS", "endless"),
+            Unavailable,
+            Unavailable,
+            "limit of 2000",
+        ),
+        (
+            "no certificate",
+            usual().says("CERS", told("hello")),
+            Unavailable,
+            Unavailable,
+            "sends no certificate",
+        ),
+        (
+            "no reply",
+            usual().says("CERS", "certificate follows\r\n"),
+            Unavailable,
+            Unavailable,
+            "malformed",
+        ),
+        (
+            "injected",
+            usual().says("STARTTLS", format!("220 go\r\n{BOTH}")),
+            Unavailable,
+            Unavailable,
+            "more than the reply to STARTTLS",
+        ),
+        (
+            "no handshake",
+            usual().says("STARTTLS", "220 go\r\n250 mx\r\n"),
+            Unavailable,
+            Unavailable,
+            "",
+        ),
+    ];
+    // All at once: some take as long as they may.
+    thread::scope(|scope| {
+        for (what, script, stranger, partner, says) in rows {
+            scope.spawn(move || {
+                for (expected, wanted) in [(false, stranger), (true, partner)] {
+                    let begun = Instant::now();
+                    let (reply, commands) = asked(script.clone(), expected);
+                    assert_eq!(reply.said.result(), wanted, "{what}: {:?}", reply.said);
+                    assert!(reason(&reply).contains(says), "{what}: {}", reason(&reply));
+                    assert!(
+                        begun.elapsed() < Duration::from_secs(5),
+                        "{what} took too long"
+                    );
+                    // The address is told to nobody in clear.
+                    let leaked = |line: &String| line.contains("bob") && !line.starts_with("(TLS)");
+                    assert!(!commands.iter().any(leaked), "{what}: {commands:?}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
+    if !is_root() {
+        return;
+    }
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let bob = mail.person(&[BOB]);
+    let script = || Script::new(BOTH).says("CERS", told(&bob.pem));
+    let shown = tls.server(MX);
+    let server = Server::start(script(), &shown);
+    let elsewhere = Server::start(script(), &tls.server("mx.c.example"));
+    let record = format!("_25._tcp.{MX}");
+    let zone = |secure: bool| {
+        Zone::default()
+            .mx("b.example", secure, &[MX])
+            .secure_at(MX, server.address)
+    };
+    let with = |of: &Issued| vec![tlsa(&of.certificate)];
+    let partner = || roots(&[], Some(("b.example", &tls)));
+    let public = || roots(&[&tls], None);
+    let nobody = || roots(&[], None);
+    let rows: Vec<(&str, Zone, Roots, Option<Authentication>)> = vec![
+        ("nobody", zone(true), nobody(), Some(Authentication::None)),
+        (
+            "a public root",
+            zone(true),
+            public(),
+            Some(Authentication::PublicTls),
+        ),
+        (
+            "a partner's root",
+            zone(true),
+            partner(),
+            Some(Authentication::PartnerTls),
+        ),
+        (
+            "its record",
+            zone(true).with(&record, Kind::Tlsa, true, with(&shown)),
+            nobody(),
+            Some(Authentication::Dnssec),
+        ),
+        (
+            "a partner's root, and an exchanger that anybody may have named",
+            zone(false),
+            partner(),
+            Some(Authentication::None),
+        ),
+        (
+            "its record, and an exchanger that anybody may have named",
+            zone(false).with(&record, Kind::Tlsa, true, with(&shown)),
+            nobody(),
+            Some(Authentication::None),
+        ),
+        (
+            "another's record",
+            zone(true).with(&record, Kind::Tlsa, true, with(&bob)),
+            public(),
+            None,
+        ),
+        (
+            "a record that cannot be known",
+            zone(true).failing(&record, Kind::Tlsa),
+            public(),
+            None,
+        ),
+        (
+            "another's certificate",
+            Zone::default()
+                .mx("b.example", true, &[MX])
+                .secure_at(MX, elsewhere.address),
+            partner(),
+            Some(Authentication::None),
+        ),
+    ];
+    for (what, zone, roots, wanted) in rows {
+        let reply = run(ask(&source(zone, roots), BOB, true));
+        match wanted {
+            Some(authentication) => {
+                assert_eq!(
+                    found(&reply),
+                    [(&bob.certificate, authentication)],
+                    "{what}: {:?}",
+                    reply.said
+                );
+                assert_eq!(reply.authentic, authentication.is_authenticated(), "{what}");
+            }
+            None => assert_eq!(
+                reply.said.result(),
+                LookupResult::Unavailable,
+                "{what}: {:?}",
+                reply.said
+            ),
+        }
+    }
+}
+
+#[test]
+fn exchangers_are_asked_one_after_another() {
+    if !is_root() {
+        return;
+    }
+    let mail = Ca::new("mail root");
+    let bob = mail.person(&[BOB]);
+    let shown = self_signed_server(MX);
+    let without = Server::start(Script::new("250 mx\r\n"), &shown);
+    let denies = Server::start(Script::new(BOTH).says("CERS", NONE), &shown);
+    let later = Server::start(Script::new(BOTH).says("CERS", "450 later\r\n"), &shown);
+    let has = Server::start(Script::new(BOTH).says("CERS", told(&bob.pem)), &shown);
+    let answer = |servers: &[Option<&Server>], expected| {
+        let names: Vec<String> = (0..servers.len())
+            .map(|number| format!("mx{number}.example"))
+            .collect();
+        let hosts: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut zone = Zone::default().mx("b.example", false, &hosts);
+        for (name, server) in hosts.iter().zip(servers) {
+            // One that is none listens nowhere.
+            zone = zone.at(name, server.map_or_else(address, |server| server.address));
+        }
+        run(ask(&source(zone, roots(&[], None)), BOB, expected))
+            .said
+            .result()
+    };
+    use LookupResult::Absent;
+    use LookupResult::Found;
+    use LookupResult::Unavailable;
+    assert_eq!(
+        answer(
+            &[Some(&without), Some(&denies), Some(&later), Some(&has)],
+            true
+        ),
+        Found
+    );
+    assert_eq!(answer(&[Some(&denies), Some(&denies)], true), Absent);
+    assert_eq!(answer(&[Some(&denies), Some(&later)], false), Unavailable);
+    assert_eq!(
+        answer(&[Some(&denies), Some(&without), None], false),
+        Absent
+    );
+    assert_eq!(answer(&[Some(&denies), None], true), Unavailable);
+    // Who has a certificate ends the search.
+    let before = later.commands().len();
+    assert_eq!(answer(&[Some(&has), Some(&later)], true), Found);
+    assert_eq!(later.commands().len(), before);
+}
+
+#[test]
+fn a_domain_that_takes_no_mail_has_no_server_to_ask() {
+    if !is_root() {
+        return;
+    }
+    let null = vec![Data::Mx {
+        preference: 0,
+        host: None,
+    }];
+    let answer = |secure, expected| {
+        let zone = Zone::default().with("b.example", Kind::Mx, secure, null.clone());
+        run(ask(&source(zone, roots(&[], None)), BOB, expected))
+            .said
+            .result()
+    };
+    assert_eq!(answer(true, true), LookupResult::Absent);
+    assert_eq!(answer(false, false), LookupResult::Absent);
+    assert_eq!(answer(false, true), LookupResult::Unavailable);
+    let unknown = Zone::default().failing("b.example", Kind::Mx);
+    let reply = run(ask(&source(unknown, roots(&[], None)), BOB, false));
+    assert_eq!(reply.said.result(), LookupResult::Unavailable);
+}
