@@ -2,7 +2,9 @@
 //!
 //! SQLite keeps the version (`user_version`) and whose file it is (`application_id`) in the file's header.
 
+use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::TransactionBehavior;
@@ -78,44 +80,49 @@ pub(super) fn migrate(
     migrations: &[&str],
 ) -> Result<(), StoreError> {
     let failed = |error| StoreError::of(path, error);
-    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
-    let pragma = |connection: &Connection, name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-    };
-    if pragma(connection, "user_version").map_err(failed)? == known
-        && pragma(connection, "application_id").map_err(failed)? == APPLICATION
-    {
+    if version(connection, path, migrations)? == migrations.len() {
         return Ok(());
     }
     // Two processes may open a new file at once: what is there is looked at again behind the lock.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(failed)?;
-    let found = pragma(&transaction, "user_version").map_err(failed)?;
-    let application = pragma(&transaction, "application_id").map_err(failed)?;
-    let tables: i64 = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(failed)?;
-    let is_new = application == 0 && found == 0 && tables == 0;
-    if application != APPLICATION && !is_new {
-        let what = format!("its application_id is {application:#x}, not {APPLICATION:#x}");
-        return Err(StoreError::Corrupt {
-            path: path.to_owned(),
-            source: std::sync::Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(what)),
-        });
-    }
-    if found > known {
-        return Err(StoreError::Newer {
-            path: path.to_owned(),
-            found,
-            known,
-        });
-    }
-    for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
+    let found = version(&transaction, path, migrations)?;
+    for step in migrations.iter().skip(found) {
         transaction.execute_batch(step).map_err(failed)?;
     }
     let mark = |name, value| transaction.pragma_update(None, name, value);
-    mark("user_version", known).map_err(failed)?;
+    mark("user_version", wide(migrations.len())).map_err(failed)?;
     mark("application_id", APPLICATION).map_err(failed)?;
     transaction.commit().map_err(failed)
+}
+
+/// The version of the file, 0 for an empty one. Fails where it is another program's, or of a version that
+/// `migrations` do not know.
+pub(super) fn version(
+    connection: &Connection,
+    path: &Path,
+    migrations: &[&str],
+) -> Result<usize, StoreError> {
+    let failed = |error| StoreError::of(path, error);
+    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let found = number("PRAGMA user_version").map_err(failed)?;
+    let application = number("PRAGMA application_id").map_err(failed)?;
+    let tables = number("SELECT count(*) FROM sqlite_schema").map_err(failed)?;
+    let is_new = application == 0 && found == 0 && tables == 0;
+    let path = path.to_owned();
+    if application != APPLICATION && !is_new {
+        let what = format!("its application_id is {application:#x}, not {APPLICATION:#x}");
+        let source = Arc::from(Box::<dyn Error + Send + Sync>::from(what));
+        return Err(StoreError::Corrupt { path, source });
+    }
+    let known = wide(migrations.len());
+    match usize::try_from(found) {
+        Ok(version) if found <= known => Ok(version),
+        Ok(_) | Err(_) => Err(StoreError::Newer { path, found, known }),
+    }
+}
+
+fn wide(version: usize) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }

@@ -139,6 +139,15 @@ impl Sqlite {
         })
     }
 
+    /// Whether the store at `path` could be opened and written now. An older one stays as it is.
+    pub fn look(path: &Path) -> Result<(), StoreError> {
+        check_access(path)?;
+        let connection = connect(path, "FULL")?;
+        schema::version(&connection, path, schema::MIGRATIONS)?;
+        let written = connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK");
+        written.map_err(|error| StoreError::of(path, error))
+    }
+
     /// Has the thread do `work`, and waits for the end of its transaction.
     fn ask<'a, T: Send + 'static>(
         &'a self,
@@ -607,6 +616,7 @@ mod tests {
         let store = Sqlite::open(&path).unwrap();
         let settled = block_on(store.settle(&bob(), first_use(Known::default())));
         assert_eq!(settled.unwrap(), Settled::Kept);
+        Sqlite::look(&path).unwrap();
         let kept = answer(Said::Absent("no such user".to_owned()), 300);
         block_on(store.keep(&bob(), LookupSource::Ldap, kept.clone())).unwrap();
         for file in fs::read_dir(folder.path()).unwrap() {
@@ -782,6 +792,10 @@ mod tests {
         let newer = Connection::open(&path).unwrap();
         newer.pragma_update(None, "user_version", 9).unwrap();
         drop(newer);
+        assert!(matches!(
+            Sqlite::look(&path),
+            Err(StoreError::Newer { found: 9, .. })
+        ));
         let shown = refused(&path);
         assert!(
             shown.contains("is of version 9, and this domsec knows no version above 1"),

@@ -64,6 +64,17 @@ impl Laid {
         self.certs_as(None, arguments)
     }
 
+    /// What `domsec check` prints.
+    fn check(&self) -> String {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_domsec"));
+        program
+            .arg("check")
+            .arg("--config")
+            .arg(self.path("domsec.toml"));
+        let output = program.output().expect("the program runs");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     fn certs_as(&self, user: Option<u32>, arguments: &[&str]) -> (i32, String, String) {
         let (command, rest) = arguments.split_first().expect("a command");
         let mut program = Command::new(env!("CARGO_BIN_EXE_domsec"));
@@ -184,7 +195,17 @@ fn what_is_not_there_and_what_cannot_be_asked_are_told_apart() {
     let (code, _, err) = laid.certs(&["list"]);
     assert_eq!(code, 66, "{err}");
     assert!(!laid.path("domsec.db").exists());
+    let found = laid.check();
+    assert!(
+        found.contains("domsec.db is made at the first start"),
+        "{found}"
+    );
     drop(laid.gateway());
+    let found = laid.check();
+    assert!(
+        found.contains("domsec.db can be read and written"),
+        "{found}"
+    );
     assert_eq!(laid.certs(&["list"]), (0, String::new(), String::new()));
     for command in ["show", "approve", "reject", "pin", "unpin"] {
         let (code, out, err) = laid.certs(&[command, &nobody]);
@@ -199,6 +220,8 @@ fn what_is_not_there_and_what_cannot_be_asked_are_told_apart() {
     let (code, _, err) = laid.certs(&["list"]);
     assert_eq!(code, 65, "{err}");
     assert!(err.contains("is damaged or no store of domsec"), "{err}");
+    let found = laid.check();
+    assert!(found.contains("error   [store] path: the store"), "{found}");
     let bare = "domains = ['a.example']\nauthserv_id = 'gw.a.example'\n";
     fs::write(laid.path("domsec.toml"), bare).expect("a configuration");
     let (code, _, err) = laid.certs(&["list"]);

@@ -27,6 +27,8 @@ use crate::gateway::judge::chain;
 use crate::keystore::files;
 use crate::limits::Limits;
 use crate::lookup::directory::Directory;
+use crate::store::StoreError;
+use crate::store::sqlite::Sqlite;
 use crate::x509::Certificate;
 use crate::x509::Crl;
 use crate::x509::SimplePaths;
@@ -121,6 +123,7 @@ fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
     findings.extend(sockets);
     findings.extend(reinjection::judged(config));
     findings.push(spool(config));
+    findings.extend(store(config));
     // Whatever else would keep the service from starting.
     let broken = findings.iter().any(|one| one.level == Level::Error);
     match build::gateway(config) {
@@ -130,6 +133,22 @@ fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
         Err(_) => {}
     }
     findings
+}
+
+/// The store of certificates, where one is named.
+fn store(config: &Config) -> Option<Finding> {
+    let path = config.path(config.store.path.as_ref()?);
+    let shown = path.display();
+    let folder = path.parent().filter(|folder| folder.is_dir());
+    Some(match Sqlite::look(&path) {
+        Ok(()) => Finding::ok(format!("[store] path {shown} can be read and written")),
+        Err(StoreError::Open { source, .. })
+            if source.kind() == io::ErrorKind::NotFound && folder.is_some() =>
+        {
+            Finding::ok(format!("[store] path {shown} is made at the first start"))
+        }
+        Err(error) => Finding::error(format!("[store] path: {}", chain(&error))),
+    })
 }
 
 fn policy(config: &Config) -> Vec<Finding> {

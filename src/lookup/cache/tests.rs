@@ -33,6 +33,19 @@ impl Told {
         })
     }
 
+    /// Finds, once for each opening of the gate.
+    fn gated() -> Arc<Self> {
+        Arc::new(Self {
+            gate: Some(Notify::new()),
+            replies: Mutex::new(vec![found()]),
+            ..Self::default()
+        })
+    }
+
+    fn open(&self) {
+        self.gate.iter().for_each(Notify::notify_one);
+    }
+
     fn count(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -211,50 +224,28 @@ async fn among_any_answers_and_failures_the_last_answer_counts_for_its_time() {
 
 #[tokio::test]
 async fn who_asks_the_same_at_once_waits_for_one_search() {
-    let source = Arc::new(Told {
-        gate: Some(Notify::new()),
-        replies: Mutex::new(vec![found()]),
-        ..Told::default()
-    });
+    let source = Told::gated();
     let cache = fresh();
-    let cached = cached(&source, &cache);
-    let question = question(0);
-    let all = async {
-        let asked: Vec<_> = (0..50).map(|_| cached.ask(&question)).collect();
-        let mut tasks = Vec::new();
-        for one in asked {
-            tasks.push(one);
-        }
-        let (first, others) = tasks.split_at_mut(1);
-        let rest = async {
-            while source.count() == 0 {
-                tokio::task::yield_now().await;
-            }
-            let mut joined = Vec::new();
-            for one in others {
-                let waits = tokio::time::timeout(Duration::from_millis(1), &mut *one).await;
-                assert!(waits.is_err());
-                joined.push(one);
-            }
-            source.gate.as_ref().unwrap().notify_one();
-            for one in joined {
-                assert_eq!(one.await.said, Said::Found);
-            }
-        };
-        tokio::join!(&mut first[0], rest).0
-    };
-    assert_eq!(all.await.said, Said::Found);
+    let cached = Arc::new(cached(&source, &cache));
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let cached = Arc::clone(&cached);
+        all.spawn(async move { cached.ask(&question(0)).await });
+    }
+    while cache.counts().joined < 49 || source.count() == 0 {
+        tokio::task::yield_now().await;
+    }
+    source.open();
+    for reply in all.join_all().await {
+        assert_eq!(reply.said, Said::Found);
+    }
     let counts = cache.counts();
     assert_eq!((source.count(), counts.misses, counts.joined), (1, 1, 49));
 }
 
 #[tokio::test]
 async fn a_search_goes_on_when_who_began_it_goes_away() {
-    let source = Arc::new(Told {
-        gate: Some(Notify::new()),
-        replies: Mutex::new(vec![found()]),
-        ..Told::default()
-    });
+    let source = Told::gated();
     let cache = fresh();
     let cached = cached(&source, &cache);
     let mut impatient = question(0);
@@ -262,7 +253,7 @@ async fn a_search_goes_on_when_who_began_it_goes_away() {
     let gone = cached.ask(&impatient).await;
     assert!(matches!(gone.said, Said::Unavailable(why) if why.contains("goes on")));
     drop(tokio::time::timeout(Duration::from_millis(5), cached.ask(&question(0))).await);
-    source.gate.as_ref().unwrap().notify_one();
+    source.open();
     settle(&cache).await;
     assert!(cached.ask(&question(1)).await.cached);
     assert_eq!(source.count(), 1);
@@ -383,11 +374,7 @@ async fn memory_is_bounded_and_what_is_used_stays() {
 
 #[tokio::test]
 async fn searches_under_way_are_bounded() {
-    let source = Arc::new(Told {
-        gate: Some(Notify::new()),
-        replies: Mutex::new(vec![found()]),
-        ..Told::default()
-    });
+    let source = Told::gated();
     let bounds = Bounds {
         under_way: 2,
         ..Bounds::default()
@@ -402,7 +389,7 @@ async fn searches_under_way_are_bounded() {
     }
     assert_eq!((source.count(), cache.counts().under_way), (2, 5));
     for _ in 0..5 {
-        source.gate.as_ref().unwrap().notify_one();
+        source.open();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     settle(&cache).await;
