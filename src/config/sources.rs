@@ -221,7 +221,7 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
                     connector: connector.clone(),
                     roots: roots.clone(),
                 },
-                limits: limits.clone(),
+                limits: *limits,
                 timeout: mcek.timeout,
             }));
         }
@@ -230,7 +230,7 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
                 connector: connector.clone(),
                 roots,
                 name: own_name(config)?,
-                limits: limits.clone(),
+                limits: *limits,
                 timeout: smtp.timeout,
             }));
         }
@@ -240,7 +240,7 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
         for (number, entry) in (1..).zip(&config.ldap) {
             directories.push(directory(config, entry, number, limits)?);
         }
-        sources.push(Arc::new(Ldap::new(directories, connector, limits.clone())));
+        sources.push(Arc::new(Ldap::new(directories, connector, *limits)));
     }
     Ok(sources)
 }

@@ -34,7 +34,7 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::RecordType;
-use zones::World;
+pub(crate) use zones::World;
 use zones::label;
 
 /// What must come of a question.

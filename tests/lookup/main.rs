@@ -18,3 +18,4 @@ mod peers;
 mod servers;
 mod smtp;
 mod store;
+mod whole;
