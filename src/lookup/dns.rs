@@ -1,7 +1,7 @@
 //! The Domain Name System through configured resolvers, with DNSSEC (RFC 4033 to 4035): [`Dns`] for the sources.
 //!
 //! Validated by us from trust anchors, or by a resolver that is trusted to say so. Aliases are followed here, one
-//! question for each, so that every link is judged by itself. No search list, no hosts file, no answer from a cache.
+//! question for each, so that every link is judged by itself. No search list, no hosts file; answers are kept elsewhere.
 
 mod anchors;
 mod answer;

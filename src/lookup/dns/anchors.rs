@@ -20,6 +20,9 @@ use super::name;
 /// Octets of one file: the root's is under one kilobyte.
 const FILE_OCTETS: u64 = 1024 * 1024;
 
+/// Octets of SHA-1, the shortest digest of DS records; one that is longer and wrong trusts nothing.
+const SHORTEST_DIGEST: usize = 20;
+
 /// Why a file of trust anchors could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -209,6 +212,9 @@ fn read_record(words: &[String]) -> Result<(Name, Trusted), String> {
         let algorithm = supported(Algorithm::from_u8(octet(third)?))?;
         let key = base64_simd::STANDARD.decode_to_vec(&rest);
         let key = key.map_err(|error| format!("the key is not base64: {error}"))?;
+        if key.is_empty() {
+            return Err(missing());
+        }
         Ok((zone, Trusted::Key(PublicKeyBuf::new(key, algorithm))))
     } else if kind.eq_ignore_ascii_case("DS") {
         let algorithm = supported(Algorithm::from_u8(octet(second)?))?;
@@ -217,6 +223,12 @@ fn read_record(words: &[String]) -> Result<(Name, Trusted), String> {
             return Err(format!("digest type {third} is not supported"));
         }
         let digest = from_hex(&rest).ok_or_else(|| "the digest is not hexadecimal".to_owned())?;
+        if digest.len() < SHORTEST_DIGEST {
+            let octets = digest.len();
+            return Err(format!(
+                "the digest is {octets} octets long, and so cut short"
+            ));
+        }
         let ds = DS::new(first, algorithm, digest_type, digest);
         Ok((zone, Trusted::Digest(ds)))
     } else {
@@ -278,7 +290,10 @@ mod tests {
         for (text, reason) in [
             ("b.example. A 192.0.2.1", "is no number"),
             ("b.example. TXT 1 2 3 x", "\"TXT\""),
-            ("b.example. DS 1 13 2", "not hexadecimal"),
+            ("b.example. DS 1 13 2", "cut short"),
+            ("b.example. DS 1 13 2 0102", "cut short"),
+            ("b.example. DS 1 13 2 010", "not hexadecimal"),
+            ("b.example. DNSKEY 257 3 13", "ends too early"),
             ("b.example. DS 1 13 9 00", "digest type 9"),
             ("b.example. DS 1 3 2 00", "algorithm 3"),
             ("b.example. DNSKEY 257 3 13 ***", "base64"),
