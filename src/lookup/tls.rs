@@ -12,6 +12,7 @@ use rustls::AlertDescription;
 use rustls::CertificateError;
 use rustls::ClientConfig;
 use rustls::DigitallySignedStruct;
+use rustls::Error;
 use rustls::RootCertStore;
 use rustls::SignatureScheme;
 use rustls::client::WebPkiServerVerifier;
@@ -61,7 +62,7 @@ pub enum RootsError {
         subject: String,
         /// Why not.
         #[source]
-        source: rustls::Error,
+        source: Error,
     },
     /// A partner without any anchor.
     #[error("there is no anchor for the servers of {0}: name a file with one certificate at least")]
@@ -185,8 +186,8 @@ pub enum TlsFailure {
         /// What TLS says.
         reason: String,
     },
-    /// What answers does not speak TLS.
-    #[error("{host} does not speak TLS: {reason}")]
+    /// What answers does not speak TLS, or none of 1.2 or later with ciphers that are still safe.
+    #[error("{host} does not speak TLS as we do: {reason}")]
     NotTls {
         /// The server.
         host: Domain,
@@ -305,7 +306,7 @@ struct Shown<'a> {
 
 impl Verifier {
     /// What the certificate proves.
-    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, rustls::Error> {
+    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, Error> {
         let by_partner = self.vouching.partner.as_ref().map(|one| vouch(one, shown));
         if let Some(Ok(())) = by_partner {
             return Ok(Authentication::PartnerTls);
@@ -366,7 +367,7 @@ impl ServerCertVerifier for Verifier {
         server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, Error> {
         let proved = self.judge(Shown {
             end_entity,
             intermediates,
@@ -383,7 +384,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
@@ -393,7 +394,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
@@ -413,7 +414,7 @@ fn verifier(
     Ok(builder.build()?)
 }
 
-fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), rustls::Error> {
+fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), Error> {
     let Shown {
         end_entity,
         intermediates,
@@ -481,19 +482,28 @@ fn association(data: Data) -> Option<Association> {
 fn failure(host: &Domain, source: io::Error) -> TlsFailure {
     let host = host.clone();
     let inner = source.get_ref();
-    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
         return TlsFailure::Broken { host, source };
     };
     let reason = error.to_string();
-    // A server that has no certificate of that name says so by this alert (RFC 6066 §3).
-    let unknown_name = rustls::Error::AlertReceived(AlertDescription::UnrecognisedName);
     if matches!(
         error,
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
-    ) || *error == unknown_name
-    {
+        Error::InvalidCertificate(_)
+            | Error::NoCertificatesPresented
+            // A server that has no certificate of that name says so (RFC 6066 §3).
+            | Error::AlertReceived(AlertDescription::UnrecognisedName)
+    ) {
         TlsFailure::NotProved { host, reason }
-    } else if matches!(error, rustls::Error::InvalidMessage(_)) {
+    } else if matches!(
+        error,
+        Error::InvalidMessage(_)
+            | Error::PeerIncompatible(_)
+            | Error::AlertReceived(
+                AlertDescription::HandshakeFailure
+                    | AlertDescription::InsufficientSecurity
+                    | AlertDescription::ProtocolVersion
+            )
+    ) {
         TlsFailure::NotTls { host, reason }
     } else {
         TlsFailure::Broken { host, source }

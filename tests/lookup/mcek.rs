@@ -1,8 +1,10 @@
 //! MCEK against nginx with TLS under a root of our own.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
@@ -563,6 +565,29 @@ fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them()
         stranger.said
     );
     let partner = answer(misnamed(), "bob", true);
+    assert_eq!(
+        partner.said.result(),
+        LookupResult::Unavailable,
+        "{:?}",
+        partner.said
+    );
+    let plain = address();
+    let listener = TcpListener::bind((plain, 443)).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // One who has hung up is not told.
+            let _told = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let plain = || exchangers(false).at("mx2.example", plain);
+    let stranger = answer(plain(), "bob", false);
+    assert_eq!(
+        stranger.said.result(),
+        LookupResult::Absent,
+        "{:?}",
+        stranger.said
+    );
+    let partner = answer(plain(), "bob", true);
     assert_eq!(
         partner.said.result(),
         LookupResult::Unavailable,

@@ -46,7 +46,8 @@ const CLEAR: &str = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
 const BOTH: &str = "250-mx\r\n250-CERT\r\n250-CERS\r\n250 SIZE 1000\r\n";
 const NONE: &str = "550 Certificate Not Found\r\n";
 
-/// What the server says, for each command by its verb; EHLO after the handshake is `protected`.
+/// What the server says, for each command by its verb; EHLO after the handshake is `protected`, and what it says instead
+/// of a handshake is `handshake`.
 ///
 /// Instead of a reply: `drop` ends the connection, `silence` says nothing more, `endless` goes on for ever, and
 /// `slow REPLY` sends an octet each 50 ms.
@@ -136,6 +137,11 @@ fn serve(
     say(&mut stream, script.reply("greeting", false))?;
     if !converse(&mut stream, script, false, seen)? {
         return Ok(());
+    }
+    if let Some((_, instead)) = script.says.iter().find(|(verb, _)| *verb == "handshake") {
+        // Not before the client has begun.
+        stream.peek(&mut [0])?;
+        return say(&mut stream, instead);
     }
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut protected = StreamOwned::new(connection, stream);
@@ -448,11 +454,26 @@ fn servers_without_a_certificate_are_absent_or_unavailable_by_what_they_do() {
             "more than the reply to STARTTLS",
         ),
         (
-            "no handshake",
-            usual().says("STARTTLS", "220 go\r\n250 mx\r\n"),
+            "no TLS",
+            usual().says("handshake", "500 what is this\r\n"),
+            Absent,
+            Unavailable,
+            "does not speak TLS",
+        ),
+        (
+            "no TLS that is safe",
+            // An alert "protocol_version".
+            usual().says("handshake", "\x15\x03\x03\0\x02\x02\x46"),
+            Absent,
+            Unavailable,
+            "does not speak TLS",
+        ),
+        (
+            "lost in the handshake",
+            usual().says("handshake", "drop"),
             Unavailable,
             Unavailable,
-            "",
+            "TLS with mx.b.example",
         ),
     ];
     // All at once: some take as long as they may.
