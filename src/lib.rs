@@ -31,6 +31,8 @@ pub mod serve;
 pub mod service;
 pub mod smtp;
 #[cfg(feature = "daemon")]
+pub mod store;
+#[cfg(feature = "daemon")]
 pub mod telemetry;
 pub mod tlv;
 pub mod uri;

@@ -34,11 +34,13 @@ use crate::config::Socket;
 use crate::config::SpoolSettings;
 use crate::config::build;
 use crate::config::build::BuildError;
+use crate::config::sources::Surroundings;
 use crate::gateway::site::Gateway;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
 use crate::serve::listen::ListenError;
 use crate::serve::listen::OwnerIds;
+use crate::serve::lookups::Counting;
 use crate::serve::milter;
 use crate::serve::site::Settings;
 use crate::serve::site::Site;
@@ -133,6 +135,7 @@ pub enum ServiceError {
 #[derive(Debug)]
 pub struct Service {
     path: PathBuf,
+    surroundings: Surroundings,
     site: Arc<Site>,
     milters: Vec<(Listener, Option<Direction>)>,
     admins: Vec<TcpListener>,
@@ -157,9 +160,13 @@ impl Service {
         path: &Path,
         listeners: Listeners,
     ) -> Result<Self, ServiceError> {
-        let gateway = opened(&config)?;
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
+        let surroundings = Surroundings {
+            watch: Arc::new(Counting(metrics.clone())),
+            ..Surroundings::default()
+        };
+        let gateway = opened(&config, &surroundings)?;
         metrics.own_certificates(&gateway.roles);
         let gateway = counted(gateway, &metrics);
         let mut milters = Vec::new();
@@ -186,6 +193,7 @@ impl Service {
         let site = Arc::new(site);
         Ok(Self {
             path: path.to_owned(),
+            surroundings,
             milters,
             admins,
             admin: Admin::new(registry, Arc::clone(&site)),
@@ -216,6 +224,7 @@ impl Service {
     /// SIGHUP, and tells systemd.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let (path, site) = (self.path.clone(), Arc::clone(&self.site));
+        let surroundings = self.surroundings.clone();
         let serving = format!("STATUS={}", self.status());
         // Before anybody hears that we are ready: without it SIGHUP ends the process.
         let hangup = signal(SignalKind::hangup());
@@ -229,7 +238,7 @@ impl Service {
         let told = async {
             tokio::select! {
                 () = shutdown => {}
-                () = reload_on_signal(hangup, &path, &site, &serving) => {}
+                () = reload_on_signal(hangup, &path, (&site, &surroundings), &serving) => {}
             }
             notify("STOPPING=1\nSTATUS=ending the messages at hand");
             tracing::info!("stopping: messages at hand are ended first");
@@ -435,7 +444,7 @@ impl Listening {
 async fn reload_on_signal(
     hangup: io::Result<Signal>,
     path: &Path,
-    site: &Arc<Site>,
+    (site, surroundings): (&Arc<Site>, &Surroundings),
     serving: &str,
 ) {
     let Ok(mut hangup) = hangup else {
@@ -445,8 +454,9 @@ async fn reload_on_signal(
     while hangup.recv().await.is_some() {
         systemd::notify_reloading();
         let (path, site) = (path.to_owned(), Arc::clone(site));
+        let surroundings = surroundings.clone();
         // Files, and keys behind passwords, take their time, and no task may wait there.
-        let reloaded = spawn_blocking(move || reload(&path, &site)).await;
+        let reloaded = spawn_blocking(move || reload(&path, &site, &surroundings)).await;
         let status = match reloaded {
             Ok(true) => serving,
             Ok(false) | Err(_) => {
@@ -459,10 +469,10 @@ async fn reload_on_signal(
 }
 
 /// Whether the new configuration holds.
-fn reload(path: &Path, site: &Site) -> bool {
+fn reload(path: &Path, site: &Site, surroundings: &Surroundings) -> bool {
     let opened = Config::read(path)
         .map_err(ServiceError::from)
-        .and_then(|config| Ok((opened(&config)?, config.trust.networks)));
+        .and_then(|config| Ok((opened(&config, surroundings)?, config.trust.networks)));
     match opened {
         Ok((gateway, networks)) => {
             site.metrics.own_certificates(&gateway.roles);
@@ -485,7 +495,7 @@ fn reload(path: &Path, site: &Site) -> bool {
 }
 
 /// The gateway of `config`, with what is to be said of its keys in the log.
-fn opened(config: &Config) -> Result<Gateway, ServiceError> {
+fn opened(config: &Config, surroundings: &Surroundings) -> Result<Gateway, ServiceError> {
     for (path, mode) in build::exposed(config)? {
         tracing::warn!(
             "{}: group or others have access (mode {mode:04o}): chmod 600, and take a new key where \
@@ -493,7 +503,7 @@ fn opened(config: &Config) -> Result<Gateway, ServiceError> {
             path.display()
         );
     }
-    let gateway = build::gateway(config)?;
+    let gateway = build::gateway_in(config, surroundings)?;
     if let Some(now) = now() {
         for (name, certificate) in dates::all(&gateway.roles) {
             if let Some(advice) = dates::fault(certificate, now) {

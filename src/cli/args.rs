@@ -74,6 +74,12 @@ pub(super) enum Command {
                       --mail-from bob@b.example --rcpt-to alice@a.example in.eml"
     )]
     Explain(Process),
+    /// Show the whole search for the certificates of an address, and what is chosen and why
+    ///
+    /// Asks what the gateway would ask for a message to that address, and takes note of nothing. Exit code: 0 found,
+    /// 1 none or no good one, 75 nobody knows now.
+    #[command(after_help = "Example: domsec lookup --config /etc/domsec/domsec.toml bob@b.example")]
+    Lookup(Lookup),
     /// Look at a configuration and all that it names, and say what is wrong and what to do
     #[command(after_help = "Example: domsec check --config domsec.toml")]
     Check(Check),
@@ -99,6 +105,19 @@ pub(super) struct Check {
     /// Configuration file
     #[arg(long, value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// The address
+    #[arg(value_name = "ADDR")]
+    pub(super) address: String,
 }
 
 #[derive(Debug, Args)]

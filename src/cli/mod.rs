@@ -8,6 +8,7 @@ mod colour;
 mod failure;
 mod input;
 mod inspect;
+mod lookup;
 mod make;
 mod output;
 mod policy;
@@ -45,6 +46,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Encrypt(arguments) => make::encrypt(&arguments),
         Command::Explain(arguments) => process::explain(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments, colour),
+        Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Policy { command } => policy::run(&command, colour),
         Command::Process(arguments) => process::process(&arguments),
         Command::Quickstart(arguments) => quickstart::run(&arguments, colour),

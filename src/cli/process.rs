@@ -3,13 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Context;
-use std::task::Poll;
-use std::task::Wake;
-use std::thread;
-use std::thread::Thread;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -39,6 +32,7 @@ use crate::policy::facts::FactValue;
 use crate::policy::facts::Facts;
 use crate::policy::facts::Session;
 use crate::reply::Reply;
+use crate::service;
 
 use super::args::DirectionArgument;
 use super::args::Process;
@@ -95,7 +89,7 @@ pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
             "--json takes standard output: say with --out-dir where the editions go",
         ));
     }
-    let outcome = wait(gateway.process(&transaction, input::now()?, &Memory));
+    let outcome = wait(gateway.process(&transaction, input::now()?, &Memory))?;
     let files = written(arguments, &outcome)?;
     let mut files = files.into_iter();
     let told = |fate: &Fate<Edition>| match fate {
@@ -119,7 +113,7 @@ pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
 pub(super) fn explain(arguments: &Process) -> Result<Exit, Failure> {
     let (gateway, transaction) = prepared(arguments)?;
     let arrival = gateway.open(&transaction, input::now()?, &Memory);
-    let gathered = wait(gateway.gather(&arrival));
+    let gathered = wait(gateway.gather(&arrival))?;
     let decision = gateway.decide(&arrival, &gathered);
     let told = |fate: &Fate<EditionPlan<'_>>| match fate {
         Fate::Deliver(plan) => Told {
@@ -205,14 +199,14 @@ fn mailbox(argument: &str, text: &str) -> Result<Mailbox, Failure> {
     parsed.map_err(|error| Failure::usage(format!("{argument} {text:?}: {error}")))
 }
 
-fn config_failure(error: &ConfigError) -> Failure {
+pub(super) fn config_failure(error: &ConfigError) -> Failure {
     match error {
         ConfigError::Read { path, source } => Failure::io(path, source),
         ConfigError::Syntax { .. } => Failure::configuration(chain(error)),
     }
 }
 
-fn build_failure(error: &BuildError) -> Failure {
+pub(super) fn build_failure(error: &BuildError) -> Failure {
     Failure::configuration(chain(error))
 }
 
@@ -411,21 +405,8 @@ fn flatten(prefix: &str, value: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Waits for an answer in this thread: one message needs no runtime.
-fn wait<T>(answer: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Arc::new(Unpark(thread::current())).into();
-    let mut context = Context::from_waker(&waker);
-    let mut answer = pin!(answer);
-    loop {
-        match answer.as_mut().poll(&mut context) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
+/// Waits for an answer of the gateway, whose sources need a runtime.
+fn wait<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = service::runtime().map_err(|error| Failure::software(&error))?;
+    Ok(runtime.block_on(answer))
 }

@@ -274,7 +274,7 @@ impl SignedDataPlan<'_> {
                 return Err(SignError::ReadBack(lost));
             };
             let spki = plan.certificate.spki();
-            let own = plan.key.own_verification();
+            let own = plan.key.own_verification(&plan.algorithm);
             let verification = own
                 .filter(|_| plan.key.spki() == spki)
                 .unwrap_or(provider.verification);
@@ -525,6 +525,36 @@ mod tests {
                 let changed = View::owned(b"Content-Type: text/plain\r\n\r\nhello\r\n".to_vec());
                 let error = verify_all(&signed, &changed, &[&owner]).unwrap_err();
                 assert!(matches!(error, SignatureError::Digest { .. }), "{error}");
+            }
+        }
+    }
+
+    /// Those that a key does not check for itself as well.
+    #[test]
+    fn a_key_signs_with_every_digest_that_its_library_has() {
+        use crate::crypto::DigestAlgorithm::{Sha256, Sha384, Sha512};
+        let content = View::owned(CONTENT.to_vec());
+        let (rsa, p256) = (owner!("alice"), owner!("carol"));
+        for digest in [Sha256, Sha384, Sha512] {
+            for (owner, algorithm) in [
+                (&rsa, SignatureAlgorithm::RsaPkcs1(digest)),
+                (
+                    &rsa,
+                    SignatureAlgorithm::RsaPss(PssParameters::plain(digest)),
+                ),
+                (&p256, SignatureAlgorithm::Ecdsa(digest)),
+            ] {
+                let signers = [SignerPlan {
+                    algorithm,
+                    ..plan(owner, &[])
+                }];
+                let plan = SignedDataPlan {
+                    signers: &signers,
+                    certificates: &[],
+                    detached: false,
+                };
+                let signed = read(&sign(&plan, &content).unwrap());
+                verify_all(&signed, &content, &[owner]).unwrap();
             }
         }
     }

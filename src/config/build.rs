@@ -14,6 +14,9 @@ use super::Config;
 use super::KeyEntry;
 use super::Mode;
 use super::Role;
+use super::sources::SourceError;
+use super::sources::Surroundings;
+use super::sources::sources;
 use crate::address::Domain;
 use crate::crypto;
 use crate::gateway::replay::RecentDeliveries;
@@ -23,8 +26,6 @@ use crate::keystore::files;
 use crate::keystore::files::FileError;
 use crate::keystore::files::FileFault;
 use crate::limits::Limits;
-use crate::lookup::directory::Directory;
-use crate::lookup::directory::DirectoryError;
 use crate::policy::Policy;
 use crate::policy::error::PolicyFileError;
 use crate::policy::partner::PinnedCertificate;
@@ -75,9 +76,9 @@ pub enum BuildError {
     /// A file of keys or certificates is not what it should be.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The directory of certificates cannot be read.
+    /// A source of certificates is not what it should be.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Source(#[from] SourceError),
     /// The policy file could not be read.
     #[error("policy {} could not be read", path.display())]
     PolicyRead {
@@ -92,8 +93,13 @@ pub enum BuildError {
     Policy(#[from] PolicyFileError),
 }
 
-/// The gateway that `config` describes.
+/// The gateway that `config` describes, which remembers nothing of other people's certificates.
 pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
+    gateway_in(config, &Surroundings::default())
+}
+
+/// The gateway that `config` describes, among what outlives it.
+pub fn gateway_in(config: &Config, surroundings: &Surroundings) -> Result<Gateway, BuildError> {
     let limits = Limits {
         header_octets: config.limits.header_octets,
         header_fields: config.limits.header_fields,
@@ -107,11 +113,8 @@ pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
     for path in &trust.crls {
         crls.extend(files::crls(&config.path(path), &limits)?);
     }
-    let directory = match &config.certificates.directory {
-        Some(path) => Directory::open(&config.path(path), &limits)?,
-        None => Directory::default(),
-    };
     let policy = policy(config)?;
+    let sources = sources(config, &policy, &limits, surroundings)?;
     let partner_dcas = partner_dcas(config, &policy, &limits)?;
     let former_names = policy.partners().filter(|partner| partner.old_naming);
     Ok(Gateway {
@@ -127,7 +130,7 @@ pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
         crls,
         revocation: trust.revocation,
         signature_type_oid: config.signature_type_oid,
-        certificates: Box::new(directory),
+        certificates: Box::new(sources),
         deliveries: Arc::new(RecentDeliveries::default()),
         provider,
         randomness: provider.randomness,

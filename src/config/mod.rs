@@ -4,6 +4,7 @@
 
 pub mod build;
 mod service;
+pub mod sources;
 
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Deserializer;
@@ -182,11 +184,23 @@ pub struct Trust {
 }
 
 /// `[certificates]`: where other people's certificates are found.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CertificateSources {
     /// A directory of `*.pem`, `*.der` and `*.crt`.
     pub directory: Option<PathBuf>,
+    /// How long a search may take, over all sources. Default 20 seconds.
+    #[serde(deserialize_with = "service::seconds")]
+    pub patience: Duration,
+}
+
+impl Default for CertificateSources {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            patience: Duration::from_secs(20),
+        }
+    }
 }
 
 /// Addresses with a common beginning, as `192.0.2.0/24` (RFC 4632).

@@ -342,7 +342,7 @@ pub struct Log {
     pub debug: bool,
 }
 
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     match u64::deserialize(deserializer)? {
         0 => Err(D::Error::custom("a time of 0 seconds never comes")),
         seconds => Ok(Duration::from_secs(seconds)),

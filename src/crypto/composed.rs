@@ -207,8 +207,11 @@ impl PrivateKey for Key {
         either(self.first.agree(peer), || self.second()?.agree(peer))
     }
 
-    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
-        self.first.own_verification()
+    fn own_verification(
+        &self,
+        algorithm: &SignatureAlgorithm,
+    ) -> Option<&dyn SignatureVerification> {
+        self.first.own_verification(algorithm)
     }
 }
 

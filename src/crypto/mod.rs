@@ -230,9 +230,12 @@ pub trait PrivateKey: fmt::Debug + Send + Sync {
 
     /// What verifies this key's own signatures faster than anybody can who has its public half alone.
     ///
-    /// It gives the same verdicts for `spki()`, and `Unsupported` for any other key. `None` where there is nothing
-    /// faster, as for keys in a token.
-    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+    /// It gives the same verdicts for `spki()` and `algorithm`, and `Unsupported` for any other. `None` where there is
+    /// nothing faster, as for keys in a token.
+    fn own_verification(
+        &self,
+        _algorithm: &SignatureAlgorithm,
+    ) -> Option<&dyn SignatureVerification> {
         None
     }
 }

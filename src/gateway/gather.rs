@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::pending;
 use std::future::poll_fn;
+use std::future::ready;
 use std::pin::Pin;
 use std::task::Poll;
 
@@ -12,12 +13,15 @@ use crate::address::Mailbox;
 use crate::gateway::arrival::Arrival;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Finding;
+use crate::gateway::certificates::Noted;
 use crate::gateway::certificates::Subject;
-use crate::gateway::certificates::Unavailable;
 use crate::gateway::choose::Findings;
+use crate::gateway::chooser::Choice;
+use crate::gateway::chooser::Terms;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::recipient::NotTaken;
 use crate::gateway::record::RecipientRecord;
+use crate::gateway::search::Search;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
 use crate::limits::Budget;
@@ -29,6 +33,9 @@ use crate::policy::partner::Partner;
 use crate::policy::rule::Rule;
 use crate::x509::Certificate;
 use crate::x509::Time;
+
+/// How often a choice is made again that somebody else was faster with.
+const ATTEMPTS: u32 = 4;
 
 /// What was found for each recipient, in the order of the envelope.
 #[derive(Debug)]
@@ -66,7 +73,8 @@ impl Gateway {
             .filter(|record| self.needs_certificate(record, arrival))
             .map(|record| &record.mailbox)
             .collect();
-        let findings = self.found(&wanted, arrival.now, Box::pin(pending())).await;
+        let found = self.found(&wanted, arrival.now, Box::pin(pending())).await;
+        let findings = self.settled(found, arrival.now).await;
         let findings: Vec<Findings> = records
             .iter()
             .map(|record| findings.of(&record.mailbox))
@@ -90,7 +98,13 @@ impl Gateway {
         let mailbox = transaction.recipients.first()?;
         let mut record = self.record(mailbox, transaction);
         if self.asks_at_recipient(transaction, &record) {
-            let found = self.found(&[mailbox], now, patience).await.of(mailbox);
+            // Nothing is encrypted yet: what is chosen now is noted when the message is there.
+            let found = self.found(&[mailbox], now, patience).await;
+            let mut chosen = Found::default();
+            for (subject, search) in found {
+                chosen.put(subject, self.chosen(subject, &search, now).finding);
+            }
+            let found = chosen.of(mailbox);
             record.learn(&found);
             self.not_taken(transaction, &record, &found)
         } else {
@@ -99,8 +113,13 @@ impl Gateway {
     }
 
     /// Looks for the certificates of `wanted` and of their DCAs, until `patience` ends.
-    async fn found(&self, wanted: &[&Mailbox], now: Time, patience: Answer<'_, ()>) -> Found {
-        let mut subjects: Vec<Subject<'_>> = Vec::new();
+    async fn found<'m>(
+        &self,
+        wanted: &[&'m Mailbox],
+        now: Time,
+        patience: Answer<'_, ()>,
+    ) -> Vec<(Subject<'m>, Search)> {
+        let mut subjects: Vec<Subject<'m>> = Vec::new();
         let mut domains: HashSet<&Domain> = HashSet::new();
         for mailbox in wanted {
             subjects.push(Subject::Recipient(mailbox));
@@ -109,19 +128,62 @@ impl Gateway {
                 subjects.push(dca);
             }
         }
-        let answers = subjects
-            .iter()
-            .map(|subject| self.certificates.find(*subject));
+        let answers = subjects.iter().map(|subject| self.search(*subject, now));
         let answers = all(answers.collect(), patience).await;
-        let answers = answers.into_iter().map(|answer| {
-            answer.unwrap_or_else(|| {
-                Err(Unavailable {
-                    source_name: "the search".to_owned(),
-                    reason: "nothing was found before RCPT had to be answered".to_owned(),
-                })
-            })
-        });
-        self.chosen(subjects.iter().copied().zip(answers), now)
+        let late =
+            || Search::unavailable("nothing was found before RCPT had to be answered".to_owned());
+        let answers = answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(late));
+        subjects.into_iter().zip(answers).collect()
+    }
+
+    /// What is chosen for each, noted where it is another one than before: one that could not be noted is not used.
+    async fn settled(&self, found: Vec<(Subject<'_>, Search)>, now: Time) -> Found {
+        let mut settled = Found::default();
+        let mut waiting = Vec::new();
+        for (subject, search) in found {
+            let choice = self.chosen(subject, &search, now);
+            if choice.is_news(&search) {
+                waiting.push(self.noted(subject, search, choice, now));
+            } else {
+                settled.put(subject, choice.finding);
+            }
+        }
+        let noted: Vec<Answer<'_, (Subject<'_>, Finding)>> = waiting;
+        for (subject, finding) in all(noted, Box::pin(pending())).await.into_iter().flatten() {
+            settled.put(subject, finding);
+        }
+        settled
+    }
+
+    /// Notes one choice; makes it again where somebody else was first.
+    fn noted<'a>(
+        &'a self,
+        subject: Subject<'a>,
+        mut search: Search,
+        mut choice: Choice,
+        now: Time,
+    ) -> Answer<'a, (Subject<'a>, Finding)> {
+        Box::pin(async move {
+            for _ in 0..ATTEMPTS {
+                let noted = self.certificates.settle(subject, &search, &choice, now);
+                match noted.await {
+                    Ok(Noted::Kept) => return (subject, choice.finding),
+                    Ok(Noted::Outdated(known)) => {
+                        search.known = *known;
+                        choice = self.chosen(subject, &search, now);
+                        if !choice.is_news(&search) {
+                            return (subject, choice.finding);
+                        }
+                    }
+                    Err(error) => return (subject, Finding::Unavailable(error.to_string())),
+                }
+            }
+            let reason =
+                format!("its certificate was changed {ATTEMPTS} times while it was looked at");
+            (subject, Finding::Unavailable(reason))
+        })
     }
 
     pub(super) fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {
@@ -158,41 +220,31 @@ impl Gateway {
                 .any(|rule| rule.encrypts() || (opens && of_originator(rule)))
     }
 
-    /// Judges what was found: of each subject once.
-    fn chosen<'s>(
-        &self,
-        found: impl Iterator<Item = (Subject<'s>, Result<Vec<Certificate>, Unavailable>)>,
-        now: Time,
-    ) -> Found {
-        let chooser = self.chooser(now);
-        let mut own = HashMap::new();
-        let mut dca = HashMap::new();
-        for (subject, answer) in found {
-            let domain = match subject {
-                Subject::Dca(domain) => domain,
-                Subject::Recipient(mailbox) => mailbox.domain(),
-            };
-            let partner = self.policy.partner(domain);
-            // One recipient's certificates do not use up what may be spent on another's.
-            let mut budget = Budget::new(&self.limits);
-            let pinned = partner
-                .filter(|_| matches!(subject, Subject::Dca(_)))
-                .and_then(|partner| self.partner_dca(partner));
-            let finding = match answer {
-                // What the policy names takes the place of whatever is published.
-                _ if pinned.is_some() => {
-                    let pinned = pinned.cloned().into_iter().collect();
-                    chooser.choose(subject, pinned, partner, &mut budget)
-                }
-                Ok(candidates) => chooser.choose(subject, candidates, partner, &mut budget),
-                Err(error) => Finding::Unavailable(error.to_string()),
-            };
-            match subject {
-                Subject::Dca(domain) => dca.insert(domain.clone(), finding),
-                Subject::Recipient(mailbox) => own.insert(mailbox.clone(), finding),
-            };
+    /// Judges what was found for one subject.
+    pub fn chosen(&self, subject: Subject<'_>, search: &Search, now: Time) -> Choice {
+        let partner = self.policy.partner(subject.domain());
+        let terms = Terms {
+            partner,
+            change_by: partner
+                .and_then(|partner| partner.change_by.as_deref())
+                .unwrap_or(&self.policy.lookup().change_by),
+        };
+        // One recipient's certificates do not use up what may be spent on another's.
+        let mut budget = Budget::new(&self.limits);
+        self.chooser(now)
+            .choose(subject, search, terms, &mut budget)
+    }
+
+    /// Searches for one subject. What the policy itself names takes the place of whatever is published.
+    pub fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search> {
+        let partner = match subject {
+            Subject::Dca(domain) => self.policy.partner(domain),
+            Subject::Recipient(_) => None,
+        };
+        match partner.and_then(|partner| self.partner_dca(partner)) {
+            Some(named) => Box::pin(ready(Search::of_policy(named, now))),
+            None => self.certificates.search(subject, now),
         }
-        Found { own, dca }
     }
 }
 
@@ -207,12 +259,20 @@ impl Gateway {
 }
 
 /// What was found, of each subject.
+#[derive(Default)]
 struct Found {
     own: HashMap<Mailbox, Finding>,
     dca: HashMap<Domain, Finding>,
 }
 
 impl Found {
+    fn put(&mut self, subject: Subject<'_>, finding: Finding) {
+        match subject {
+            Subject::Dca(domain) => self.dca.insert(domain.clone(), finding),
+            Subject::Recipient(mailbox) => self.own.insert(mailbox.clone(), finding),
+        };
+    }
+
     /// For one recipient; who was not asked for has none.
     fn of(&self, mailbox: &Mailbox) -> Findings {
         let known = |finding: Option<&Finding>| finding.cloned().unwrap_or(Finding::Absent);

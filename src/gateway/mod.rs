@@ -4,8 +4,11 @@
 //! alone waits, [`decide`] is pure; nothing here reads a clock, a file or the environment.
 
 pub mod arrival;
+mod associated;
+pub mod association;
 pub mod certificates;
 pub mod choose;
+pub mod chooser;
 mod content;
 pub mod decide;
 mod delivery;

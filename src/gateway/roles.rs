@@ -70,6 +70,8 @@ impl Roles {
                         best = Some(identity);
                     }
                 }
+                // One of another domain is no candidate.
+                Err(_) if kind == SignatureType::Domain && !speaks_for(identity, from) => {}
                 Err(reason) => refused = Some(reason),
             }
         }
@@ -104,18 +106,7 @@ impl Roles {
                 let own = self.delegated.iter().filter(|(user, _)| of(user));
                 own.map(|(_, identity)| identity).collect()
             }
-            SignatureType::Domain => {
-                let domains = |identity: &&Identity| {
-                    let names = Names::of(identity.certificate()).domains(Authority::Signing);
-                    let above = |mailbox: &Mailbox| {
-                        names
-                            .iter()
-                            .any(|name| mailbox.domain().is_or_is_under(name))
-                    };
-                    from.iter().all(above)
-                };
-                self.domain.iter().filter(domains).collect()
-            }
+            SignatureType::Domain => self.domain.iter().collect(),
             SignatureType::Review => self.reviewers.iter().collect(),
             SignatureType::AdditionalAttributes => self.attributes.iter().collect(),
             // An originator signs for himself.
@@ -129,6 +120,16 @@ impl Keys for Roles {
         let found = self.dca.iter().find(|identity| identity.is_named(name));
         found.map(Identity::key)
     }
+}
+
+/// Whether its certificate names a domain of, or above, each of `from`.
+fn speaks_for(identity: &Identity, from: &[Mailbox]) -> bool {
+    let names = Names::of(identity.certificate()).domains(Authority::Signing);
+    let above = |mailbox: &Mailbox| {
+        let mut names = names.iter();
+        names.any(|name| mailbox.domain().is_or_is_under(name))
+    };
+    from.iter().all(above)
 }
 
 fn usable(

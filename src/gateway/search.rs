@@ -1,7 +1,7 @@
 //! What a search for the certificates of one subject brought: what each source said, unjudged.
 //!
 //! Sources say what is published and how sure it is that the subject's owner published it; the choice is made by
-//! [`Chooser`](crate::gateway::certificates::Chooser). Nothing here is a verdict.
+//! [`Chooser`](crate::gateway::chooser::Chooser). Nothing here is a verdict.
 
 use std::fmt;
 use std::time::Duration;
@@ -72,6 +72,44 @@ pub struct Search {
     pub keys: Vec<BareKey>,
     /// What is remembered from before.
     pub known: Known,
+    /// Why the whole search is worth nothing, where it is: not all was asked, or what is remembered cannot be read.
+    pub failed: Option<String>,
+}
+
+impl Search {
+    /// Nobody was heard, for this reason.
+    #[must_use]
+    pub fn unavailable(reason: String) -> Self {
+        Self {
+            failed: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    /// The certificate that the policy names by file, which nobody is asked for.
+    #[must_use]
+    pub fn of_policy(certificate: &Certificate, now: Time) -> Self {
+        let provenance = Provenance {
+            source: LookupSource::Directory,
+            authentication: Authentication::Local,
+            seen: now,
+        };
+        // Nothing is to be noted of it: another file is another policy.
+        let known = Known {
+            in_use: Some(KeyInUse::of(certificate)),
+            ..Known::default()
+        };
+        let candidate = Candidate {
+            certificate: certificate.clone(),
+            chain: Vec::new(),
+            provenance,
+        };
+        Self {
+            candidates: vec![candidate],
+            known,
+            ..Self::default()
+        }
+    }
 }
 
 /// What one source said.
@@ -170,8 +208,9 @@ impl Authentication {
     #[must_use]
     pub const fn is_authenticated(self) -> bool {
         match self {
-            Self::None | Self::PublicTls => false,
-            Self::Bind | Self::PartnerTls | Self::Dnssec | Self::Local => true,
+            // An administrator who puts a certificate without a path into the directory pins it, if he means it.
+            Self::None | Self::PublicTls | Self::Local => false,
+            Self::Bind | Self::PartnerTls | Self::Dnssec => true,
         }
     }
 
@@ -263,6 +302,10 @@ pub struct Known {
     pub pinned: Option<Fingerprint>,
     /// What was encrypted to until now.
     pub in_use: Option<KeyInUse>,
+    /// The certificate of that key, as it was kept: it is at hand when no source shows it any more.
+    pub kept: Option<Box<Candidate>>,
+    /// Certificates of other keys, which wait for an administrator.
+    pub pending: Vec<Fingerprint>,
     /// Certificates that an administrator has rejected.
     pub rejected: Vec<Fingerprint>,
 }
@@ -276,4 +319,16 @@ pub struct KeyInUse {
     pub fingerprint: Fingerprint,
     /// The certificate's issuer, DER Name.
     pub issuer: Vec<u8>,
+}
+
+impl KeyInUse {
+    /// That of `certificate`.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        Self {
+            spki: certificate.spki_sha256(),
+            fingerprint: Fingerprint::of(certificate),
+            issuer: certificate.issuer().to_vec(),
+        }
+    }
 }

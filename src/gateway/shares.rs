@@ -104,6 +104,18 @@ struct Key {
 impl<'a> Common<'a> {
     /// The shares of all recipients, in the order of their first recipients.
     pub(super) fn shared(&self, fated: Vec<Fated<'a>>) -> Vec<Share<EditionPlan<'a>>> {
+        let groups = match fated.len() {
+            // Nobody to share with.
+            0 | 1 => fated.into_iter().map(|one| vec![one]).collect(),
+            _ => self.grouped(fated),
+        };
+        groups
+            .into_iter()
+            .filter_map(|group| self.share(group))
+            .collect()
+    }
+
+    fn grouped(&self, fated: Vec<Fated<'a>>) -> Vec<Vec<Fated<'a>>> {
         let mut places: HashMap<Key, usize> = HashMap::new();
         let mut groups: Vec<Vec<Fated<'a>>> = Vec::new();
         for one in fated {
@@ -114,9 +126,6 @@ impl<'a> Common<'a> {
             }
         }
         groups
-            .into_iter()
-            .filter_map(|group| self.share(group))
-            .collect()
     }
 
     fn key(&self, fated: &Fated<'_>) -> Key {

@@ -7,7 +7,7 @@ use crate::cms::attributes::SignatureTypeOid;
 use crate::crypto::Provider;
 use crate::crypto::Randomness;
 use crate::gateway::certificates::Certificates;
-use crate::gateway::certificates::Chooser;
+use crate::gateway::chooser::Chooser;
 use crate::gateway::judge::Judge;
 use crate::gateway::open::Opener;
 use crate::gateway::replay::Deliveries;
@@ -105,6 +105,8 @@ impl Gateway {
             now,
             revocation: self.revocation,
             former_names: &self.former_names,
+            provider: self.provider,
+            limits: &self.limits,
         }
     }
 }

@@ -5,20 +5,27 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::future::ready;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::source::Question;
+use super::source::Reply;
+use super::source::Source;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::domsec::naming::Authority;
 use crate::domsec::naming::Names;
 use crate::gateway::certificates::Answer;
-use crate::gateway::certificates::Certificates;
 use crate::gateway::certificates::Subject;
-use crate::gateway::certificates::Unavailable;
+use crate::gateway::search::Authentication;
+use crate::gateway::search::Candidate;
+use crate::gateway::search::Provenance;
+use crate::gateway::search::Said;
 use crate::limits::LimitError;
 use crate::limits::Limits;
+use crate::policy::facts::LookupSource;
 use crate::x509::Certificate;
 use crate::x509::pem;
 use crate::x509::pem::PemError;
@@ -158,13 +165,37 @@ impl Directory {
     }
 }
 
-impl Certificates for Directory {
-    fn find<'a>(
-        &'a self,
-        subject: Subject<'a>,
-    ) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
-        let found = self.found(subject);
-        Box::pin(std::future::ready(Ok(found)))
+impl Source for Directory {
+    fn name(&self) -> LookupSource {
+        LookupSource::Directory
+    }
+
+    fn covers(&self, _: Subject<'_>) -> bool {
+        true
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
+        let provenance = Provenance {
+            source: LookupSource::Directory,
+            authentication: Authentication::Local,
+            seen: question.now,
+        };
+        let found = self.found(question.subject.as_subject());
+        let said = if found.is_empty() {
+            Said::Absent("no file has a certificate with that name".to_owned())
+        } else {
+            Said::Found
+        };
+        let candidate = |certificate| Candidate {
+            certificate,
+            chain: Vec::new(),
+            provenance,
+        };
+        Box::pin(ready(Reply {
+            authentic: true,
+            candidates: found.into_iter().map(candidate).collect(),
+            ..Reply::without(said)
+        }))
     }
 }
 

@@ -4,12 +4,16 @@
 
 pub mod blob;
 pub mod directory;
+pub mod dns;
 pub mod exchangers;
 pub mod hosts;
 pub mod http;
 pub mod mcek;
 pub mod names;
+pub mod ordered;
+pub mod smimea;
 pub mod smtp_cert;
 pub mod source;
 pub mod stream;
 pub mod tls;
+pub mod tlsa;

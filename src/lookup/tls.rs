@@ -31,13 +31,10 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::names::Data;
 use super::names::Dns;
 use super::names::DnsFailure;
-use super::names::Kind;
+use super::tlsa;
 use crate::address::Domain;
-use crate::crypto;
-use crate::crypto::DigestAlgorithm;
 use crate::gateway::search::Association;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Matching;
@@ -202,11 +199,10 @@ pub enum TlsFailure {
     },
 }
 
-/// The TLSA records of a server that stand for it (RFC 7671 §4); `None` where there are none.
+/// The TLSA records of a server that stand for it, as [`tlsa::of`] has them; `None` where there are none.
 ///
-/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). Records
-/// of usages 0 and 1 constrain the public authorities that nothing here relies on, and count as none. A failure to find
-/// out is one, since whoever wants to pass for the server would see to it.
+/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). A failure
+/// to find out is one, since whoever wants to pass for the server would see to it.
 pub async fn associations(
     dns: &dyn Dns,
     host: &Domain,
@@ -216,14 +212,11 @@ pub async fn associations(
     if !secure {
         return Ok(None);
     }
-    let name = format!("_{port}._tcp.{host}");
-    let answer = dns.records(&name, Kind::Tlsa).await?;
-    if !answer.secure {
-        return Ok(None);
-    }
-    let mut found: Vec<Association> = answer.data.into_iter().filter_map(association).collect();
-    found.truncate(MOST_ASSOCIATIONS);
-    Ok(Some(found).filter(|found| !found.is_empty()))
+    let found = tlsa::of(dns, host.as_str(), port).await?;
+    Ok(found.map(|mut found| {
+        found.truncate(MOST_ASSOCIATIONS);
+        found
+    }))
 }
 
 /// Shakes hands over `stream`, and says what that proves of the server.
@@ -425,57 +418,9 @@ fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), Error>
     verified.map(|_| ())
 }
 
-/// Whether the record is of that certificate (RFC 6698 §2.1).
+/// Whether the record is of that certificate. One that we cannot read is nobody's.
 fn is_of(association: &Association, der: &[u8]) -> bool {
-    let selected = match association.selector {
-        Selector::Full => der.to_vec(),
-        Selector::SubjectPublicKeyInfo => match Certificate::parse(der) {
-            Ok(certificate) => certificate.spki().to_vec(),
-            Err(_) => return false,
-        },
-    };
-    let digest = |algorithm| {
-        let mut digester = crypto::provider().digests.start(algorithm).ok()?;
-        digester.update(&selected);
-        Some(digester.finish())
-    };
-    match association.matching {
-        Matching::Exact => selected == association.data,
-        Matching::Sha256 => digest(DigestAlgorithm::Sha256).as_ref() == Some(&association.data),
-        Matching::Sha512 => digest(DigestAlgorithm::Sha512).as_ref() == Some(&association.data),
-    }
-}
-
-/// A record of a kind that stands for a server on its own.
-fn association(data: Data) -> Option<Association> {
-    let Data::Association {
-        usage,
-        selector,
-        matching,
-        data,
-    } = data
-    else {
-        return None;
-    };
-    Some(Association {
-        usage: match usage {
-            2 => Usage::TrustAnchorAssertion,
-            3 => Usage::DomainIssuedCertificate,
-            _ => return None,
-        },
-        selector: match selector {
-            0 => Selector::Full,
-            1 => Selector::SubjectPublicKeyInfo,
-            _ => return None,
-        },
-        matching: match matching {
-            0 => Matching::Exact,
-            1 => Matching::Sha256,
-            2 => Matching::Sha512,
-            _ => return None,
-        },
-        data,
-    })
+    Certificate::parse(der).is_ok_and(|certificate| association.matches(&certificate))
 }
 
 /// What a failed handshake says of the server.

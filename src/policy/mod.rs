@@ -8,6 +8,7 @@ pub mod condition;
 pub mod error;
 pub mod facts;
 pub mod flag;
+pub mod lookup;
 mod matching;
 pub mod originators;
 pub mod partner;
@@ -25,6 +26,7 @@ use attributes::AttributeSet;
 use error::PolicyFault;
 use error::PolicyFileError;
 use flag::Flag;
+use lookup::Lookup;
 use originators::Originators;
 use partner::Partner;
 use profile::Profile;
@@ -43,6 +45,7 @@ pub struct Policy {
     partners: BTreeMap<String, Partner>,
     originators: Originators,
     flag: Flag,
+    lookup: Lookup,
 }
 
 impl Policy {
@@ -101,6 +104,10 @@ impl Policy {
             Some(entry) => Flag::read(&entry)?,
             None => Flag::default(),
         };
+        let lookup = match file.get("lookup") {
+            Some(entry) => Lookup::read(&entry)?,
+            None => Lookup::default(),
+        };
         let names = Names {
             profiles: &profiles,
             attributes: &attributes,
@@ -112,6 +119,7 @@ impl Policy {
             partners,
             originators,
             flag,
+            lookup,
         })
     }
 
@@ -160,6 +168,12 @@ impl Policy {
         self.attributes.iter().find(|set| set.name == name)
     }
 
+    /// Where certificates are looked for, and who may change them.
+    #[must_use]
+    pub fn lookup(&self) -> &Lookup {
+        &self.lookup
+    }
+
     /// How a reader is told that something is wrong.
     #[must_use]
     pub fn flag(&self) -> &Flag {
@@ -195,6 +209,7 @@ const KEYS: &[&str] = &[
     "partner",
     "originators",
     "flag",
+    "lookup",
 ];
 
 const BUILTIN: &str = include_str!("../../policy/default.toml");

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::error::PolicyFileError;
+use super::facts::LookupSource;
+use super::lookup;
+use super::lookup::ChangeBy;
 use super::rule::reference;
 use super::table::Entry;
 use super::table::Table;
@@ -26,6 +29,11 @@ pub struct Partner {
     pub trust_cbc_unsigned: bool,
     /// The name of the profile for mail to it.
     pub profile: Option<String>,
+    /// Where it publishes certificates. These sources and no others are asked for its addresses, and that one has none,
+    /// or does not answer, is not *absent*.
+    pub sources: Option<Vec<LookupSource>>,
+    /// Who may change the key of an address of it; else as `[lookup]` says.
+    pub change_by: Option<Vec<ChangeBy>>,
 }
 
 /// A certificate that a policy names.
@@ -42,10 +50,24 @@ pub enum PinnedCertificate {
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
+    /// That of `certificate`.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Self {
+        Self(*certificate.sha256())
+    }
+
+    /// 64 hex digits, with or without colons between octets, in either case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.replace(':', "");
+        let octets = super::attributes::octets(&digits)?;
+        octets.try_into().ok().map(Self)
+    }
+
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        certificate.fingerprint() == self.to_string()
+        *certificate.sha256() == self.0
     }
 }
 
@@ -87,7 +109,7 @@ impl Partner {
         let mut certificates = Vec::new();
         if let Some(entry) = table.get("certificates") {
             for element in entry.list(CERTIFICATES)? {
-                let pinned = fingerprint(element.text()?);
+                let pinned = Fingerprint::parse(element.text()?);
                 certificates.push(pinned.ok_or_else(|| {
                     element.bad("a fingerprint is the SHA-256 of the certificate: 64 hex digits")
                 })?);
@@ -100,6 +122,8 @@ impl Partner {
             old_naming: table.flag("old_naming")?,
             trust_cbc_unsigned: table.flag("trust_cbc_unsigned")?,
             profile: reference(table, "profile", profiles.iter().copied())?,
+            sources: lookup::sources(table, "sources")?,
+            change_by: lookup::change_by(table)?,
         })
     }
 }
@@ -109,17 +133,10 @@ fn dca(entry: &Entry<'_, '_>) -> Result<PinnedCertificate, PolicyFileError> {
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(entry.bad("write the name of a certificate's file, or its fingerprint"));
     }
-    Ok(match fingerprint(text) {
+    Ok(match Fingerprint::parse(text) {
         Some(fingerprint) => PinnedCertificate::Fingerprint(fingerprint),
         None => PinnedCertificate::File(text.to_owned()),
     })
-}
-
-/// 64 hex digits, with or without colons between octets, in either case.
-fn fingerprint(text: &str) -> Option<Fingerprint> {
-    let digits = text.replace(':', "");
-    let octets = super::attributes::octets(&digits)?;
-    octets.try_into().ok().map(Fingerprint)
 }
 
 const KEYS: &[&str] = &[
@@ -128,6 +145,8 @@ const KEYS: &[&str] = &[
     "old_naming",
     "trust_cbc_unsigned",
     "profile",
+    "sources",
+    "change_by",
 ];
 /// Certificates of one partner: two in a change of keys, for each of a handful of gateways.
 const CERTIFICATES: usize = 64;

@@ -8,6 +8,7 @@ mod failure;
 pub mod journal;
 pub mod key;
 pub mod listen;
+pub mod lookups;
 pub mod milter;
 pub mod offered;
 pub mod offers;

@@ -37,6 +37,20 @@ macro_rules! label {
 }
 
 label! {
+    /// What happened to somebody's key.
+    CertificateEvent "event" {
+        /// Two sources name different keys.
+        Conflict "conflict",
+        /// A key without a certificate is another than that of the certificate that was chosen.
+        Contradicted "contradicted",
+        /// An address has another key, which is used from now on.
+        KeyChanged "key-changed",
+        /// An address has another key, which waits for an administrator.
+        KeyPending "key-pending",
+    }
+}
+
+label! {
     /// How a message came to us.
     Front "front" {
         /// By the milter protocol.

@@ -11,6 +11,7 @@ use prometheus::Error;
 use prometheus::Registry;
 
 use crate::domsec::naming::Names;
+use crate::gateway::chooser::Event;
 use crate::gateway::outcome::Edition;
 use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Outcome;
@@ -29,6 +30,7 @@ use crate::telemetry::family::Durations;
 use crate::telemetry::family::Gauges;
 use crate::telemetry::family::Open;
 use crate::telemetry::family::Register;
+use crate::telemetry::labels::CertificateEvent;
 use crate::telemetry::labels::Ending;
 use crate::telemetry::labels::Front;
 use crate::telemetry::labels::KeyOperation;
@@ -48,6 +50,7 @@ use crate::x509::Identity;
 pub struct Metrics {
     described: Arc<[Described]>,
     aborted_transactions: Counters<(Front,)>,
+    certificate_events: Counters<(CertificateEvent,)>,
     certificate_lookup_duration: Durations<(LookupSource,)>,
     certificate_lookups: Counters<(LookupSource, LookupResult)>,
     config_reloads: Counters<(ReloadResult,)>,
@@ -81,6 +84,8 @@ impl Metrics {
         Ok(Self {
             aborted_transactions: on.counters("domsec_aborted_transactions_total",
                 "transactions that the MTA gave up before their end")?,
+            certificate_events: on.counters("domsec_certificate_events_total",
+                "what happened to other people's keys, once for each message that met it")?,
             certificate_lookup_duration: on.durations("domsec_certificate_lookup_duration_seconds",
                 "how long a source took to answer")?,
             certificate_lookups: on.counters("domsec_certificate_lookups_total",
@@ -212,6 +217,16 @@ impl Metrics {
         self.certificate_lookup_duration.took((source,), elapsed);
     }
 
+    /// A search came to something that an administrator should hear of.
+    pub fn certificate_event(&self, event: &Event) {
+        self.certificate_events.count((match event {
+            Event::Contradicted(_) => CertificateEvent::Contradicted,
+            Event::Conflict(..) => CertificateEvent::Conflict,
+            Event::KeyChanged(_, true) => CertificateEvent::KeyChanged,
+            Event::KeyChanged(_, false) => CertificateEvent::KeyPending,
+        },));
+    }
+
     /// A private key of ours was used.
     pub fn key_used(&self, operation: KeyOperation, result: KeyResult) {
         self.key_operations.count((operation, result));
@@ -331,10 +346,6 @@ mod tests {
     use super::*;
     use crate::crypto;
     use crate::crypto::PrivateKey;
-    use crate::gateway::certificates::Answer;
-    use crate::gateway::certificates::Certificates;
-    use crate::gateway::certificates::Subject;
-    use crate::gateway::certificates::Unavailable;
     use crate::gateway::outcome::Share;
     use crate::gateway::record::RecipientRecord;
     use crate::gateway::record::Record;
@@ -343,9 +354,8 @@ mod tests {
     use crate::octets::View;
     use crate::pem;
     use crate::policy::facts::Content;
+    use crate::policy::partner::Fingerprint;
     use crate::telemetry::counted::CountedKey;
-    use crate::telemetry::counted::CountedSource;
-    use crate::x509::Certificate;
 
     fn metrics() -> (Registry, Metrics) {
         let registry = Registry::new();
@@ -566,45 +576,40 @@ mod tests {
         }
     }
 
-    /// A source that always says the same.
-    #[derive(Debug)]
-    struct Says(Result<Vec<Certificate>, Unavailable>);
-
-    impl Certificates for Says {
-        fn find<'a>(&'a self, _: Subject<'a>) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
-            Box::pin(async { self.0.clone() })
-        }
-    }
-
     #[test]
     fn absent_and_unavailable_are_counted_apart() {
         let (registry, metrics) = metrics();
-        let domain = "b.example".parse().unwrap();
-        let unavailable = Unavailable {
-            source_name: "ldap".to_owned(),
-            reason: "time-out".to_owned(),
-        };
-        let certificate = identity("bob").certificate().clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.unwrap();
-        for (says, word) in [
-            (Ok(Vec::new()), "absent"),
-            (Ok(vec![certificate]), "found"),
-            (Err(unavailable), "unavailable"),
+        for result in [
+            LookupResult::Absent,
+            LookupResult::Found,
+            LookupResult::Unavailable,
         ] {
-            let source = CountedSource {
-                source: Says(says),
-                name: LookupSource::Ldap,
-                metrics: metrics.clone(),
-            };
-            let _answer = runtime.block_on(source.find(Subject::Dca(&domain)));
-            let line =
-                format!(r#"domsec_certificate_lookups_total{{result="{word}",source="ldap"}} 1"#);
+            metrics.certificate_looked_up(LookupSource::Ldap, result, Duration::from_millis(3));
+            let line = format!(
+                r#"domsec_certificate_lookups_total{{result="{}",source="ldap"}} 1"#,
+                result.as_str()
+            );
             assert_eq!(lines(&registry, &line), [line]);
         }
+        let all = lines(&registry, "domsec_certificate_lookups_total");
+        assert_eq!(all.len(), 3);
+    }
+
+    #[test]
+    fn a_changed_key_is_counted_by_what_became_of_it() {
+        let (registry, metrics) = metrics();
+        let changed = |used| Event::KeyChanged(Fingerprint([7; 32]), used);
+        let conflict = Event::Conflict(LookupSource::Ldap, LookupSource::Mcek);
+        for event in [changed(true), changed(false), changed(false), conflict] {
+            metrics.certificate_event(&event);
+        }
         assert_eq!(
-            lines(&registry, "domsec_certificate_lookups_total").len(),
-            3
+            lines(&registry, "domsec_certificate_events_total"),
+            [
+                r#"domsec_certificate_events_total{event="conflict"} 1"#,
+                r#"domsec_certificate_events_total{event="key-changed"} 1"#,
+                r#"domsec_certificate_events_total{event="key-pending"} 2"#,
+            ]
         );
     }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use sha1::Sha1;
 use sha2::Digest as _;
@@ -59,6 +60,7 @@ struct Parsed {
     subject_name: String,
     subject_emails: Vec<String>,
     extensions: Extensions,
+    sha256: OnceLock<[u8; 32]>,
 }
 
 struct Spki {
@@ -370,7 +372,20 @@ impl Certificate {
     /// SHA-256 of all octets, in hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&Sha256::digest(self.der()))
+        hex(self.sha256())
+    }
+
+    /// SHA-256 of all octets, computed once.
+    #[must_use]
+    pub fn sha256(&self) -> &[u8; 32] {
+        let digest = || Sha256::digest(self.der()).into();
+        self.parsed.sha256.get_or_init(digest)
+    }
+
+    /// SHA-256 of the SubjectPublicKeyInfo.
+    #[must_use]
+    pub fn spki_sha256(&self) -> [u8; 32] {
+        Sha256::digest(self.spki()).into()
     }
 
     /// Whether subject and issuer are one name (RFC 5280 §6.1).
@@ -448,6 +463,7 @@ fn read_tbs(
         subject_name: name::to_rfc4514(subject.raw).map_err(malformed("subject"))?,
         subject_emails: name::email_addresses(subject.raw).map_err(malformed("subject"))?,
         extensions,
+        sha256: OnceLock::new(),
         der: der.to_vec(),
     })
 }

@@ -9,6 +9,7 @@
     reason = "tests state what must hold; a panic there is the report"
 )]
 
+mod choosing;
 mod examples;
 mod hostile;
 mod lists;

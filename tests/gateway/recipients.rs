@@ -11,14 +11,16 @@ use std::time::Duration;
 
 use domsec::gateway::certificates::Answer;
 use domsec::gateway::certificates::Certificates;
+use domsec::gateway::certificates::Noted;
 use domsec::gateway::certificates::Subject;
 use domsec::gateway::certificates::Unavailable;
+use domsec::gateway::chooser::Choice;
 use domsec::gateway::recipient::NotTaken;
+use domsec::gateway::search::Search;
 use domsec::gateway::site::Gateway;
 use domsec::gateway::transaction::Transaction;
 use domsec::octets::View;
 use domsec::policy::facts::Session;
-use domsec::x509::Certificate;
 use domsec::x509::Time;
 
 use crate::stack;
@@ -29,10 +31,17 @@ use crate::stack::NOW;
 struct Silent;
 
 impl Certificates for Silent {
-    fn find<'a>(
+    fn search<'a>(&'a self, _subject: Subject<'a>, _now: Time) -> Answer<'a, Search> {
+        Box::pin(pending())
+    }
+
+    fn settle<'a>(
         &'a self,
         _subject: Subject<'a>,
-    ) -> Answer<'a, Result<Vec<Certificate>, Unavailable>> {
+        _search: &'a Search,
+        _choice: &'a Choice,
+        _now: Time,
+    ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(pending())
     }
 }

@@ -20,7 +20,6 @@ use domsec::lookup::http::Https;
 use domsec::lookup::mcek::Mcek;
 use domsec::lookup::names::Data;
 use domsec::lookup::names::Kind;
-use domsec::lookup::source::Reply;
 use domsec::lookup::tls::Roots;
 use domsec::policy::facts::LookupResult;
 use tempfile::TempDir;
@@ -34,6 +33,7 @@ use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
+use crate::servers::reason;
 use crate::servers::roots;
 use crate::servers::run;
 use crate::servers::self_signed_server;
@@ -165,10 +165,6 @@ fn mcek(zone: Zone, roots: Roots) -> Mcek {
         limits: Limits::default(),
         timeout: Duration::from_secs(3),
     }
-}
-
-fn reason(reply: &Reply) -> &str {
-    reply.said.reason().unwrap_or_default()
 }
 
 /// What is asked and what must come of it: the address's case, the result, and words of the reason.

@@ -35,6 +35,7 @@ use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
+use crate::servers::reason;
 use crate::servers::roots;
 use crate::servers::run;
 use crate::servers::self_signed_server;
@@ -219,10 +220,6 @@ fn source(zone: Zone, roots: Roots) -> SmtpCert {
         limits: Limits::default(),
         timeout: Duration::from_secs(2),
     }
-}
-
-fn reason(reply: &Reply) -> &str {
-    reply.said.reason().unwrap_or_default()
 }
 
 /// What comes of asking the only exchanger, which does as `script` says.

@@ -117,16 +117,23 @@ impl Entry {
 /// The draft has five; this leaves room for those of others.
 const TYPES: usize = 32;
 
-/// id-sti 1 to 5 (draft §3.2).
+// id-sti 1 to 5 (draft §3.2).
+const ORIGINATOR: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.9.1");
+const DOMAIN: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.9.2");
+const ADDITIONAL_ATTRIBUTES: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.9.3");
+const REVIEW: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.9.4");
+/// The draft's alone: RFC 3183 and the registry end at 4.
+const DELEGATED: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.9.5");
+
 const fn identifier(signature_type: SignatureType) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(match signature_type {
-        SignatureType::Originator => "1.2.840.113549.1.9.16.9.1",
-        SignatureType::Domain => "1.2.840.113549.1.9.16.9.2",
-        SignatureType::AdditionalAttributes => "1.2.840.113549.1.9.16.9.3",
-        SignatureType::Review => "1.2.840.113549.1.9.16.9.4",
-        // The draft's alone: RFC 3183 and the registry end at 4.
-        SignatureType::Delegated => "1.2.840.113549.1.9.16.9.5",
-    })
+    match signature_type {
+        SignatureType::Originator => ORIGINATOR,
+        SignatureType::Domain => DOMAIN,
+        SignatureType::AdditionalAttributes => ADDITIONAL_ATTRIBUTES,
+        SignatureType::Review => REVIEW,
+        SignatureType::Delegated => DELEGATED,
+    }
 }
 
 /// The signature types of one SignerInfo, after all rules of draft §3.2 on a single SignerInfo.

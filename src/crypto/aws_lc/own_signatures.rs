@@ -1,12 +1,14 @@
-//! A P-256 key's check of its own signatures: two and a half times as fast as verification with the public half.
+//! A key's check of its own signatures, faster than what anybody can do who is given its public half with each.
 //!
-//! A signature (r, s) of the digest z is good where R = (z/s)·G + (r/s)·Q has the x-coordinate r (FIPS 186-5 §6.4.2).
+//! RSA: the public half is read once, which saves a tenth. P-256, two and a half times as fast: a signature (r, s) of the digest z is good where R = (z/s)·G + (r/s)·Q has the x-coordinate r (FIPS 186-5 §6.4.2).
 //! Whoever knows d, with Q = d·G, has the same R as ((z + r·d)/s)·G: one multiplication of the generator, for
 //! which there are tables, in place of one of Q. That sum is the signature's nonce, so it is as secret as d.
 
 use std::fmt;
 
 use aws_lc_rs::agreement;
+use aws_lc_rs::signature;
+use aws_lc_rs::signature::ParsedPublicKey;
 use p256::FieldBytes;
 use p256::NonZeroScalar;
 use p256::Scalar;
@@ -27,46 +29,71 @@ use crate::crypto::SignatureVerification;
 /// The length of a coordinate and of a scalar, in octets.
 const LENGTH: usize = 32;
 
-/// A second copy of the key, apart from the one that signs: a fault in either of them shows.
+/// What checks the signatures of one key.
 pub(super) struct OwnSignatures {
     spki: Vec<u8>,
-    secret: SecretKey,
+    check: Check,
+}
+
+enum Check {
+    /// A second copy of the key, apart from the one that signs: a fault in either of them shows.
+    P256(Box<SecretKey>),
+    /// PKCS#1 v1.5 with SHA-256.
+    RsaPkcs1(ParsedPublicKey),
 }
 
 impl OwnSignatures {
+    /// `key` is the RSAPublicKey (RFC 8017 §A.1.1) in `spki`, of 2048 to 8192 bits.
+    pub(super) fn rsa(key: &[u8], spki: &[u8]) -> Result<Self, CryptoError> {
+        let key = ParsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key)
+            .map_err(super::rejected)?;
+        let (spki, check) = (spki.to_vec(), Check::RsaPkcs1(key));
+        Ok(Self { spki, check })
+    }
+
     /// `spki` holds `point`, uncompressed, which must be the public half of the `key` (ECPrivateKey, RFC 5915); else it
     /// is `Malformed`.
-    pub(super) fn new(key: &[u8], point: &[u8], spki: &[u8]) -> Result<Self, CryptoError> {
+    pub(super) fn p256(key: &[u8], point: &[u8], spki: &[u8]) -> Result<Self, CryptoError> {
         let secret = SecretKey::from_sec1_der(key).map_err(|_| CryptoError::Malformed)?;
         // Once for all signatures: by another library than the one that `point` is from.
         if secret.public_key().to_sec1_bytes().as_ref() != point {
             return Err(CryptoError::Malformed);
         }
-        let spki = spki.to_vec();
-        Ok(Self { spki, secret })
+        let (spki, check) = (spki.to_vec(), Check::P256(Box::new(secret)));
+        Ok(Self { spki, check })
     }
 
-    fn is_good(&self, digest: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
-        // Both are from 1 up to the order of the curve, or it is no signature (FIPS 186-5 §6.4.2, step 1).
-        let (r, s) = ecdsa::Signature::from_der(signature)
-            .map_err(|_| CryptoError::Failed)?
-            .split_scalars();
-        // Whoever has the signature has s: it need not be kept from a clock.
-        let inverse: Option<Scalar> = s.as_ref().invert_vartime().into();
-        let inverse = inverse.ok_or(CryptoError::Failed)?;
-        let digest = reduced(digest).ok_or(CryptoError::Malformed)?;
-        let d: Zeroizing<NonZeroScalar> = Zeroizing::new(self.secret.to_nonzero_scalar());
-        let product = Zeroizing::new(*r * **d);
-        let nonce = Zeroizing::new((digest + *product) * inverse);
-        let octets: Zeroizing<FieldBytes> = Zeroizing::new((*nonce).into());
-        let point = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &octets)
-            .map_err(|_| CryptoError::Failed)?
-            .compute_public_key()
-            .map_err(|_| CryptoError::Failed)?;
-        // SEC 1 §2.3.3: 4, x, y.
-        let x = point.as_ref().get(1..=LENGTH).and_then(reduced);
-        Ok(x.is_some_and(|x| x == *r))
+    /// Whether it checks signatures by `algorithm`.
+    pub(super) fn checks(&self, algorithm: &SignatureAlgorithm) -> bool {
+        *algorithm
+            == match self.check {
+                Check::P256(_) => SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256),
+                Check::RsaPkcs1(_) => SignatureAlgorithm::RsaPkcs1(DigestAlgorithm::Sha256),
+            }
     }
+}
+
+/// Whether it is a signature of `digest`.
+fn is_good(secret: &SecretKey, digest: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
+    // Both are from 1 up to the order of the curve, or it is no signature (FIPS 186-5 §6.4.2, step 1).
+    let (r, s) = ecdsa::Signature::from_der(signature)
+        .map_err(|_| CryptoError::Failed)?
+        .split_scalars();
+    // Whoever has the signature has s: it need not be kept from a clock.
+    let inverse: Option<Scalar> = s.as_ref().invert_vartime().into();
+    let inverse = inverse.ok_or(CryptoError::Failed)?;
+    let digest = reduced(digest).ok_or(CryptoError::Malformed)?;
+    let d: Zeroizing<NonZeroScalar> = Zeroizing::new(secret.to_nonzero_scalar());
+    let product = Zeroizing::new(*r * **d);
+    let nonce = Zeroizing::new((digest + *product) * inverse);
+    let octets: Zeroizing<FieldBytes> = Zeroizing::new((*nonce).into());
+    let point = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &octets)
+        .map_err(|_| CryptoError::Failed)?
+        .compute_public_key()
+        .map_err(|_| CryptoError::Failed)?;
+    // SEC 1 §2.3.3: 4, x, y.
+    let x = point.as_ref().get(1..=LENGTH).and_then(reduced);
+    Ok(x.is_some_and(|x| x == *r))
 }
 
 impl fmt::Debug for OwnSignatures {
@@ -83,14 +110,15 @@ impl SignatureVerification for OwnSignatures {
         message: Message<'_>,
         signature: &[u8],
     ) -> Result<SignatureValid, CryptoError> {
-        let SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256) = algorithm else {
-            return Err(CryptoError::Unsupported);
-        };
-        if spki != self.spki {
+        if spki != self.spki || !self.checks(algorithm) {
             return Err(CryptoError::Unsupported);
         }
         let digest = digests::of(message, DigestAlgorithm::Sha256)?;
-        if self.is_good(digest.as_ref(), signature)? {
+        let good = match &self.check {
+            Check::P256(secret) => is_good(secret, digest.as_ref(), signature)?,
+            Check::RsaPkcs1(key) => key.verify_digest_sig(&digest, signature).is_ok(),
+        };
+        if good {
             Ok(SignatureValid { _private: () })
         } else {
             Err(CryptoError::Failed)
@@ -107,7 +135,8 @@ fn reduced(octets: &[u8]) -> Option<Scalar> {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature;
+    use aws_lc_rs::encoding::AsDer;
+    use aws_lc_rs::rsa;
     use aws_lc_rs::signature::EcdsaKeyPair;
     use der::Decode;
     use p256::NistP256;
@@ -120,6 +149,7 @@ mod tests {
     use crate::crypto::provider;
 
     const ALGORITHM: SignatureAlgorithm = SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha256);
+    const RSA: SignatureAlgorithm = SignatureAlgorithm::RsaPkcs1(DigestAlgorithm::Sha256);
 
     fn pkcs8() -> Vec<u8> {
         let pair = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
@@ -132,9 +162,18 @@ mod tests {
 
     /// What the key says of its own, and what verification says, which is the same.
     fn verdict(key: &dyn PrivateKey, text: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-        let own = key.own_verification().unwrap();
+        verdict_by(&ALGORITHM, key, text, signature)
+    }
+
+    fn verdict_by(
+        algorithm: &SignatureAlgorithm,
+        key: &dyn PrivateKey,
+        text: &[u8],
+        signature: &[u8],
+    ) -> Result<(), CryptoError> {
+        let own = key.own_verification(algorithm).unwrap();
         let verify = |by: &dyn SignatureVerification| {
-            by.verify(key.spki(), &ALGORITHM, Message::Octets(text), signature)
+            by.verify(key.spki(), algorithm, Message::Octets(text), signature)
                 .map(|SignatureValid { .. }| ())
         };
         let public = verify(&AwsLc);
@@ -172,6 +211,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_rsa_key_says_of_its_signatures_what_verification_says() {
+        let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
+        let key = read(pair.as_der().unwrap().as_ref());
+        let mut signature = key.sign(&RSA, Message::Octets(b"text")).unwrap();
+        let verdict = |text, signature: &[u8]| verdict_by(&RSA, &*key, text, signature);
+        assert_eq!(verdict(b"text", &signature), Ok(()));
+        assert_eq!(verdict(b"other", &signature), Err(CryptoError::Failed));
+        signature[200] ^= 1;
+        assert_eq!(verdict(b"text", &signature), Err(CryptoError::Failed));
+        let short = signature.split_last().unwrap().1;
+        assert_eq!(verdict(b"text", short), Err(CryptoError::Failed));
+    }
+
     /// r and s of nothing, of the order itself, and of what gives the point at infinity.
     #[test]
     fn numbers_out_of_range_are_no_signature() {
@@ -203,7 +256,7 @@ mod tests {
         let key = PrivateKeyInfoRef::from_der(&one).unwrap();
         let make = |spki: &[u8]| {
             let point = spki.last_chunk::<65>().unwrap();
-            OwnSignatures::new(key.private_key.as_bytes(), point, spki)
+            OwnSignatures::p256(key.private_key.as_bytes(), point, spki)
         };
         assert!(make(read(&one).spki()).is_ok());
         assert_eq!(
@@ -216,9 +269,11 @@ mod tests {
     fn of_other_keys_it_says_nothing() {
         let key = read(&pkcs8());
         let signature = key.sign(&ALGORITHM, Message::Octets(b"text")).unwrap();
-        let own = key.own_verification().unwrap();
+        let own = key.own_verification(&ALGORITHM).unwrap();
         let spki = read(&pkcs8()).spki().to_vec();
         let answer = own.verify(&spki, &ALGORITHM, Message::Octets(b"text"), &signature);
         assert_eq!(answer.unwrap_err(), CryptoError::Unsupported);
+        let wide = SignatureAlgorithm::Ecdsa(DigestAlgorithm::Sha384);
+        assert!(key.own_verification(&wide).is_none());
     }
 }

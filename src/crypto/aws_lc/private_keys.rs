@@ -156,9 +156,12 @@ impl PrivateKey for Key {
         establishment::agree(key, *curve, peer)
     }
 
-    fn own_verification(&self) -> Option<&dyn SignatureVerification> {
+    fn own_verification(
+        &self,
+        algorithm: &SignatureAlgorithm,
+    ) -> Option<&dyn SignatureVerification> {
         let own = self.own.as_ref()?;
-        Some(own)
+        own.checks(algorithm).then_some(own)
     }
 }
 
@@ -237,7 +240,12 @@ fn rsa_key(
         },
         RsaScheme::Oaep | RsaScheme::Pss(_) => *algorithm,
     };
-    let spki = public_key::encode(algorithm, signing.public_key().as_ref())?;
+    let public = signing.public_key().as_ref();
+    let spki = public_key::encode(algorithm, public)?;
+    let own = match scheme {
+        RsaScheme::Any => Some(OwnSignatures::rsa(public, &spki)?),
+        RsaScheme::Oaep | RsaScheme::Pss(_) => None,
+    };
     Ok(Key {
         spki,
         kind: Kind::Rsa(Box::new(Rsa {
@@ -246,7 +254,7 @@ fn rsa_key(
             decrypting,
         })),
         agreement: None,
-        own: None,
+        own,
     })
 }
 
@@ -273,7 +281,7 @@ fn ec_key(curve: Curve, octets: &[u8], pkcs8: &[u8]) -> Result<Key, CryptoError>
     let point = agreement.compute_public_key().map_err(super::malformed)?;
     let spki = public_key::encode_on(curve, point.as_ref())?;
     let own = match curve {
-        Curve::P256 => Some(OwnSignatures::new(octets, point.as_ref(), &spki)?),
+        Curve::P256 => Some(OwnSignatures::p256(octets, point.as_ref(), &spki)?),
         Curve::P384 | Curve::P521 | Curve::X25519 => None,
     };
     Ok(Key {

@@ -1,0 +1,301 @@
+//! All sources of one gateway behind one question: asked together, with one deadline, as the policy orders.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio::time::Sleep;
+
+use super::source::Question;
+use super::source::Reply;
+use super::source::Source;
+use crate::address::Domain;
+use crate::gateway::certificates::Answer;
+use crate::gateway::certificates::Certificates;
+use crate::gateway::certificates::Noted;
+use crate::gateway::certificates::Subject;
+use crate::gateway::certificates::Unavailable;
+use crate::gateway::chooser::Choice;
+use crate::gateway::chooser::Event;
+use crate::gateway::search::Asked;
+use crate::gateway::search::Owner;
+use crate::gateway::search::Said;
+use crate::gateway::search::Search;
+use crate::policy::Policy;
+use crate::policy::facts::LookupSource;
+use crate::store::Settled;
+use crate::store::Settlement;
+use crate::store::Store;
+use crate::x509::Time;
+
+/// Hears what searches come to: metrics and the log.
+pub trait Watch: fmt::Debug + Send + Sync {
+    /// A source was asked, and answered.
+    fn asked(&self, asked: &Asked);
+
+    /// Something happened that an administrator should hear of.
+    fn happened(&self, owner: &Owner, event: &Event);
+}
+
+/// Nobody listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn asked(&self, _: &Asked) {}
+
+    fn happened(&self, _: &Owner, _: &Event) {}
+}
+
+/// Which sources are asked for which domain, in which order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    everybody: Vec<LookupSource>,
+    /// By domain: what its partner entry names.
+    partners: BTreeMap<String, Vec<LookupSource>>,
+}
+
+impl Order {
+    /// As `policy` has it.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        let named = policy.partners().filter_map(|partner| {
+            let sources = partner.sources.clone()?;
+            Some((partner.domain.as_str().to_owned(), sources))
+        });
+        Self {
+            everybody: policy.lookup().order.clone(),
+            partners: named.collect(),
+        }
+    }
+
+    /// The sources for `domain`, and whether an entry for it, or for a domain above it, names them.
+    fn of_domain(&self, domain: &Domain) -> (&[LookupSource], bool) {
+        let mut above = (!domain.is_literal()).then_some(domain.as_str());
+        while let Some(name) = above {
+            if let Some(named) = self.partners.get(name) {
+                return (named, true);
+            }
+            above = name.split_once('.').map(|(_, rest)| rest);
+        }
+        (&self.everybody, false)
+    }
+}
+
+/// All sources of one gateway.
+#[derive(Debug)]
+pub struct Ordered {
+    /// Those that the configuration has, each once; of one kind there may be several.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Which of them are asked for whom.
+    pub order: Order,
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// How long a search may take.
+    pub patience: Duration,
+    /// Who hears of it.
+    pub watch: Arc<dyn Watch>,
+}
+
+impl Ordered {
+    async fn searched(&self, subject: Subject<'_>, now: Time) -> Search {
+        let owner = Owner::from(subject);
+        let known = match self.store.known(&owner).await {
+            Ok(known) => known,
+            // Without it another key would pass for the first one.
+            Err(error) => return Search::unavailable(error.to_string()),
+        };
+        let deadline = Instant::now() + self.patience;
+        let (wanted, named) = self.order.of_domain(owner.domain());
+        let mut questions = Vec::new();
+        for kind in wanted {
+            let of_kind = self.sources.iter().filter(|source| source.name() == *kind);
+            for source in of_kind.filter(|source| source.covers(subject)) {
+                let expected = named || self.has_published(&owner, *kind).await;
+                questions.push((
+                    source,
+                    Question {
+                        subject: owner.clone(),
+                        expected,
+                        deadline,
+                        now,
+                    },
+                ));
+            }
+        }
+        let waiting = questions.iter().map(|(source, question)| Waiting {
+            source: source.name(),
+            answer: source.ask(question),
+            asked: Instant::now(),
+            done: None,
+        });
+        let mut search = Search {
+            known,
+            ..Search::default()
+        };
+        for (source, reply, elapsed) in together(waiting.collect(), deadline).await {
+            self.take(&owner, source, reply, elapsed, &mut search, now)
+                .await;
+        }
+        // What an administrator has pinned is used even where nobody shows it any more.
+        if let (Some(pin), Some(kept)) = (&search.known.pinned, &search.known.kept)
+            && pin.is_of(&kept.certificate)
+            && !search
+                .candidates
+                .iter()
+                .any(|one| pin.is_of(&one.certificate))
+        {
+            search.candidates.push((**kept).clone());
+        }
+        search
+    }
+
+    /// Whether the domain was ever found there; if nobody can tell, it was.
+    async fn has_published(&self, owner: &Owner, source: LookupSource) -> bool {
+        is_remote(source)
+            && self
+                .store
+                .published(owner.domain(), source)
+                .await
+                .unwrap_or(true)
+    }
+
+    async fn take(
+        &self,
+        owner: &Owner,
+        source: LookupSource,
+        mut reply: Reply,
+        elapsed: Duration,
+        search: &mut Search,
+        now: Time,
+    ) {
+        // Before anything goes out: whoever keeps the source from answering next time must not pass for absence.
+        if reply.said == Said::Found && is_remote(source) && !reply.cached {
+            let noted = self.store.note_published(owner.domain(), source, now);
+            if let Err(error) = noted.await {
+                reply = Reply::unavailable(error.to_string());
+            }
+        }
+        let asked = Asked {
+            source,
+            said: reply.said,
+            authentic: reply.authentic,
+            elapsed,
+            cached: reply.cached,
+        };
+        self.watch.asked(&asked);
+        search.asked.push(asked);
+        search.candidates.append(&mut reply.candidates);
+        search.associations.append(&mut reply.associations);
+        search.keys.append(&mut reply.keys);
+    }
+}
+
+impl Certificates for Ordered {
+    fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search> {
+        Box::pin(self.searched(subject, now))
+    }
+
+    fn settle<'a>(
+        &'a self,
+        subject: Subject<'a>,
+        search: &'a Search,
+        choice: &'a Choice,
+        now: Time,
+    ) -> Answer<'a, Result<Noted, Unavailable>> {
+        Box::pin(async move {
+            let owner = Owner::from(subject);
+            for event in &choice.events {
+                self.watch.happened(&owner, event);
+            }
+            let at = |place: &usize| search.candidates.get(*place).cloned();
+            let in_use = choice.chosen.as_ref().and_then(|(place, _)| at(place));
+            let same = |one: &crate::gateway::search::Candidate| {
+                let in_use = search.known.in_use.as_ref();
+                in_use.is_some_and(|in_use| in_use.fingerprint.is_of(&one.certificate))
+            };
+            let pending = choice.pending.iter();
+            let settlement = Settlement {
+                known: search.known.clone(),
+                in_use: in_use.filter(|one| !same(one)),
+                reason: choice
+                    .chosen
+                    .as_ref()
+                    .map(|(_, reason)| reason.clone())
+                    .unwrap_or_default(),
+                pending: pending
+                    .filter_map(|(place, reason)| Some((at(place)?, reason.clone())))
+                    .collect(),
+                retired: Vec::new(),
+                now,
+            };
+            if settlement.in_use.is_none() && settlement.pending.is_empty() {
+                return Ok(Noted::Kept);
+            }
+            match self.store.settle(&owner, settlement).await {
+                Ok(Settled::Kept) => Ok(Noted::Kept),
+                Ok(Settled::Outdated(known)) => Ok(Noted::Outdated(known)),
+                Err(error) => Err(Unavailable {
+                    source_name: "the store of certificates".to_owned(),
+                    reason: error.to_string(),
+                }),
+            }
+        })
+    }
+}
+
+/// Whether it is a server of somebody else's.
+const fn is_remote(source: LookupSource) -> bool {
+    match source {
+        LookupSource::Directory | LookupSource::Harvest => false,
+        LookupSource::Ldap | LookupSource::Mcek | LookupSource::Smimea | LookupSource::Smtp => true,
+    }
+}
+
+/// One source that is being asked.
+struct Waiting<'a> {
+    source: LookupSource,
+    answer: Answer<'a, Reply>,
+    asked: Instant,
+    done: Option<(Reply, Duration)>,
+}
+
+/// All answers, in the order of the questions; *unavailable* in the place of those that are not there in time.
+async fn together(
+    mut waiting: Vec<Waiting<'_>>,
+    deadline: Instant,
+) -> Vec<(LookupSource, Reply, Duration)> {
+    // Made when somebody has to be waited for: sources that answer at once need no runtime.
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
+    poll_fn(|context| {
+        let mut open = false;
+        for one in waiting.iter_mut().filter(|one| one.done.is_none()) {
+            match one.answer.as_mut().poll(context) {
+                Poll::Pending => open = true,
+                Poll::Ready(reply) => one.done = Some((reply, one.asked.elapsed())),
+            }
+        }
+        if !open {
+            return Poll::Ready(());
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        timer.as_mut().poll(context)
+    })
+    .await;
+    let late = |asked: Instant| {
+        let reply = Reply::unavailable("it took longer than a search may");
+        (reply, asked.elapsed())
+    };
+    waiting
+        .into_iter()
+        .map(|one| {
+            let (reply, elapsed) = one.done.unwrap_or_else(|| late(one.asked));
+            (one.source, reply, elapsed)
+        })
+        .collect()
+}

@@ -1,0 +1,218 @@
+//! The store of a process that has no file for it: what is remembered ends with the process.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use super::Acted;
+use super::Capabilities;
+use super::Entry;
+use super::Filter;
+use super::KeptAnswer;
+use super::Order;
+use super::Recalled;
+use super::Settled;
+use super::Settlement;
+use super::Store;
+use super::StoreError;
+use super::Told;
+use super::rules;
+use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::search::Known;
+use crate::gateway::search::Owner;
+use crate::gateway::search::Said;
+use crate::limits::LimitError;
+use crate::policy::facts::LookupSource;
+use crate::policy::partner::Fingerprint;
+use crate::x509::Time;
+
+/// Answers that are kept: the cache in front has its own, and nothing here survives it.
+const MOST_ANSWERS: usize = 10_000;
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: BTreeMap<Owner, Vec<Entry>>,
+    published: BTreeSet<(Domain, LookupSource)>,
+    answers: HashMap<(Owner, LookupSource), Recalled>,
+    capabilities: HashMap<Mailbox, Capabilities>,
+    last_id: u64,
+    generation: u64,
+}
+
+impl MemoryStore {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store for MemoryStore {
+    fn known<'a>(&'a self, owner: &'a Owner) -> Told<'a, Known> {
+        let entries = self.inner().of(owner);
+        at_once(rules::known(&entries))
+    }
+
+    fn settle<'a>(&'a self, owner: &'a Owner, settlement: Settlement) -> Told<'a, Settled> {
+        let mut inner = self.inner();
+        let mut entries = inner.of(owner);
+        let settled = rules::settle(&mut entries, owner, &settlement);
+        inner.replace(owner, entries);
+        at_once(settled)
+    }
+
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool> {
+        let noted = (domain.clone(), source);
+        at_once(self.inner().published.contains(&noted))
+    }
+
+    fn note_published<'a>(
+        &'a self,
+        domain: &'a Domain,
+        source: LookupSource,
+        _now: Time,
+    ) -> Told<'a, ()> {
+        self.inner().published.insert((domain.clone(), source));
+        at_once(())
+    }
+
+    fn answer<'a>(&'a self, owner: &'a Owner, source: LookupSource) -> Told<'a, Recalled> {
+        let key = (owner.clone(), source);
+        at_once(self.inner().answers.get(&key).cloned().unwrap_or_default())
+    }
+
+    fn keep<'a>(
+        &'a self,
+        owner: &'a Owner,
+        source: LookupSource,
+        answer: KeptAnswer,
+    ) -> Told<'a, ()> {
+        let mut inner = self.inner();
+        if inner.answers.len() >= MOST_ANSWERS {
+            inner.answers.clear();
+        }
+        let kept = inner.answers.entry((owner.clone(), source)).or_default();
+        if matches!(answer.said, Said::Unavailable(_)) {
+            kept.failure = Some(answer);
+        } else {
+            *kept = Recalled {
+                answer: Some(answer),
+                failure: None,
+            };
+        }
+        at_once(())
+    }
+
+    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>> {
+        at_once(self.inner().capabilities.get(address).cloned())
+    }
+
+    fn note_capabilities<'a>(
+        &'a self,
+        address: &'a Mailbox,
+        capabilities: Capabilities,
+    ) -> Told<'a, ()> {
+        let octets = capabilities.der.len();
+        let limit = LimitError::check("length of SMIMECapabilities", octets, Capabilities::OCTETS);
+        if let Err(limit) = limit {
+            return Box::pin(std::future::ready(Err(StoreError::Limit(limit))));
+        }
+        let mut inner = self.inner();
+        let kept = inner.capabilities.get(address);
+        if kept.is_none_or(|kept| kept.seen < capabilities.seen) {
+            inner.capabilities.insert(address.clone(), capabilities);
+        }
+        at_once(())
+    }
+
+    fn list<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<u64>,
+        most: usize,
+    ) -> Told<'a, Vec<Entry>> {
+        let mut all = self
+            .inner()
+            .all(|entry| filter.lets_through(entry) && after.is_none_or(|after| entry.id > after));
+        all.truncate(most);
+        at_once(all)
+    }
+
+    fn show<'a>(&'a self, fingerprint: &'a Fingerprint) -> Told<'a, Vec<Entry>> {
+        at_once(self.inner().all(|entry| entry.fingerprint == *fingerprint))
+    }
+
+    fn act<'a>(&'a self, order: Order) -> Told<'a, Acted> {
+        at_once(self.inner().act(&order))
+    }
+
+    fn generation(&self) -> Told<'_, u64> {
+        at_once(self.inner().generation)
+    }
+}
+
+impl Inner {
+    fn of(&self, owner: &Owner) -> Vec<Entry> {
+        self.entries.get(owner).cloned().unwrap_or_default()
+    }
+
+    /// Those that `wanted` lets through, in the order of their numbers.
+    fn all(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let mut all: Vec<Entry> = self
+            .entries
+            .values()
+            .flatten()
+            .filter(|entry| wanted(entry))
+            .cloned()
+            .collect();
+        all.sort_by_key(|entry| entry.id);
+        all
+    }
+
+    fn replace(&mut self, owner: &Owner, mut entries: Vec<Entry>) {
+        if self.of(owner) == entries {
+            return;
+        }
+        for entry in entries.iter_mut().filter(|entry| entry.id == 0) {
+            self.last_id += 1;
+            entry.id = self.last_id;
+        }
+        self.generation += 1;
+        self.entries.insert(owner.clone(), entries);
+    }
+
+    fn act(&mut self, order: &Order) -> Acted {
+        let of_order = |entry: &Entry| {
+            entry.fingerprint == order.fingerprint
+                && order.owner.as_ref().is_none_or(|own| *own == entry.owner)
+        };
+        let held = self.all(of_order);
+        if held.is_empty() {
+            return Acted::NotHeld;
+        }
+        let mut changed = Vec::new();
+        for entry in held {
+            let mut entries = self.of(&entry.owner);
+            if let Err(why) = rules::act(&mut entries, order) {
+                return Acted::Refused(why);
+            }
+            changed.push((entry.owner, entries));
+        }
+        for (owner, entries) in changed {
+            self.replace(&owner, entries);
+        }
+        Acted::Done(self.all(of_order))
+    }
+}
+
+fn at_once<'a, T: Send + 'a>(told: T) -> Told<'a, T> {
+    Box::pin(std::future::ready(Ok(told)))
+}
