@@ -213,22 +213,26 @@ impl SmtpCert {
                 }
             }
         }
-        if let Answered::Text(lines) = &key {
-            let Some(spki) = bare_key(lines) else {
-                return HostSaid::unavailable(format!("{host} sends no public key"));
-            };
+        // The proposal was made for keys of any kind; one that is not of X.509 has nothing to say here.
+        if let Answered::Text(lines) = &key
+            && let Some(spki) = bare_key(lines)
+        {
             reply.keys.push(BareKey {
                 spki,
                 source: LookupSource::Smtp,
                 authentication,
             });
         }
+        // A key beside a certificate that may be there says nothing of it.
+        if let Answered::Failed(said) = certificate {
+            return HostSaid::unavailable(format!("{host} says {said}"));
+        }
         if !reply.candidates.is_empty() || !reply.keys.is_empty() {
             return HostSaid::Found(Box::new(reply));
         }
         // The certificate's answer counts where there is one.
         match (certificate, key) {
-            (Answered::Failed(said), _) | (Answered::Unknown, Answered::Failed(said)) => {
+            (Answered::Unknown, Answered::Failed(said)) => {
                 HostSaid::unavailable(format!("{host} says {said}"))
             }
             (Answered::Denied(said), _) | (_, Answered::Denied(said)) => HostSaid::Denied(Denial {
@@ -238,7 +242,8 @@ impl SmtpCert {
                 speaks_for_domain: authentication.is_authenticated(),
             }),
             _ => {
-                let reason = format!("{host} does not offer CERT, CERS, GETK or PKEY");
+                let reason =
+                    format!("{host} does not offer CERT or CERS, nor a key that can be read");
                 HostSaid::Missing(Missing::NoKeyword, reason)
             }
         }

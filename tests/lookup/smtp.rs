@@ -300,9 +300,21 @@ fn keys_are_told_beside_certificates_and_alone() {
     assert_eq!(reply.said, Said::Found);
     assert_eq!((reply.candidates.len(), &reply.keys[0].spki[..]), (0, spki));
     assert_eq!(commands[3], "(TLS) PKEY bob@b.example");
-    let no_key = Script::new("250-mx\r\n250 GETK\r\n").says("GETK", told("none of yours"));
+    let later = Script::new("250-mx\r\n250-GETK\r\n250 CERS\r\n")
+        .says("CERS", "450 later\r\n")
+        .says("GETK", told(&base64));
+    let (reply, _) = asked(later, false);
+    assert_eq!(reply.said.result(), LookupResult::Unavailable);
+    // The proposal was made for keys of any kind.
+    let other =
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDME\n-----END PGP PUBLIC KEY BLOCK-----\n";
+    let other = Script::new("250-mx\r\n250 GETK\r\n").says("GETK", told(other));
     assert_eq!(
-        asked(no_key, false).0.said.result(),
+        asked(other.clone(), false).0.said.result(),
+        LookupResult::Absent
+    );
+    assert_eq!(
+        asked(other, true).0.said.result(),
         LookupResult::Unavailable
     );
 }
