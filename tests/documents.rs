@@ -36,6 +36,10 @@ const PROCESS: &[&str] = &[
     "--out-dir", "--json",
 ];
 
+const CERTS: &[&str] = &[
+    "--config", "--state", "--domain", "--for", "--dca", "--reason", "--json",
+];
+
 /// One command of the program, as its users are promised it.
 struct Command {
     name: &'static str,
@@ -45,6 +49,7 @@ struct Command {
 /// The commands that exist today. What the README shows is here, with its options.
 #[rustfmt::skip]
 const COMMANDS: &[Command] = &[
+    Command { name: "certs",   options: &[CERTS] },
     Command { name: "check",   options: &[&["--config"]] },
     Command { name: "config",  options: &[&["--default"]] },
     Command { name: "decrypt", options: &[KEYS, &["-o"]] },

@@ -17,6 +17,7 @@ mod measure;
 mod opening;
 mod people;
 mod primitives;
+mod remembered;
 mod small;
 
 use std::process::ExitCode;
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
     opening::rows(&mut session);
     growth::rows(&mut session);
     gateway::rows(&mut session);
+    remembered::rows(&mut session);
     session.report()
 }

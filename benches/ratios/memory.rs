@@ -13,6 +13,7 @@ mod measure;
 mod opening;
 mod people;
 mod primitives;
+mod remembered;
 
 use std::process::ExitCode;
 
@@ -26,5 +27,6 @@ fn main() -> ExitCode {
     let mut session = Session::from_arguments(Some(&ALLOCATED));
     large::rows(&mut session);
     opening::rows(&mut session);
+    remembered::rows(&mut session);
     session.report()
 }

@@ -203,7 +203,7 @@ fn identity(name: &str, chain: Vec<Certificate>) -> Identity {
     Identity::new(certificate(name), chain, Arc::from(key)).expect("the certificate's key")
 }
 
-fn certificate(name: &str) -> Certificate {
+pub(crate) fn certificate(name: &str) -> Certificate {
     let blocks = pem::blocks(&file(name, "pem"), |_| true).expect("PEM");
     Certificate::parse(&blocks.first().expect("a certificate").octets).expect("a certificate")
 }

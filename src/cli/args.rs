@@ -1,5 +1,7 @@
 //! The arguments of the command line, as CONTRACT has them.
 
+mod certs;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -13,6 +15,11 @@ use crate::crypto::ContentEncryption;
 use crate::notation::SignatureType;
 use crate::x509::Time;
 use crate::x509::path::RevocationMode;
+
+pub(super) use certs::Certs;
+pub(super) use certs::Change;
+pub(super) use certs::List;
+pub(super) use certs::Show;
 
 /// A domain security gateway: S/MIME signatures and encryption for a whole mail domain.
 #[derive(Debug, Parser)]
@@ -74,12 +81,15 @@ pub(super) enum Command {
                       --mail-from bob@b.example --rcpt-to alice@a.example in.eml"
     )]
     Explain(Process),
-    /// Show the whole search for the certificates of an address, and what is chosen and why
-    ///
-    /// Asks what the gateway would ask for a message to that address, and takes note of nothing. Exit code: 0 found,
-    /// 1 none or no good one, 75 nobody knows now.
-    #[command(after_help = "Example: domsec lookup --config /etc/domsec/domsec.toml bob@b.example")]
-    Lookup(Lookup),
+    /// Look at the certificates of others that the gateway has met, and say which may be used
+    #[command(
+        after_help = "Example: domsec certs list --config domsec.toml --state pending",
+        subcommand_required = true
+    )]
+    Certs {
+        #[command(subcommand)]
+        command: Certs,
+    },
     /// Look at a configuration and all that it names, and say what is wrong and what to do
     #[command(after_help = "Example: domsec check --config domsec.toml")]
     Check(Check),

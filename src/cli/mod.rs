@@ -3,6 +3,7 @@
 //! The only place so far that asks the clock or opens a file.
 
 mod args;
+mod certs;
 mod check;
 mod colour;
 mod failure;
@@ -40,6 +41,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let colour = arguments.color;
     let done = match arguments.command {
+        Command::Certs { command } => certs::run(&command, colour),
         Command::Check(arguments) => check::run(&arguments, colour),
         Command::Config(_) => output::print(Config::DOCUMENTED).map(|()| Exit::Yes),
         Command::Decrypt(arguments) => make::decrypt(&arguments),

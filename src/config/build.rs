@@ -29,6 +29,10 @@ use crate::limits::Limits;
 use crate::policy::Policy;
 use crate::policy::error::PolicyFileError;
 use crate::policy::partner::PinnedCertificate;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::memory::MemoryStore;
+use crate::store::sqlite::Sqlite;
 use crate::x509::Certificate;
 use crate::x509::Identity;
 use crate::x509::SimplePaths;
@@ -91,6 +95,20 @@ pub enum BuildError {
     /// The policy file is not one.
     #[error(transparent)]
     Policy(#[from] PolicyFileError),
+    /// The store of certificates cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The store that `[store]` names, or one that ends with the process.
+///
+/// To be opened once and kept when the configuration is read again. Blocks while an older file is made one of this
+/// version; starts a thread, and needs no runtime.
+pub fn store(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
+    Ok(match &config.store.path {
+        Some(path) => Arc::new(Sqlite::open(&config.path(path))?),
+        None => Arc::new(MemoryStore::default()),
+    })
 }
 
 /// The gateway that `config` describes, which remembers nothing of other people's certificates.

@@ -95,6 +95,9 @@ pub struct Config {
     /// `[certificates]`.
     #[serde(default)]
     pub certificates: CertificateSources,
+    /// `[store]`.
+    #[serde(default)]
+    pub store: StoreSettings,
     /// `[listen]`.
     #[serde(default)]
     pub listen: Listen,
@@ -201,6 +204,14 @@ impl Default for CertificateSources {
             patience: Duration::from_secs(20),
         }
     }
+}
+
+/// `[store]`: where what is remembered of other people's certificates lies.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreSettings {
+    /// The file. Default: none, and what is remembered ends with the process.
+    pub path: Option<PathBuf>,
 }
 
 /// Addresses with a common beginning, as `192.0.2.0/24` (RFC 4632).

@@ -1,16 +1,20 @@
 //! Finding other people's certificates: one file for each source.
 //!
-//! Sources say what is published; [`crate::gateway::certificates`] judges what they found.
+//! Sources say what is published; [`crate::gateway::chooser`] judges what they found.
 
 pub mod blob;
+pub mod cache;
 pub mod directory;
 pub mod dns;
 pub mod exchangers;
+mod flights;
 pub mod hosts;
 pub mod http;
 pub mod mcek;
 pub mod names;
 pub mod ordered;
+mod rest;
+mod shelf;
 pub mod smimea;
 pub mod smtp_cert;
 pub mod source;

@@ -67,7 +67,7 @@ impl Fingerprint {
     /// Whether it is that of `certificate`.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
-        *certificate.sha256() == self.0
+        self.0 == *certificate.sha256()
     }
 }
 

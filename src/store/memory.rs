@@ -31,7 +31,7 @@ use crate::policy::partner::Fingerprint;
 use crate::x509::Time;
 
 /// Answers that are kept: the cache in front has its own, and nothing here survives it.
-const MOST_ANSWERS: usize = 10_000;
+const MOST_ANSWERS: usize = 1_000;
 
 /// A store in memory.
 #[derive(Debug, Default)]

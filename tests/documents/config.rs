@@ -18,6 +18,7 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "[reinject] to",
     "[reinject] server_name",
     "[spool] directory",
+    "[store] path",
 ];
 
 /// One line of the file that is a key, in the table where it stands.

@@ -1,4 +1,5 @@
-//! The sources of other people's certificates, against real servers on loopback that leave nothing behind.
+//! The sources of other people's certificates, against real servers on loopback that leave nothing behind; and the
+//! store of what they said, with several processes at it.
 //!
 //! A peer that is not installed is a skip, said on standard error, and a failure where `DOMSEC_REQUIRE_PEERS` is 1.
 
@@ -15,3 +16,4 @@ mod mcek;
 mod peers;
 mod servers;
 mod smtp;
+mod store;

@@ -1,0 +1,548 @@
+//! A source whose answers are kept: in memory, else in the store, else it is asked.
+//!
+//! What is kept is what a source said, never a judgement: paths, dates and revocation are looked at each time.
+//! *Unavailable* is kept for a minute, and never in the place of an answer. One [`Cache`] serves all sources and
+//! outlives a change of the configuration.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+use super::flights::Awaited;
+use super::flights::Flight;
+use super::flights::Flights;
+use super::flights::Key;
+use super::rest::Rests;
+use super::rest::later;
+use super::shelf::Failure;
+use super::shelf::Kept;
+use super::shelf::Lies;
+use super::shelf::Place;
+use super::shelf::Shelf;
+use super::source::Question;
+use super::source::Reply;
+use super::source::Source;
+use crate::gateway::certificates::Answer;
+use crate::gateway::certificates::Subject;
+use crate::gateway::judge::chain;
+use crate::gateway::search::Said;
+use crate::policy::facts::LookupSource;
+use crate::store::KeptAnswer;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::x509::Time;
+
+/// The bounds of a [`Cache`].
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Answers in memory.
+    pub entries: usize,
+    /// About how many octets they may take together.
+    pub octets: usize,
+    /// Searches under way at one time, of all sources.
+    pub under_way: usize,
+    /// Those among them that nobody waits for: answers that are about to lapse.
+    pub refreshes: usize,
+    /// How long a search may go on, though nobody waits so long.
+    pub patience: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            // A recipient has one for each source: those of the correspondents of some ten thousand users.
+            entries: 100_000,
+            octets: 280 * 1024 * 1024,
+            // A message to 1,000 recipients asks a handful of sources for each, all at once.
+            under_way: 4_096,
+            refreshes: 16,
+            // Within the 30 s that Postfix waits at RCPT, and enough for a server that is slow but there.
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How long an answer counts: its own lifetime within bounds, in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Lifetime {
+    least: u64,
+    most: u64,
+    /// Where the source does not say.
+    default: u64,
+}
+
+/// A day, so that a certificate that was withdrawn is not used for longer; five minutes, so that a message to many
+/// recipients, and its next attempt, asks once.
+const FOUND: Lifetime = Lifetime {
+    least: 300,
+    most: 24 * 3600,
+    default: 3600,
+};
+/// An hour (RFC 2308 §5 lets negative answers live for one to three), so that who begins to publish is found soon.
+const ABSENT: Lifetime = Lifetime {
+    least: 300,
+    most: 3600,
+    default: 600,
+};
+/// A minute: MTAs offer a deferred message again after some.
+const UNAVAILABLE: Lifetime = Lifetime {
+    least: 60,
+    most: 600,
+    default: 60,
+};
+
+/// How much longer than the deadline a source may take to notice it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What is kept of all sources.
+pub struct Cache {
+    store: Arc<dyn Store>,
+    patience: Duration,
+    shelf: Shelf,
+    rests: Rests,
+    flights: Arc<Flights>,
+    under_way: Arc<Semaphore>,
+    refreshes: Arc<Semaphore>,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    hits: AtomicU64,
+    joined: AtomicU64,
+    misses: AtomicU64,
+    refreshed: AtomicU64,
+    store_failures: AtomicU64,
+}
+
+/// What a [`Cache`] has done so far, and what is in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Questions that were answered from memory.
+    pub hits: u64,
+    /// Questions that waited for a search which was under way.
+    pub joined: u64,
+    /// Questions that began a search.
+    pub misses: u64,
+    /// Searches that nobody waited for, to refresh an answer.
+    pub refreshed: u64,
+    /// Questions of ours that the store did not answer.
+    pub store_failures: u64,
+    /// Answers in memory.
+    pub entries: usize,
+    /// About how many octets they take.
+    pub octets: usize,
+    /// Searches under way.
+    pub under_way: usize,
+}
+
+impl Cache {
+    /// An empty one before `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, bounds: Bounds) -> Arc<Self> {
+        let permits = |wanted: usize| Arc::new(Semaphore::new(wanted.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self {
+            store,
+            patience: bounds.patience,
+            shelf: Shelf::new(bounds.entries, bounds.octets),
+            rests: Rests::default(),
+            flights: Arc::default(),
+            under_way: permits(bounds.under_way),
+            refreshes: permits(bounds.refreshes),
+            counters: Counters::default(),
+        })
+    }
+
+    /// The store behind it.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counts(&self) -> CacheCounts {
+        let (entries, octets) = self.shelf.size();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        CacheCounts {
+            hits: read(&self.counters.hits),
+            joined: read(&self.counters.joined),
+            misses: read(&self.counters.misses),
+            refreshed: read(&self.counters.refreshed),
+            store_failures: read(&self.counters.store_failures),
+            entries,
+            octets,
+            under_way: self.flights.count(),
+        }
+    }
+
+    /// How many servers are left alone at `now`, those of each source and domain counted as one.
+    #[must_use]
+    pub fn resting(&self, now: Time) -> usize {
+        self.rests.count(now)
+    }
+
+    /// The store does not answer: nobody knows, and least of all whether the domain has published before.
+    fn broken(&self, error: &StoreError) -> Reply {
+        count(&self.counters.store_failures);
+        Reply::unavailable(chain(error))
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("store", &self.store)
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A source behind a [`Cache`].
+#[derive(Clone, Debug)]
+pub struct Cached {
+    source: Arc<dyn Source>,
+    cache: Arc<Cache>,
+    configuration: u64,
+}
+
+impl Cached {
+    /// Puts `cache` before `source`. Answers that were kept under another `configuration` do not count: a number that
+    /// is another one whenever the source would be asked in another way.
+    #[must_use]
+    pub const fn new(source: Arc<dyn Source>, cache: Arc<Cache>, configuration: u64) -> Self {
+        Self {
+            source,
+            cache,
+            configuration,
+        }
+    }
+}
+
+impl Source for Cached {
+    fn name(&self) -> LookupSource {
+        self.source.name()
+    }
+
+    fn covers(&self, subject: Subject<'_>) -> bool {
+        self.source.covers(subject)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
+        let place = self.place(question);
+        match self
+            .cache
+            .shelf
+            .find(place, question.expected, question.now)
+        {
+            Lies::Answer { kept, due: false } => {
+                count(&self.cache.counters.hits);
+                Box::pin(std::future::ready(kept.reply.clone()))
+            }
+            Lies::Answer { kept, due: true } => Box::pin(async move {
+                count(&self.cache.counters.hits);
+                self.refresh(question);
+                kept.reply.clone()
+            }),
+            Lies::Failure(reason) => {
+                count(&self.cache.counters.hits);
+                Box::pin(std::future::ready(failed(reason)))
+            }
+            Lies::Nothing { expected } => Box::pin(self.wait_for(question, expected)),
+        }
+    }
+}
+
+impl Cached {
+    /// Joins the search, or begins it; and waits until the deadline of who asks.
+    async fn wait_for(&self, question: &Question, expected: bool) -> Reply {
+        let awaited = self.search(question, expected, None);
+        let counters = &self.cache.counters;
+        count(if awaited.joined {
+            &counters.joined
+        } else {
+            &counters.misses
+        });
+        match timeout_at(question.deadline, awaited.reply()).await {
+            Ok(Some(reply)) => Reply::clone(&reply),
+            Ok(None) => Reply::unavailable("the search was broken off by a fault of domsec"),
+            Err(_) => Reply::unavailable("there was no answer in time; the search goes on"),
+        }
+    }
+
+    /// Asks again, in the background, what is about to lapse; unless enough are being asked.
+    fn refresh(&self, question: &Question) {
+        if let Ok(permit) = Arc::clone(&self.cache.refreshes).try_acquire_owned() {
+            count(&self.cache.counters.refreshed);
+            let domain = question.subject.domain();
+            let published = self.cache.shelf.has_published(self.name(), domain);
+            // Nobody waits.
+            let _awaited = self.search(question, question.expected || published, Some(permit));
+        }
+    }
+
+    fn search(
+        &self,
+        question: &Question,
+        expected: bool,
+        refresh: Option<OwnedSemaphorePermit>,
+    ) -> Awaited {
+        let question = Question {
+            expected,
+            // Who comes later may have more time than who was first.
+            deadline: question.deadline.max(Instant::now() + self.cache.patience),
+            ..question.clone()
+        };
+        let key = Key {
+            owner: question.subject.clone(),
+            source: self.name(),
+            configuration: self.configuration,
+            expected,
+        };
+        self.cache.flights.join(key, |flight| {
+            let search = OneSearch {
+                of: self.clone(),
+                question,
+            };
+            tokio::spawn(search.run(flight, refresh));
+        })
+    }
+
+    fn place<'a>(&self, question: &'a Question) -> Place<'a> {
+        Place {
+            owner: &question.subject,
+            source: self.source.name(),
+            configuration: self.configuration,
+        }
+    }
+}
+
+/// One search, in its own task.
+struct OneSearch {
+    of: Cached,
+    question: Question,
+}
+
+impl OneSearch {
+    async fn run(mut self, flight: Flight, refresh: Option<OwnedSemaphorePermit>) {
+        let reply = match self.remembered(refresh.is_some()).await {
+            Ok(Some(reply)) => reply,
+            Err(error) => self.of.cache.broken(&error),
+            Ok(None) => {
+                let (reply, kept) = self.asked().await;
+                flight.tell(reply);
+                // After who waits has been told; before the next search of the same.
+                if let Some(kept) = kept {
+                    self.keep(kept).await;
+                }
+                return;
+            }
+        };
+        flight.tell(reply);
+    }
+
+    /// What need not be asked: what is kept, and of whom nothing is asked now.
+    async fn remembered(&mut self, refresh: bool) -> Result<Option<Reply>, StoreError> {
+        let Cached { source, cache, .. } = &self.of;
+        let (source, domain) = (source.name(), self.question.subject.domain());
+        if !self.question.expected && cache.store.published(domain, source).await? {
+            cache.shelf.note_published(source, domain);
+            self.question.expected = true;
+        }
+        if !refresh && let Some(reply) = self.kept().await? {
+            return Ok(Some(reply));
+        }
+        let Cached { cache, .. } = &self.of;
+        let patience = i64::try_from(cache.patience.as_secs()).unwrap_or(i64::MAX);
+        let domain = self.question.subject.domain();
+        let rests = cache
+            .rests
+            .until(source, domain, self.question.now, patience);
+        Ok(rests.map(|until| {
+            failed(format!(
+                "{domain} did not answer several times, and is left alone until {until}"
+            ))
+        }))
+    }
+
+    /// What lies in memory by now, or in the store.
+    async fn kept(&self) -> Result<Option<Reply>, StoreError> {
+        let Cached { cache, .. } = &self.of;
+        let Question { expected, now, .. } = self.question;
+        let place = self.of.place(&self.question);
+        let lies = |lies| match lies {
+            Lies::Answer { kept, .. } => Some(kept.reply.clone()),
+            Lies::Failure(reason) => Some(failed(reason)),
+            Lies::Nothing { .. } => None,
+        };
+        if let Some(reply) = lies(cache.shelf.find(place, expected, now)) {
+            return Ok(Some(reply));
+        }
+        let recalled = cache.store.answer(place.owner, place.source).await?;
+        let of_ours =
+            |kept: &KeptAnswer| kept.configuration == self.of.configuration && now < kept.until;
+        if let Some(answer) = recalled.answer.filter(of_ours) {
+            cache.shelf.put(place, Kept::from(answer));
+        }
+        if let Some(failure) = recalled.failure.filter(of_ours) {
+            let reason = failure.said.reason().unwrap_or_default().to_owned();
+            let failure = Failure {
+                reason,
+                expected: failure.expected,
+                asked: failure.asked,
+                until: failure.until,
+            };
+            cache.shelf.fail(place, failure);
+        }
+        Ok(lies(cache.shelf.find(place, expected, now)))
+    }
+
+    /// Asks the source, and takes note of what it says; returns what is to be kept in the store.
+    async fn asked(&self) -> (Reply, Option<KeptAnswer>) {
+        let Cached { source, cache, .. } = &self.of;
+        let question = &self.question;
+        let permit = timeout_at(question.deadline, cache.under_way.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            return (Reply::unavailable("too many searches are under way"), None);
+        };
+        let begun = Instant::now();
+        let reply = timeout_at(question.deadline + GRACE, source.ask(question)).await;
+        let reply = reply.unwrap_or_else(|_| Reply::unavailable("there was no answer in time"));
+        let elapsed = i64::try_from(begun.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let now = later(question.now, elapsed);
+        let (source, domain) = (source.name(), question.subject.domain());
+        let lifetime = match &reply.said {
+            Said::Unavailable(_) => UNAVAILABLE,
+            Said::Absent(_) | Said::Invalid(_) => ABSENT,
+            Said::Found => FOUND,
+        };
+        let until = later(now, lifetime.of(reply.lifetime));
+        let place = self.of.place(question);
+        if let Said::Unavailable(reason) = &reply.said {
+            let wanted = reply.lifetime.map(|wanted| seconds(wanted.as_secs()));
+            let began = question.now;
+            cache.rests.failed((source, domain), began, now, wanted);
+            let failure = Failure {
+                reason: reason.clone(),
+                expected: question.expected,
+                asked: now,
+                until,
+            };
+            cache.shelf.fail(place, failure);
+        } else {
+            cache.rests.answered(source, domain);
+            if let Err(error) = self.published(&reply, now).await {
+                return (cache.broken(&error), None);
+            }
+            let kept = Kept {
+                reply: Reply {
+                    cached: true,
+                    ..reply.clone()
+                },
+                expected: question.expected,
+                asked: now,
+                until,
+            };
+            cache.shelf.put(place, kept);
+        }
+        let kept = self.to_be_kept(&reply, now, until);
+        (reply, Some(kept))
+    }
+
+    /// Takes note, for ever, that the domain publishes there. Before anybody hears what was found: afterwards nobody
+    /// who breaks the way there can make it *absent*.
+    async fn published(&self, reply: &Reply, now: Time) -> Result<(), StoreError> {
+        let Cached { source, cache, .. } = &self.of;
+        let (source, domain) = (source.name(), self.question.subject.domain());
+        if reply.said != Said::Found || cache.shelf.has_published(source, domain) {
+            return Ok(());
+        }
+        cache.store.note_published(domain, source, now).await?;
+        cache.shelf.note_published(source, domain);
+        Ok(())
+    }
+
+    fn to_be_kept(&self, reply: &Reply, asked: Time, until: Time) -> KeptAnswer {
+        KeptAnswer {
+            said: reply.said.clone(),
+            authentic: reply.authentic,
+            candidates: reply.candidates.clone(),
+            associations: reply.associations.clone(),
+            keys: reply.keys.clone(),
+            expected: self.question.expected,
+            configuration: self.of.configuration,
+            asked,
+            until,
+        }
+    }
+
+    async fn keep(&self, kept: KeptAnswer) {
+        let Cached { source, cache, .. } = &self.of;
+        let done = cache
+            .store
+            .keep(&self.question.subject, source.name(), kept)
+            .await;
+        if let Err(error) = done {
+            count(&cache.counters.store_failures);
+            // Nothing depends on it but the time of a search after the next start.
+            tracing::warn!(
+                source = source.name().as_str(),
+                error = chain(&error),
+                "what a source answered cannot be kept"
+            );
+        }
+    }
+}
+
+impl Lifetime {
+    /// In seconds.
+    fn of(self, own: Option<Duration>) -> i64 {
+        let own = own.map_or(self.default, |own| own.as_secs());
+        seconds(own.clamp(self.least, self.most))
+    }
+}
+
+impl From<KeptAnswer> for Kept {
+    fn from(answer: KeptAnswer) -> Self {
+        Self {
+            reply: Reply {
+                said: answer.said,
+                authentic: answer.authentic,
+                candidates: answer.candidates,
+                associations: answer.associations,
+                keys: answer.keys,
+                lifetime: None,
+                cached: true,
+            },
+            expected: answer.expected,
+            asked: answer.asked,
+            until: answer.until,
+        }
+    }
+}
+
+/// *Unavailable*, as it is known without asking.
+fn failed(reason: String) -> Reply {
+    Reply {
+        cached: true,
+        ..Reply::unavailable(reason)
+    }
+}
+
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;
