@@ -454,3 +454,44 @@ fn failure(host: &Domain, source: io::Error) -> TlsFailure {
         TlsFailure::Broken { host, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::x509::pem;
+
+    fn root() -> Vec<Certificate> {
+        let file = include_bytes!("../../certs/root.pem");
+        pem::certificates(file, &Limits::default()).unwrap()
+    }
+
+    fn domain(text: &str) -> Domain {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_partner_without_an_anchor_is_an_error_of_the_administrator() {
+        let roots = Roots::new(&[]).unwrap();
+        let error = roots.with_partner(domain("b.example"), &[]).unwrap_err();
+        assert!(error.to_string().contains("b.example"), "{error}");
+    }
+
+    #[test]
+    fn public_authorities_do_not_vouch_for_the_names_of_a_partner() {
+        let roots = Roots::new(&root()).unwrap();
+        let roots = roots.with_partner(domain("b.example"), &root()).unwrap();
+        // Served domain, host, and who may vouch for it: the partner's anchors, public authorities.
+        for (served, host, partner, public) in [
+            ("b.example", "keys._mcek.b.example", true, false),
+            ("sub.b.example", "keys._mcek.sub.b.example", true, false),
+            ("b.example", "mx.provider.example", true, true),
+            ("c.example", "mx.b.example", false, true),
+            ("c.example", "keys._mcek.c.example", false, true),
+        ] {
+            let vouching = roots.of(&domain(served), &domain(host));
+            let found = (vouching.partner.is_some(), vouching.public.is_some());
+            assert_eq!(found, (partner, public), "{host} for {served}");
+        }
+    }
+}
