@@ -81,6 +81,12 @@ pub(super) enum Command {
                       --mail-from bob@b.example --rcpt-to alice@a.example in.eml"
     )]
     Explain(Process),
+    /// Show the whole search for the certificates of an address, and what is chosen and why
+    ///
+    /// Asks what the gateway would ask for a message to that address, and takes note of nothing. Exit code: 0 found,
+    /// 1 none or no good one, 75 nobody knows now.
+    #[command(after_help = "Example: domsec lookup --config /etc/domsec/domsec.toml bob@b.example")]
+    Lookup(Lookup),
     /// Look at the certificates of others that the gateway has met, and say which may be used
     #[command(
         after_help = "Example: domsec certs list --config domsec.toml --state pending",
