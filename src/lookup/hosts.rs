@@ -6,17 +6,75 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+
+use super::exchangers::Exchangers;
+use super::names::Dns;
 use super::source::Missing;
 use super::source::Question;
 use super::source::Reply;
+use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::domsec::naming::Names;
 use crate::gateway::certificates::Answer;
+use crate::gateway::judge::chain;
 use crate::gateway::search::Candidate;
+use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
 use crate::x509::Certificate;
 use crate::x509::purpose::may_receive_mail;
+
+/// A question about an address, whose domain has hosts that can be asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The whole question.
+    pub question: &'a Question,
+    /// Whose certificate is wanted.
+    pub mailbox: &'a Mailbox,
+}
+
+impl<'a> Wanted<'a> {
+    /// Of a question about anything else, the answer is known at once.
+    pub fn of(question: &'a Question) -> Result<Self, Reply> {
+        match &question.subject {
+            Owner::Dca(_) => Err(Reply::unavailable(
+                "its hosts are asked about addresses alone",
+            )),
+            Owner::Recipient(mailbox) if mailbox.domain().is_literal() => {
+                let reason = "an address literal has no hosts with names";
+                Err(Reply::without(Missing::NoHost.said(question, reason)))
+            }
+            Owner::Recipient(mailbox) => Ok(Self { question, mailbox }),
+        }
+    }
+
+    /// The domain whose hosts are asked.
+    #[must_use]
+    pub fn domain(&self) -> &'a Domain {
+        self.mailbox.domain()
+    }
+
+    /// When a host must have answered that may take so long.
+    #[must_use]
+    pub fn deadline(&self, timeout: Duration) -> Instant {
+        self.question.deadline.min(Instant::now() + timeout)
+    }
+
+    /// The mail exchangers of the domain, or what is said where they cannot be known.
+    pub async fn exchangers(&self, dns: &dyn Dns) -> Result<Exchangers, HostSaid> {
+        let asking = Exchangers::of(dns, self.domain());
+        match timeout_at(self.question.deadline, asking).await {
+            Ok(Ok(exchangers)) => Ok(exchangers),
+            Ok(Err(failure)) => Err(HostSaid::unavailable(chain(&failure))),
+            Err(_) => Err(HostSaid::unavailable(format!(
+                "the mail exchangers of {} cannot be known in time",
+                self.domain()
+            ))),
+        }
+    }
+}
 
 /// What one host says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,11 +227,8 @@ mod tests {
     use std::task::Context;
     use std::task::Waker;
 
-    use tokio::time::Instant;
-
     use super::*;
     use crate::gateway::search::Authentication;
-    use crate::gateway::search::Owner;
     use crate::policy::facts::LookupResult;
     use crate::policy::facts::LookupSource;
     use crate::x509::Time;
@@ -238,6 +293,37 @@ mod tests {
                 (stranger, expected),
                 "{hosts:?}"
             );
+        }
+    }
+
+    #[test]
+    fn hosts_are_asked_about_addresses_of_domains_with_names() {
+        let known = question(true);
+        let wanted = Wanted::of(&known).unwrap();
+        assert_eq!(wanted.domain().as_str(), "b.example");
+        for (subject, expected, result) in [
+            (
+                Owner::Dca("b.example".parse().unwrap()),
+                false,
+                LookupResult::Unavailable,
+            ),
+            (
+                Owner::Recipient("bob@[192.0.2.1]".parse().unwrap()),
+                false,
+                LookupResult::Absent,
+            ),
+            (
+                Owner::Recipient("bob@[192.0.2.1]".parse().unwrap()),
+                true,
+                LookupResult::Unavailable,
+            ),
+        ] {
+            let question = Question {
+                subject,
+                ..question(expected)
+            };
+            let reply = Wanted::of(&question).unwrap_err();
+            assert_eq!(reply.said.result(), result, "{:?}", question.subject);
         }
     }
 

@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::blob;
 use super::blob::BlobError;
-use super::exchangers::Exchangers;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
+use super::hosts::Wanted;
 use super::hosts::all_in_order;
 use super::hosts::candidates;
 use super::hosts::together;
@@ -34,7 +33,6 @@ use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Subject;
 use crate::gateway::judge::chain;
 use crate::gateway::search::Authentication;
-use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
 use crate::limits::Limits;
@@ -63,11 +61,9 @@ impl Source for Mcek {
 
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
         Box::pin(async move {
-            match &question.subject {
-                Owner::Recipient(mailbox) => self.search(question, mailbox).await,
-                Owner::Dca(_) => {
-                    Reply::unavailable("MCEK hosts have certificates of addresses alone")
-                }
+            match Wanted::of(question) {
+                Ok(wanted) => self.search(wanted).await,
+                Err(reply) => reply,
             }
         })
     }
@@ -101,35 +97,28 @@ enum Absence {
 }
 
 impl Mcek {
-    async fn search(&self, question: &Question, mailbox: &Mailbox) -> Reply {
-        let domain = mailbox.domain();
-        let query = query(mailbox);
-        let own = keys_host(domain).map(|host| Host {
-            resource: Resource {
-                host,
-                target: format!("/{query}"),
-            },
+    async fn search(&self, wanted: Wanted<'_>) -> Reply {
+        let question = wanted.question;
+        let own = keys_host(wanted.domain()).map(|host| Host {
+            resource: resource(host, "/", wanted),
             is_own: true,
             is_named_by_owner: true,
         });
-        let mut said = vec![self.host(question, mailbox, own).await];
+        let mut said = vec![self.host(wanted, own).await];
         if said.iter().any(HostSaid::is_found) {
             return together(question, said);
         }
-        let asking = Exchangers::of(self.https.connector.dns.as_ref(), domain);
-        match timeout_at(question.deadline, asking).await {
-            Ok(Ok(exchangers)) => {
+        let dns = self.https.connector.dns.as_ref();
+        match wanted.exchangers(dns).await {
+            Ok(exchangers) => {
                 let authentic = exchangers.authentic;
                 let hosts = exchangers.hosts.iter();
                 let asked = hosts.map(|host| -> Answer<'_, Vec<HostSaid>> {
-                    Box::pin(self.exchanger(question, mailbox, host, authentic))
+                    Box::pin(self.exchanger(wanted, host, authentic))
                 });
                 said.extend(all_in_order(asked.collect()).await);
             }
-            Ok(Err(failure)) => said.push(HostSaid::unavailable(chain(&failure))),
-            Err(_) => said.push(HostSaid::unavailable(format!(
-                "the mail exchangers of {domain} cannot be known in time"
-            ))),
+            Err(unknown) => said.push(unknown),
         }
         together(question, said)
     }
@@ -137,45 +126,40 @@ impl Mcek {
     /// A mail exchanger: its own `keys._mcek`, then the well-known path on itself.
     async fn exchanger(
         &self,
-        question: &Question,
-        mailbox: &Mailbox,
+        wanted: Wanted<'_>,
         exchanger: &Domain,
         authentic: bool,
     ) -> Vec<HostSaid> {
-        let query = query(mailbox);
         let host = |host: Domain, path: &str| Host {
-            resource: Resource {
-                host,
-                target: format!("{path}{query}"),
-            },
+            resource: resource(host, path, wanted),
             is_own: false,
             is_named_by_owner: authentic,
         };
         let mut said = Vec::new();
         // A domain that is its own exchanger was asked there.
-        if exchanger != mailbox.domain() {
+        if exchanger != wanted.domain() {
             let keys = keys_host(exchanger).map(|name| host(name, "/"));
-            said.push(self.host(question, mailbox, keys).await);
+            said.push(self.host(wanted, keys).await);
         }
         if !said.iter().any(HostSaid::is_found) {
             let itself = host(exchanger.clone(), "/.well-known/mcek");
-            said.push(self.host(question, mailbox, Some(itself)).await);
+            said.push(self.host(wanted, Some(itself)).await);
         }
         said
     }
 
     /// Asks one host; `None` is one whose name cannot be.
-    async fn host(&self, question: &Question, mailbox: &Mailbox, host: Option<Host>) -> HostSaid {
+    async fn host(&self, wanted: Wanted<'_>, host: Option<Host>) -> HostSaid {
         let Some(host) = host else {
             let reason = "a name of keys._mcek would be too long".to_owned();
             return HostSaid::Missing(Missing::NoHost, reason);
         };
-        let deadline = question.deadline.min(Instant::now() + self.timeout);
-        let now = u64::try_from(question.now.unix()).unwrap_or(0);
+        let deadline = wanted.deadline(self.timeout);
+        let now = u64::try_from(wanted.question.now.unix()).unwrap_or(0);
         let resource = host.resource.clone();
-        let domain = mailbox.domain();
-        let silence = match self.https.get(resource, domain, deadline, now).await {
-            Ok(got) => match self.answered(question, mailbox, &host, got) {
+        let got = self.https.get(resource, wanted.domain(), deadline, now);
+        let silence = match got.await {
+            Ok(got) => match self.answered(wanted, &host, got) {
                 Ok(said) => return said,
                 Err(silence) => silence,
             },
@@ -185,20 +169,14 @@ impl Mcek {
                 retry_after: None,
             },
         };
-        self.without(question, &host, silence).await
+        self.without(wanted.question, &host, silence).await
     }
 
     /// What an answer says, by its status and its body.
-    fn answered(
-        &self,
-        question: &Question,
-        mailbox: &Mailbox,
-        host: &Host,
-        got: Got,
-    ) -> Result<HostSaid, Silence> {
+    fn answered(&self, wanted: Wanted<'_>, host: &Host, got: Got) -> Result<HostSaid, Silence> {
         let name = &host.resource.host;
         let absence = match got.status {
-            200 => return self.sent(question, mailbox, host, got),
+            200 => return self.sent(wanted, host, got),
             status @ (204 | 404 | 410) => {
                 let reason = format!("{name} says that there is none: HTTP status {status}");
                 return Ok(host.denies(&got, reason));
@@ -217,13 +195,7 @@ impl Mcek {
     }
 
     /// What the body of an answer holds.
-    fn sent(
-        &self,
-        question: &Question,
-        mailbox: &Mailbox,
-        host: &Host,
-        got: Got,
-    ) -> Result<HostSaid, Silence> {
+    fn sent(&self, wanted: Wanted<'_>, host: &Host, got: Got) -> Result<HostSaid, Silence> {
         let name = &host.resource.host;
         let sent = blob::certificates(&got.body, &self.limits).map_err(|error| Silence {
             absence: if !host.is_own && is_something_else(&error) {
@@ -238,9 +210,9 @@ impl Mcek {
         let provenance = Provenance {
             source: LookupSource::Mcek,
             authentication,
-            seen: question.now,
+            seen: wanted.question.now,
         };
-        let candidates = candidates(&sent, mailbox, provenance);
+        let candidates = candidates(&sent, wanted.mailbox, provenance);
         if candidates.is_empty() {
             let reason = format!(
                 "{name} has a placeholder alone: it is not for encryption, or does not name the address"
@@ -306,12 +278,13 @@ impl Host {
     }
 
     fn denies(&self, got: &Got, reason: String) -> HostSaid {
+        let authentic = self.authentication(got).is_authenticated();
         HostSaid::Denied(Denial {
             reason,
             lifetime: got.lifetime,
-            authentic: self.authentication(got).is_authenticated(),
+            authentic,
             // TLS has proved its name, and the draft has given it.
-            speaks_for_domain: self.is_own,
+            speaks_for_domain: self.is_own || authentic,
         })
     }
 }
@@ -355,6 +328,11 @@ fn keys_host(domain: &Domain) -> Option<Domain> {
         return None;
     }
     format!("keys._mcek.{domain}").parse().ok()
+}
+
+fn resource(host: Domain, path: &str, wanted: Wanted<'_>) -> Resource {
+    let target = format!("{path}{}", query(wanted.mailbox));
+    Resource { host, target }
 }
 
 /// The address in padded base64 (§4), with the three characters of base64 percent-encoded that mean something else in a

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::blob;
-use super::exchangers::Exchangers;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
+use super::hosts::Wanted;
 use super::hosts::candidates;
 use super::hosts::together;
 use super::source::Missing;
@@ -29,6 +29,7 @@ use super::tls;
 use super::tls::Demand;
 use super::tls::Roots;
 use super::tls::Server;
+use super::tls::TlsFailure;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::crypto::public_key::PublicKey;
@@ -38,7 +39,6 @@ use crate::gateway::judge::chain;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
-use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
 use crate::limits::Limits;
@@ -88,9 +88,9 @@ impl Source for SmtpCert {
 
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
         Box::pin(async move {
-            match &question.subject {
-                Owner::Recipient(mailbox) => self.search(question, mailbox).await,
-                Owner::Dca(_) => Reply::unavailable("SMTP servers are asked about addresses alone"),
+            match Wanted::of(question) {
+                Ok(wanted) => self.search(wanted).await,
+                Err(reply) => reply,
             }
         })
     }
@@ -110,22 +110,15 @@ enum Silence {
 
 impl SmtpCert {
     /// Asks one exchanger after another, until one has something.
-    async fn search(&self, question: &Question, mailbox: &Mailbox) -> Reply {
-        let domain = mailbox.domain();
-        let asking = Exchangers::of(self.connector.dns.as_ref(), domain);
-        let exchangers = match timeout_at(question.deadline, asking).await {
-            Ok(Ok(exchangers)) => exchangers,
-            Ok(Err(failure)) => return Reply::unavailable(chain(&failure)),
-            Err(_) => {
-                let reason = format!("the mail exchangers of {domain} cannot be known in time");
-                return Reply::unavailable(reason);
-            }
+    async fn search(&self, wanted: Wanted<'_>) -> Reply {
+        let dns = self.connector.dns.as_ref();
+        let exchangers = match wanted.exchangers(dns).await {
+            Ok(exchangers) => exchangers,
+            Err(unknown) => return together(wanted.question, vec![unknown]),
         };
         let mut said = Vec::new();
         for host in &exchangers.hosts {
-            let one = self
-                .host(question, mailbox, host, exchangers.authentic)
-                .await;
+            let one = self.host(wanted, host, exchangers.authentic).await;
             let found = one.is_found();
             said.push(one);
             if found {
@@ -133,26 +126,20 @@ impl SmtpCert {
             }
         }
         if said.is_empty() {
-            said.push(takes_no_mail(domain, exchangers.authentic));
+            said.push(takes_no_mail(wanted.domain(), exchangers.authentic));
         }
-        together(question, said)
+        together(wanted.question, said)
     }
 
-    async fn host(
-        &self,
-        question: &Question,
-        mailbox: &Mailbox,
-        host: &Domain,
-        authentic: bool,
-    ) -> HostSaid {
-        let deadline = question.deadline.min(Instant::now() + self.timeout);
-        match self.inquire(mailbox, host, deadline).await {
+    async fn host(&self, wanted: Wanted<'_>, host: &Domain, authentic: bool) -> HostSaid {
+        let deadline = wanted.deadline(self.timeout);
+        match self.inquire(wanted.mailbox, host, deadline).await {
             Ok(mut spoken) => {
                 // Of a host that DNSSEC does not name, nothing is certain, whatever it proves of itself.
                 if !authentic {
                     spoken.authentication = Authentication::None;
                 }
-                self.heard(question, mailbox, host, spoken)
+                self.heard(wanted, host, spoken)
             }
             Err(Silence::Missing(missing, reason)) => HostSaid::Missing(missing, reason),
             Err(Silence::Unavailable(reason)) => HostSaid::unavailable(reason),
@@ -188,8 +175,7 @@ impl SmtpCert {
                 demand: Demand::Anybody,
             };
             let shaken = tls::handshake(connected.stream, &self.roots, server, deadline).await;
-            let (mut stream, proved) =
-                shaken.map_err(|failure| Silence::Unavailable(chain(&failure)))?;
+            let (mut stream, proved) = shaken.map_err(|failure| unprotected(&failure))?;
             authentication = proved;
             inquiry.handle_tls();
             drive(&mut inquiry, &mut stream, deadline).await;
@@ -204,18 +190,12 @@ impl SmtpCert {
     }
 
     /// What the answers come to.
-    fn heard(
-        &self,
-        question: &Question,
-        mailbox: &Mailbox,
-        host: &Domain,
-        spoken: Spoken,
-    ) -> HostSaid {
+    fn heard(&self, wanted: Wanted<'_>, host: &Domain, spoken: Spoken) -> HostSaid {
         let authentication = spoken.authentication;
         let provenance = Provenance {
             source: LookupSource::Smtp,
             authentication,
-            seen: question.now,
+            seen: wanted.question.now,
         };
         let mut reply = Reply {
             authentic: authentication.is_authenticated(),
@@ -225,7 +205,7 @@ impl SmtpCert {
         let certificate = Answered::of(certificate);
         let key = Answered::of(key);
         if let Answered::Text(lines) = &certificate {
-            match self.certificates(lines, mailbox, provenance) {
+            match self.certificates(lines, wanted.mailbox, provenance) {
                 Ok(candidates) => reply.candidates = candidates,
                 Err(error) => {
                     let reason = format!("{host} sends no certificate: {}", chain(&error));
@@ -233,22 +213,26 @@ impl SmtpCert {
                 }
             }
         }
-        if let Answered::Text(lines) = &key {
-            let Some(spki) = bare_key(lines) else {
-                return HostSaid::unavailable(format!("{host} sends no public key"));
-            };
+        // The proposal was made for keys of any kind; one that is not of X.509 has nothing to say here.
+        if let Answered::Text(lines) = &key
+            && let Some(spki) = bare_key(lines)
+        {
             reply.keys.push(BareKey {
                 spki,
                 source: LookupSource::Smtp,
                 authentication,
             });
         }
+        // A key beside a certificate that may be there says nothing of it.
+        if let Answered::Failed(said) = certificate {
+            return HostSaid::unavailable(format!("{host} says {said}"));
+        }
         if !reply.candidates.is_empty() || !reply.keys.is_empty() {
             return HostSaid::Found(Box::new(reply));
         }
         // The certificate's answer counts where there is one.
         match (certificate, key) {
-            (Answered::Failed(said), _) | (Answered::Unknown, Answered::Failed(said)) => {
+            (Answered::Unknown, Answered::Failed(said)) => {
                 HostSaid::unavailable(format!("{host} says {said}"))
             }
             (Answered::Denied(said), _) | (_, Answered::Denied(said)) => HostSaid::Denied(Denial {
@@ -258,7 +242,8 @@ impl SmtpCert {
                 speaks_for_domain: authentication.is_authenticated(),
             }),
             _ => {
-                let reason = format!("{host} does not offer CERT, CERS, GETK or PKEY");
+                let reason =
+                    format!("{host} does not offer CERT or CERS, nor a key that can be read");
                 HostSaid::Missing(Missing::NoKeyword, reason)
             }
         }
@@ -371,6 +356,17 @@ fn unconnected(failure: &ConnectFailure) -> Silence {
         ConnectFailure::NoHost { .. } => Silence::Missing(Missing::NoHost, reason),
         ConnectFailure::NotListening { .. } => Silence::Missing(Missing::NotListening, reason),
         ConnectFailure::Unavailable { .. } => Silence::Unavailable(reason),
+    }
+}
+
+fn unprotected(failure: &TlsFailure) -> Silence {
+    let reason = chain(failure);
+    match failure {
+        // No better than a server that does not offer STARTTLS.
+        TlsFailure::NotTls { .. } => Silence::Missing(Missing::NoKeyword, reason),
+        TlsFailure::Broken { .. } | TlsFailure::NotProved { .. } | TlsFailure::TooLate { .. } => {
+            Silence::Unavailable(reason)
+        }
     }
 }
 

@@ -21,8 +21,12 @@ use super::names::Dns;
 use super::names::Kind;
 use crate::address::Domain;
 
-/// The longest that one address may take for its answer to the SYN: two retransmissions (RFC 6298 §2).
-const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// The longest that all addresses of one host together may take for an answer to the SYN: that of one has time to come
+/// twice again (RFC 6298 §2). Who is silent for so long does not listen, and others are to be asked yet.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The shortest wait after which no answer says anything: most of the Internet is nearer than that.
+const LEAST_WAIT: Duration = Duration::from_millis(500);
 
 /// Addresses of one host that are tried.
 const MOST_ADDRESSES: usize = 6;
@@ -129,6 +133,7 @@ impl Connector {
             let host = host.clone();
             return Err(ConnectFailure::NoHost { host, secure });
         }
+        let deadline = deadline.min(Instant::now() + LONGEST_WAIT);
         let mut silent = false;
         let mut reason = String::new();
         // What is no fault of the other side.
@@ -181,8 +186,12 @@ enum Attempt {
 async fn attempt(address: SocketAddr, left: u32, deadline: Instant) -> Attempt {
     let now = Instant::now();
     let share = deadline.saturating_duration_since(now) / left.max(1);
-    let until = now + share.min(LONGEST_WAIT);
-    match timeout_at(until, TcpStream::connect(address)).await {
+    match timeout_at(now + share, TcpStream::connect(address)).await {
+        // A search whose time is up has not seen anybody be silent.
+        Err(_) if share < LEAST_WAIT => Attempt::Impossible(io::Error::new(
+            ErrorKind::TimedOut,
+            "there was no time left",
+        )),
         Err(_) => Attempt::Silent,
         Ok(Err(error)) if error.kind() == ErrorKind::TimedOut => Attempt::Silent,
         Ok(Err(error)) if is_refusal(&error) => Attempt::Refused(error),
@@ -481,15 +490,24 @@ mod tests {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
             let connector = connector(at(&["127.0.0.3"]), &[("127.0.0.0", 8)]);
-            let begun = Instant::now();
-            let deadline = begun + Duration::from_millis(700);
             let host = HOST.parse().unwrap();
-            let failure = connector.connect(&host, address.port(), deadline).await;
+            let begun = Instant::now();
+            let within = |milliseconds| {
+                let deadline = Instant::now() + Duration::from_millis(milliseconds);
+                connector.connect(&host, address.port(), deadline)
+            };
+            let failure = within(700).await;
             assert!(
                 matches!(
                     failure,
                     Err(ConnectFailure::NotListening { silent: true, .. })
                 ),
+                "{failure:?}"
+            );
+            // Who was given no time was not silent.
+            let failure = within(100).await;
+            assert!(
+                matches!(failure, Err(ConnectFailure::Unavailable { .. })),
                 "{failure:?}"
             );
             assert!(begun.elapsed() < Duration::from_secs(2));

@@ -12,6 +12,7 @@ use rustls::AlertDescription;
 use rustls::CertificateError;
 use rustls::ClientConfig;
 use rustls::DigitallySignedStruct;
+use rustls::Error;
 use rustls::RootCertStore;
 use rustls::SignatureScheme;
 use rustls::client::WebPkiServerVerifier;
@@ -30,13 +31,10 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::names::Data;
 use super::names::Dns;
 use super::names::DnsFailure;
-use super::names::Kind;
+use super::tlsa;
 use crate::address::Domain;
-use crate::crypto;
-use crate::crypto::DigestAlgorithm;
 use crate::gateway::search::Association;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Matching;
@@ -61,7 +59,7 @@ pub enum RootsError {
         subject: String,
         /// Why not.
         #[source]
-        source: rustls::Error,
+        source: Error,
     },
     /// A partner without any anchor.
     #[error("there is no anchor for the servers of {0}: name a file with one certificate at least")]
@@ -185,8 +183,8 @@ pub enum TlsFailure {
         /// What TLS says.
         reason: String,
     },
-    /// What answers does not speak TLS.
-    #[error("{host} does not speak TLS: {reason}")]
+    /// What answers does not speak TLS, or none of 1.2 or later with ciphers that are still safe.
+    #[error("{host} does not speak TLS as we do: {reason}")]
     NotTls {
         /// The server.
         host: Domain,
@@ -201,11 +199,10 @@ pub enum TlsFailure {
     },
 }
 
-/// The TLSA records of a server that stand for it (RFC 7671 §4); `None` where there are none.
+/// The TLSA records of a server that stand for it, as [`tlsa::of`] has them; `None` where there are none.
 ///
-/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). Records
-/// of usages 0 and 1 constrain the public authorities that nothing here relies on, and count as none. A failure to find
-/// out is one, since whoever wants to pass for the server would see to it.
+/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). A failure
+/// to find out is one, since whoever wants to pass for the server would see to it.
 pub async fn associations(
     dns: &dyn Dns,
     host: &Domain,
@@ -215,14 +212,11 @@ pub async fn associations(
     if !secure {
         return Ok(None);
     }
-    let name = format!("_{port}._tcp.{host}");
-    let answer = dns.records(&name, Kind::Tlsa).await?;
-    if !answer.secure {
-        return Ok(None);
-    }
-    let mut found: Vec<Association> = answer.data.into_iter().filter_map(association).collect();
-    found.truncate(MOST_ASSOCIATIONS);
-    Ok(Some(found).filter(|found| !found.is_empty()))
+    let found = tlsa::of(dns, host.as_str(), port).await?;
+    Ok(found.map(|mut found| {
+        found.truncate(MOST_ASSOCIATIONS);
+        found
+    }))
 }
 
 /// Shakes hands over `stream`, and says what that proves of the server.
@@ -305,7 +299,7 @@ struct Shown<'a> {
 
 impl Verifier {
     /// What the certificate proves.
-    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, rustls::Error> {
+    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, Error> {
         let by_partner = self.vouching.partner.as_ref().map(|one| vouch(one, shown));
         if let Some(Ok(())) = by_partner {
             return Ok(Authentication::PartnerTls);
@@ -366,7 +360,7 @@ impl ServerCertVerifier for Verifier {
         server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+    ) -> Result<ServerCertVerified, Error> {
         let proved = self.judge(Shown {
             end_entity,
             intermediates,
@@ -383,7 +377,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
@@ -393,7 +387,7 @@ impl ServerCertVerifier for Verifier {
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+    ) -> Result<HandshakeSignatureValid, Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
@@ -427,7 +421,7 @@ fn verifier(
     Ok(builder.build()?)
 }
 
-fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), rustls::Error> {
+fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), Error> {
     let Shown {
         end_entity,
         intermediates,
@@ -438,78 +432,80 @@ fn vouch(verifier: &WebPkiServerVerifier, shown: Shown<'_>) -> Result<(), rustls
     verified.map(|_| ())
 }
 
-/// Whether the record is of that certificate (RFC 6698 §2.1).
+/// Whether the record is of that certificate. One that we cannot read is nobody's.
 fn is_of(association: &Association, der: &[u8]) -> bool {
-    let selected = match association.selector {
-        Selector::Full => der.to_vec(),
-        Selector::SubjectPublicKeyInfo => match Certificate::parse(der) {
-            Ok(certificate) => certificate.spki().to_vec(),
-            Err(_) => return false,
-        },
-    };
-    let digest = |algorithm| {
-        let mut digester = crypto::provider().digests.start(algorithm).ok()?;
-        digester.update(&selected);
-        Some(digester.finish())
-    };
-    match association.matching {
-        Matching::Exact => selected == association.data,
-        Matching::Sha256 => digest(DigestAlgorithm::Sha256).as_ref() == Some(&association.data),
-        Matching::Sha512 => digest(DigestAlgorithm::Sha512).as_ref() == Some(&association.data),
-    }
-}
-
-/// A record of a kind that stands for a server on its own.
-fn association(data: Data) -> Option<Association> {
-    let Data::Association {
-        usage,
-        selector,
-        matching,
-        data,
-    } = data
-    else {
-        return None;
-    };
-    Some(Association {
-        usage: match usage {
-            2 => Usage::TrustAnchorAssertion,
-            3 => Usage::DomainIssuedCertificate,
-            _ => return None,
-        },
-        selector: match selector {
-            0 => Selector::Full,
-            1 => Selector::SubjectPublicKeyInfo,
-            _ => return None,
-        },
-        matching: match matching {
-            0 => Matching::Exact,
-            1 => Matching::Sha256,
-            2 => Matching::Sha512,
-            _ => return None,
-        },
-        data,
-    })
+    Certificate::parse(der).is_ok_and(|certificate| association.matches(&certificate))
 }
 
 /// What a failed handshake says of the server.
 fn failure(host: &Domain, source: io::Error) -> TlsFailure {
     let host = host.clone();
     let inner = source.get_ref();
-    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+    let Some(error) = inner.and_then(|inner| inner.downcast_ref::<Error>()) else {
         return TlsFailure::Broken { host, source };
     };
     let reason = error.to_string();
-    // A server that has no certificate of that name says so by this alert (RFC 6066 §3).
-    let unknown_name = rustls::Error::AlertReceived(AlertDescription::UnrecognisedName);
     if matches!(
         error,
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
-    ) || *error == unknown_name
-    {
+        Error::InvalidCertificate(_)
+            | Error::NoCertificatesPresented
+            // A server that has no certificate of that name says so (RFC 6066 §3).
+            | Error::AlertReceived(AlertDescription::UnrecognisedName)
+    ) {
         TlsFailure::NotProved { host, reason }
-    } else if matches!(error, rustls::Error::InvalidMessage(_)) {
+    } else if matches!(
+        error,
+        Error::InvalidMessage(_)
+            | Error::PeerIncompatible(_)
+            | Error::AlertReceived(
+                AlertDescription::HandshakeFailure
+                    | AlertDescription::InsufficientSecurity
+                    | AlertDescription::ProtocolVersion
+            )
+    ) {
         TlsFailure::NotTls { host, reason }
     } else {
         TlsFailure::Broken { host, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::x509::pem;
+
+    fn root() -> Vec<Certificate> {
+        let file = include_bytes!("../../certs/root.pem");
+        pem::certificates(file, &Limits::default()).unwrap()
+    }
+
+    fn domain(text: &str) -> Domain {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_partner_without_an_anchor_is_an_error_of_the_administrator() {
+        let roots = Roots::new(&[]).unwrap();
+        let error = roots.with_partner(domain("b.example"), &[]).unwrap_err();
+        assert!(error.to_string().contains("b.example"), "{error}");
+    }
+
+    #[test]
+    fn public_authorities_do_not_vouch_for_the_names_of_a_partner() {
+        let roots = Roots::new(&root()).unwrap();
+        let roots = roots.with_partner(domain("b.example"), &root()).unwrap();
+        // Served domain, host, and who may vouch for it: the partner's anchors, public authorities.
+        for (served, host, partner, public) in [
+            ("b.example", "keys._mcek.b.example", true, false),
+            ("sub.b.example", "keys._mcek.sub.b.example", true, false),
+            ("b.example", "mx.provider.example", true, true),
+            ("c.example", "mx.b.example", false, true),
+            ("c.example", "keys._mcek.c.example", false, true),
+        ] {
+            let vouching = roots.of(&domain(served), &domain(host));
+            let found = (vouching.partner.is_some(), vouching.public.is_some());
+            assert_eq!(found, (partner, public), "{host} for {served}");
+        }
     }
 }

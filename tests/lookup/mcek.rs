@@ -1,8 +1,10 @@
 //! MCEK against nginx with TLS under a root of our own.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Child;
@@ -18,7 +20,6 @@ use domsec::lookup::http::Https;
 use domsec::lookup::mcek::Mcek;
 use domsec::lookup::names::Data;
 use domsec::lookup::names::Kind;
-use domsec::lookup::source::Reply;
 use domsec::lookup::tls::Roots;
 use domsec::policy::facts::LookupResult;
 use tempfile::TempDir;
@@ -32,6 +33,7 @@ use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
+use crate::servers::reason;
 use crate::servers::roots;
 use crate::servers::run;
 use crate::servers::self_signed_server;
@@ -163,10 +165,6 @@ fn mcek(zone: Zone, roots: Roots) -> Mcek {
         limits: Limits::default(),
         timeout: Duration::from_secs(3),
     }
-}
-
-fn reason(reply: &Reply) -> &str {
-    reply.said.reason().unwrap_or_default()
 }
 
 /// What is asked and what must come of it: the address's case, the result, and words of the reason.
@@ -563,6 +561,29 @@ fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them()
         stranger.said
     );
     let partner = answer(misnamed(), "bob", true);
+    assert_eq!(
+        partner.said.result(),
+        LookupResult::Unavailable,
+        "{:?}",
+        partner.said
+    );
+    let plain = address();
+    let listener = TcpListener::bind((plain, 443)).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // One who has hung up is not told.
+            let _told = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let plain = || exchangers(false).at("mx2.example", plain);
+    let stranger = answer(plain(), "bob", false);
+    assert_eq!(
+        stranger.said.result(),
+        LookupResult::Absent,
+        "{:?}",
+        stranger.said
+    );
+    let partner = answer(plain(), "bob", true);
     assert_eq!(
         partner.said.result(),
         LookupResult::Unavailable,

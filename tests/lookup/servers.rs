@@ -260,6 +260,11 @@ pub(crate) fn found(reply: &Reply) -> Vec<(&Certificate, Authentication)> {
         .collect()
 }
 
+/// Why the answer is none; empty for one that is found.
+pub(crate) fn reason(reply: &Reply) -> &str {
+    reply.said.reason().unwrap_or_default()
+}
+
 /// Runs `work` to its end.
 pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()

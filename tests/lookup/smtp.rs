@@ -35,6 +35,7 @@ use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
+use crate::servers::reason;
 use crate::servers::roots;
 use crate::servers::run;
 use crate::servers::self_signed_server;
@@ -46,7 +47,8 @@ const CLEAR: &str = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
 const BOTH: &str = "250-mx\r\n250-CERT\r\n250-CERS\r\n250 SIZE 1000\r\n";
 const NONE: &str = "550 Certificate Not Found\r\n";
 
-/// What the server says, for each command by its verb; EHLO after the handshake is `protected`.
+/// What the server says, for each command by its verb; EHLO after the handshake is `protected`, and what it says instead
+/// of a handshake is `handshake`.
 ///
 /// Instead of a reply: `drop` ends the connection, `silence` says nothing more, `endless` goes on for ever, and
 /// `slow REPLY` sends an octet each 50 ms.
@@ -137,6 +139,11 @@ fn serve(
     if !converse(&mut stream, script, false, seen)? {
         return Ok(());
     }
+    if let Some((_, instead)) = script.says.iter().find(|(verb, _)| *verb == "handshake") {
+        // Not before the client has begun.
+        stream.peek(&mut [0])?;
+        return say(&mut stream, instead);
+    }
     let connection = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut protected = StreamOwned::new(connection, stream);
     converse(&mut protected, script, true, seen)?;
@@ -213,10 +220,6 @@ fn source(zone: Zone, roots: Roots) -> SmtpCert {
         limits: Limits::default(),
         timeout: Duration::from_secs(2),
     }
-}
-
-fn reason(reply: &Reply) -> &str {
-    reply.said.reason().unwrap_or_default()
 }
 
 /// What comes of asking the only exchanger, which does as `script` says.
@@ -297,9 +300,21 @@ fn keys_are_told_beside_certificates_and_alone() {
     assert_eq!(reply.said, Said::Found);
     assert_eq!((reply.candidates.len(), &reply.keys[0].spki[..]), (0, spki));
     assert_eq!(commands[3], "(TLS) PKEY bob@b.example");
-    let no_key = Script::new("250-mx\r\n250 GETK\r\n").says("GETK", told("none of yours"));
+    let later = Script::new("250-mx\r\n250-GETK\r\n250 CERS\r\n")
+        .says("CERS", "450 later\r\n")
+        .says("GETK", told(&base64));
+    let (reply, _) = asked(later, false);
+    assert_eq!(reply.said.result(), LookupResult::Unavailable);
+    // The proposal was made for keys of any kind.
+    let other =
+        "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDME\n-----END PGP PUBLIC KEY BLOCK-----\n";
+    let other = Script::new("250-mx\r\n250 GETK\r\n").says("GETK", told(other));
     assert_eq!(
-        asked(no_key, false).0.said.result(),
+        asked(other.clone(), false).0.said.result(),
+        LookupResult::Absent
+    );
+    assert_eq!(
+        asked(other, true).0.said.result(),
         LookupResult::Unavailable
     );
 }
@@ -448,11 +463,26 @@ fn servers_without_a_certificate_are_absent_or_unavailable_by_what_they_do() {
             "more than the reply to STARTTLS",
         ),
         (
-            "no handshake",
-            usual().says("STARTTLS", "220 go\r\n250 mx\r\n"),
+            "no TLS",
+            usual().says("handshake", "500 what is this\r\n"),
+            Absent,
+            Unavailable,
+            "does not speak TLS",
+        ),
+        (
+            "no TLS that is safe",
+            // An alert "protocol_version".
+            usual().says("handshake", "\x15\x03\x03\0\x02\x02\x46"),
+            Absent,
+            Unavailable,
+            "does not speak TLS",
+        ),
+        (
+            "lost in the handshake",
+            usual().says("handshake", "drop"),
             Unavailable,
             Unavailable,
-            "",
+            "TLS with mx.b.example",
         ),
     ];
     // All at once: some take as long as they may.
