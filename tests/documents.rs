@@ -57,6 +57,7 @@ const COMMANDS: &[Command] = &[
     Command { name: "explain", options: &[PROCESS] },
     Command { name: "help",    options: &[] },
     Command { name: "inspect", options: &[KEYS, &["--json"]] },
+    Command { name: "lookup",  options: &[&["--config", "--json"]] },
     Command { name: "policy",  options: &[] },
     Command { name: "process", options: &[PROCESS] },
     Command { name: "quickstart", options: &[&["--dir", "--domain"]] },

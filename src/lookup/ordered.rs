@@ -23,6 +23,7 @@ use crate::gateway::certificates::Unavailable;
 use crate::gateway::chooser::Choice;
 use crate::gateway::chooser::Event;
 use crate::gateway::search::Asked;
+use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
 use crate::gateway::search::Search;
@@ -215,11 +216,20 @@ impl Certificates for Ordered {
             }
             let at = |place: &usize| search.candidates.get(*place).cloned();
             let in_use = choice.chosen.as_ref().and_then(|(place, _)| at(place));
-            let same = |one: &crate::gateway::search::Candidate| {
+            let same = |one: &Candidate| {
                 let in_use = search.known.in_use.as_ref();
                 in_use.is_some_and(|in_use| in_use.fingerprint.is_of(&one.certificate))
             };
-            let pending = choice.pending.iter();
+            // What waits already is not written again with every message.
+            let waits = |one: &Candidate| {
+                let mut pending = search.known.pending.iter();
+                pending.any(|known| known.is_of(&one.certificate))
+            };
+            let pending = choice
+                .pending
+                .iter()
+                .filter_map(|(place, reason)| Some((at(place)?, reason.clone())))
+                .filter(|(one, _)| !waits(one));
             let settlement = Settlement {
                 known: search.known.clone(),
                 in_use: in_use.filter(|one| !same(one)),
@@ -228,9 +238,7 @@ impl Certificates for Ordered {
                     .as_ref()
                     .map(|(_, reason)| reason.clone())
                     .unwrap_or_default(),
-                pending: pending
-                    .filter_map(|(place, reason)| Some((at(place)?, reason.clone())))
-                    .collect(),
+                pending: pending.collect(),
                 retired: Vec::new(),
                 now,
             };

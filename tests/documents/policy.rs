@@ -51,6 +51,7 @@ const TABLES: &[Table] = &[
         after: " }\n",
     },
     table("## `[flag]`", "[flag]\n", &[]),
+    table("## `[lookup]`", "[lookup]\n", &[]),
 ];
 
 impl Table {
