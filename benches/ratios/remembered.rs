@@ -11,13 +11,13 @@ use std::task::Waker;
 use std::time::Duration;
 
 use domsec::gateway::certificates::Answer;
-use domsec::gateway::certificates::Subject;
 use domsec::gateway::search::Authentication;
 use domsec::gateway::search::Candidate;
 use domsec::gateway::search::Known;
 use domsec::gateway::search::Owner;
 use domsec::gateway::search::Provenance;
 use domsec::gateway::search::Said;
+use domsec::gateway::search::Subject;
 use domsec::lookup::cache::Bounds;
 use domsec::lookup::cache::Cache;
 use domsec::lookup::cache::Cached;

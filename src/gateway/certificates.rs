@@ -7,13 +7,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::address::Domain;
-use crate::address::Mailbox;
-use crate::gateway::chooser::Choice;
+use crate::gateway::choice::Choice;
 use crate::gateway::search::Known;
 use crate::gateway::search::Search;
-use crate::policy::facts::LookupResult;
-use crate::x509::Certificate;
+use crate::gateway::search::Subject;
 use crate::x509::Time;
 
 /// An answer that may take its time.
@@ -64,35 +61,6 @@ impl Certificates for Box<dyn Certificates> {
     }
 }
 
-/// Whose certificate is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subject<'a> {
-    /// The Domain Confidentiality Authority of a domain (draft §4.1).
-    Dca(&'a Domain),
-    /// One recipient.
-    Recipient(&'a Mailbox),
-}
-
-impl<'a> Subject<'a> {
-    /// The domain whose servers are asked.
-    #[must_use]
-    pub fn domain(self) -> &'a Domain {
-        match self {
-            Self::Dca(domain) => domain,
-            Self::Recipient(mailbox) => mailbox.domain(),
-        }
-    }
-}
-
-impl fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dca(domain) => write!(f, "the DCA of {domain}"),
-            Self::Recipient(mailbox) => mailbox.fmt(f),
-        }
-    }
-}
-
 /// Nobody knows whether there is a certificate; the same question may be answered later.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{source_name} did not answer: {reason}")]
@@ -101,39 +69,4 @@ pub struct Unavailable {
     pub source_name: String,
     /// What went wrong.
     pub reason: String,
-}
-
-/// What is known of the certificate of one subject.
-#[derive(Clone, Debug)]
-pub enum Finding {
-    /// A definite "none published".
-    Absent,
-    /// This one is good.
-    Found(Box<Certificate>),
-    /// Some are published, and none is good; why, one reason each.
-    Invalid(Vec<String>),
-    /// Nobody knows.
-    Unavailable(String),
-}
-
-impl Finding {
-    /// What rules see of it.
-    #[must_use]
-    pub const fn result(&self) -> LookupResult {
-        match self {
-            Self::Absent => LookupResult::Absent,
-            Self::Found(_) => LookupResult::Found,
-            Self::Invalid(_) => LookupResult::Invalid,
-            Self::Unavailable(_) => LookupResult::Unavailable,
-        }
-    }
-
-    /// The certificate, where one is good.
-    #[must_use]
-    pub fn certificate(&self) -> Option<&Certificate> {
-        match self {
-            Self::Found(certificate) => Some(certificate),
-            Self::Absent | Self::Invalid(_) | Self::Unavailable(_) => None,
-        }
-    }
 }

@@ -8,7 +8,7 @@ use crate::crypto::CryptoError;
 use crate::crypto::DigestAlgorithm;
 use crate::crypto::OaepParameters;
 use crate::crypto::RsaEncryption;
-use crate::gateway::certificates::Finding;
+use crate::gateway::choice::Finding;
 use crate::gateway::unmet::Unmet;
 use crate::policy::profile::Profile;
 use crate::policy::profile::RsaKeyEncryption;

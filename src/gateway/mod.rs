@@ -7,6 +7,7 @@ pub mod arrival;
 mod associated;
 pub mod association;
 pub mod certificates;
+pub mod choice;
 pub mod choose;
 pub mod chooser;
 mod content;

@@ -8,12 +8,40 @@ use std::time::Duration;
 
 use crate::address::Domain;
 use crate::address::Mailbox;
-use crate::gateway::certificates::Subject;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::x509::Certificate;
 use crate::x509::Time;
+
+/// Whose certificate is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// The Domain Confidentiality Authority of a domain (draft §4.1).
+    Dca(&'a Domain),
+    /// One recipient.
+    Recipient(&'a Mailbox),
+}
+
+impl<'a> Subject<'a> {
+    /// The domain whose servers are asked.
+    #[must_use]
+    pub fn domain(self) -> &'a Domain {
+        match self {
+            Self::Dca(domain) => domain,
+            Self::Recipient(mailbox) => mailbox.domain(),
+        }
+    }
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dca(domain) => write!(f, "the DCA of {domain}"),
+            Self::Recipient(mailbox) => mailbox.fmt(f),
+        }
+    }
+}
 
 /// Whose certificate is wanted; a [`Subject`] that can be kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -16,7 +16,6 @@ use super::source::Reply;
 use super::source::Source;
 use crate::address::Mailbox;
 use crate::gateway::certificates::Answer;
-use crate::gateway::certificates::Subject;
 use crate::gateway::learned::Learned;
 use crate::gateway::learned::Lesson;
 use crate::gateway::learned::PathTo;
@@ -25,6 +24,7 @@ use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
+use crate::gateway::search::Subject;
 use crate::policy::facts::LookupSource;
 use crate::x509::Time;
 

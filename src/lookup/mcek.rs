@@ -30,11 +30,11 @@ use super::tls::TlsFailure;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::certificates::Answer;
-use crate::gateway::certificates::Subject;
 use crate::gateway::judge::chain;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
+use crate::gateway::search::Subject;
 use crate::limits::Limits;
 use crate::policy::facts::LookupSource;
 

@@ -18,15 +18,15 @@ use crate::address::Domain;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Certificates;
 use crate::gateway::certificates::Noted;
-use crate::gateway::certificates::Subject;
 use crate::gateway::certificates::Unavailable;
-use crate::gateway::chooser::Choice;
-use crate::gateway::chooser::Event;
+use crate::gateway::choice::Choice;
+use crate::gateway::choice::Event;
 use crate::gateway::search::Asked;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
 use crate::gateway::search::Search;
+use crate::gateway::search::Subject;
 use crate::policy::Policy;
 use crate::policy::facts::LookupSource;
 use crate::store::Settled;
@@ -132,16 +132,15 @@ impl Ordered {
         let waiting = questions.iter().map(|(source, question)| Waiting {
             source: source.name(),
             answer: source.ask(question),
-            asked: Instant::now(),
+            since: Instant::now(),
             done: None,
         });
         let mut search = Search {
             known,
             ..Search::default()
         };
-        for (source, reply, elapsed) in together(waiting.collect(), deadline).await {
-            self.take(&owner, source, reply, elapsed, &mut search, now)
-                .await;
+        for (asked, reply) in together(waiting.collect(), deadline, &*self.watch).await {
+            self.take(&owner, asked, reply, &mut search, now).await;
         }
         // What an administrator has pinned is used even where nobody shows it any more.
         if let (Some(pin), Some(kept)) = (&search.known.pinned, &search.known.kept)
@@ -169,27 +168,19 @@ impl Ordered {
     async fn take(
         &self,
         owner: &Owner,
-        source: LookupSource,
+        mut asked: Asked,
         mut reply: Reply,
-        elapsed: Duration,
         search: &mut Search,
         now: Time,
     ) {
         // Before anything goes out: whoever keeps the source from answering next time must not pass for absence.
-        if reply.said == Said::Found && is_remote(source) && !reply.cached {
-            let noted = self.store.note_published(owner.domain(), source, now);
+        if reply.said == Said::Found && is_remote(asked.source) && !reply.cached {
+            let noted = self.store.note_published(owner.domain(), asked.source, now);
             if let Err(error) = noted.await {
                 reply = Reply::unavailable(error.to_string());
+                asked.said = reply.said.clone();
             }
         }
-        let asked = Asked {
-            source,
-            said: reply.said,
-            authentic: reply.authentic,
-            elapsed,
-            cached: reply.cached,
-        };
-        self.watch.asked(&asked);
         search.asked.push(asked);
         search.candidates.append(&mut reply.candidates);
         search.associations.append(&mut reply.associations);
@@ -269,15 +260,31 @@ const fn is_remote(source: LookupSource) -> bool {
 struct Waiting<'a> {
     source: LookupSource,
     answer: Answer<'a, Reply>,
-    asked: Instant,
-    done: Option<(Reply, Duration)>,
+    since: Instant,
+    done: Option<(Asked, Reply)>,
 }
 
-/// All answers, in the order of the questions; *unavailable* in the place of those that are not there in time.
+impl Waiting<'_> {
+    fn told(&self, reply: Reply, watch: &dyn Watch) -> (Asked, Reply) {
+        let asked = Asked {
+            source: self.source,
+            said: reply.said.clone(),
+            authentic: reply.authentic,
+            elapsed: self.since.elapsed(),
+            cached: reply.cached,
+        };
+        watch.asked(&asked);
+        (asked, reply)
+    }
+}
+
+/// All answers, in the order of the questions; *unavailable* in the place of those that are not there in time. `watch`
+/// hears each when it comes.
 async fn together(
     mut waiting: Vec<Waiting<'_>>,
     deadline: Instant,
-) -> Vec<(LookupSource, Reply, Duration)> {
+    watch: &dyn Watch,
+) -> Vec<(Asked, Reply)> {
     // Made when somebody has to be waited for: sources that answer at once need no runtime.
     let mut timer: Option<Pin<Box<Sleep>>> = None;
     poll_fn(|context| {
@@ -285,7 +292,7 @@ async fn together(
         for one in waiting.iter_mut().filter(|one| one.done.is_none()) {
             match one.answer.as_mut().poll(context) {
                 Poll::Pending => open = true,
-                Poll::Ready(reply) => one.done = Some((reply, one.asked.elapsed())),
+                Poll::Ready(reply) => one.done = Some(one.told(reply, watch)),
             }
         }
         if !open {
@@ -295,15 +302,13 @@ async fn together(
         timer.as_mut().poll(context)
     })
     .await;
-    let late = |asked: Instant| {
-        let reply = Reply::unavailable("it took longer than a search may");
-        (reply, asked.elapsed())
-    };
     waiting
         .into_iter()
-        .map(|one| {
-            let (reply, elapsed) = one.done.unwrap_or_else(|| late(one.asked));
-            (one.source, reply, elapsed)
+        .map(|mut one| {
+            one.done.take().unwrap_or_else(|| {
+                let late = Reply::unavailable("it took longer than a search may");
+                one.told(late, watch)
+            })
         })
         .collect()
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::gateway::certificates::Answer;
-use crate::gateway::certificates::Subject;
 use crate::gateway::search::Association;
 use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
+use crate::gateway::search::Subject;
 use crate::policy::facts::LookupSource;
 use crate::x509::Time;
 

@@ -1,6 +1,6 @@
 //! What searches for certificates come to, in metrics and in the log.
 
-use crate::gateway::chooser::Event;
+use crate::gateway::choice::Event;
 use crate::gateway::search::Asked;
 use crate::gateway::search::Owner;
 use crate::lookup::ordered::Watch;

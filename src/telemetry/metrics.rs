@@ -11,7 +11,7 @@ use prometheus::Error;
 use prometheus::Registry;
 
 use crate::domsec::naming::Names;
-use crate::gateway::chooser::Event;
+use crate::gateway::choice::Event;
 use crate::gateway::outcome::Edition;
 use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Outcome;

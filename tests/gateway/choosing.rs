@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use domsec::crypto::provider;
-use domsec::gateway::certificates::Finding;
-use domsec::gateway::certificates::Subject;
-use domsec::gateway::chooser::Choice;
+use domsec::gateway::choice::Choice;
+use domsec::gateway::choice::Event;
+use domsec::gateway::choice::Finding;
+use domsec::gateway::choice::Terms;
 use domsec::gateway::chooser::Chooser;
-use domsec::gateway::chooser::Event;
-use domsec::gateway::chooser::Terms;
 use domsec::gateway::search::Asked;
 use domsec::gateway::search::Association;
 use domsec::gateway::search::Authentication;
@@ -21,6 +20,7 @@ use domsec::gateway::search::Provenance;
 use domsec::gateway::search::Said;
 use domsec::gateway::search::Search;
 use domsec::gateway::search::Selector;
+use domsec::gateway::search::Subject;
 use domsec::gateway::search::Usage;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
