@@ -155,11 +155,7 @@ fn filled_cache() -> (Arc<Cache>, Vec<Question>) {
 }
 
 async fn fill() -> (Arc<Cache>, Vec<Question>) {
-    let bounds = Bounds {
-        octets: usize::MAX,
-        ..Bounds::default()
-    };
-    let cache = Cache::new(Arc::new(MemoryStore::default()), bounds);
+    let cache = Cache::new(Arc::new(MemoryStore::default()), Bounds::default());
     let cached = Cached::new(Arc::new(One::new()), Arc::clone(&cache), 1);
     let mut questions = Vec::new();
     for number in 0..ENTRIES {

@@ -59,7 +59,7 @@ impl Default for Bounds {
         Self {
             // A recipient has one for each source: those of the correspondents of some ten thousand users.
             entries: 100_000,
-            octets: 280 * 1024 * 1024,
+            octets: 300 * 1024 * 1024,
             // A message to 1,000 recipients asks a handful of sources for each, all at once.
             under_way: 4_096,
             refreshes: 16,

@@ -297,15 +297,15 @@ impl Inner {
 /// What an entry takes beside its answer: keys, hash tables, the clock.
 const FIXED: usize = 512;
 
-/// About what an answer takes in memory. A certificate that was read takes three times its octets and something for
-/// its names; those of chains are shared.
+/// About what an answer takes in memory. A certificate that was read takes its octets, and about as many for its names
+/// and extensions, of which there are some whatever its key; those of chains are shared.
 fn octets_of(reply: &Reply) -> usize {
     let certificates = reply.candidates.iter().map(|candidate| {
         let chain = candidate
             .chain
             .len()
             .saturating_mul(size_of::<Certificate>());
-        let own = candidate.certificate.der().len().saturating_mul(3);
+        let own = candidate.certificate.der().len().saturating_mul(2);
         own.saturating_add(chain).saturating_add(FIXED)
     });
     let associations = reply.associations.iter().map(|one| one.data.len() + 64);
