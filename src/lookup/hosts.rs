@@ -37,14 +37,15 @@ pub struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     /// Of a question about anything else, the answer is known at once.
-    pub fn of(question: &'a Question) -> Result<Self, Reply> {
+    pub fn of(question: &'a Question) -> Result<Self, Box<Reply>> {
         match &question.subject {
-            Owner::Dca(_) => Err(Reply::unavailable(
+            Owner::Dca(_) => Err(Box::new(Reply::unavailable(
                 "its hosts are asked about addresses alone",
-            )),
+            ))),
             Owner::Recipient(mailbox) if mailbox.domain().is_literal() => {
                 let reason = "an address literal has no hosts with names";
-                Err(Reply::without(Missing::NoHost.said(question, reason)))
+                let said = Missing::NoHost.said(question, reason);
+                Err(Box::new(Reply::without(said)))
             }
             Owner::Recipient(mailbox) => Ok(Self { question, mailbox }),
         }

@@ -63,7 +63,7 @@ impl Source for Mcek {
         Box::pin(async move {
             match Wanted::of(question) {
                 Ok(wanted) => self.search(wanted).await,
-                Err(reply) => reply,
+                Err(reply) => *reply,
             }
         })
     }

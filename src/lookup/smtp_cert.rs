@@ -90,7 +90,7 @@ impl Source for SmtpCert {
         Box::pin(async move {
             match Wanted::of(question) {
                 Ok(wanted) => self.search(wanted).await,
-                Err(reply) => reply,
+                Err(reply) => *reply,
             }
         })
     }
