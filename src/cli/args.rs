@@ -83,7 +83,7 @@ pub(super) enum Command {
     Explain(Process),
     /// Show the whole search for the certificates of an address, and what is chosen and why
     ///
-    /// Asks what the gateway would ask for a message to that address, and changes no key. Exit code: 0 found, 1 none or
+    /// Asks what the gateway would ask for a message to that address, and changes nothing. Exit code: 0 found, 1 none or
     /// no good one, 75 nobody knows now.
     #[command(after_help = "Example: domsec lookup --config /etc/domsec/domsec.toml bob@b.example")]
     Lookup(Lookup),

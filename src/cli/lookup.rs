@@ -29,6 +29,7 @@ use crate::lookup::ordered::Watch;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::LookupSource;
 use crate::service;
+use crate::store::untouched::Untouched;
 use crate::x509::Time;
 
 #[derive(Debug, Serialize)]
@@ -85,7 +86,7 @@ impl Watch for Aloud {
     fn happened(&self, _: &Owner, _: &Event) {}
 }
 
-/// Searches as the gateway would for a message to the address. Chooses nothing for it.
+/// Searches as the gateway would for a message to the address, and changes nothing.
 pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     let config = Config::read(&arguments.config).map_err(|error| config_failure(&error))?;
     let mailbox: Mailbox = arguments
@@ -97,9 +98,10 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     } else {
         Arc::new(Aloud)
     };
+    let store = build::store(&config).map_err(|error| build_failure(&error))?;
     // What is kept of answers is not asked for: whoever searches by hand wants to see what is published now.
     let surroundings = Surroundings {
-        store: build::store(&config).map_err(|error| build_failure(&error))?,
+        store: Arc::new(Untouched(store)),
         cache: None,
         watch,
     };

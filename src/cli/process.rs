@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::build;
 use crate::config::build::BuildError;
+use crate::config::sources::Surroundings;
 use crate::gateway::edition::EditionPlan;
 use crate::gateway::judge::chain;
 use crate::gateway::outcome::Edition;
@@ -33,6 +35,8 @@ use crate::policy::facts::Facts;
 use crate::policy::facts::Session;
 use crate::reply::Reply;
 use crate::service;
+use crate::store::Store;
+use crate::store::untouched::Untouched;
 
 use super::args::DirectionArgument;
 use super::args::Process;
@@ -83,7 +87,7 @@ struct Told {
 
 /// Runs the message through the gateway, and writes what leaves.
 pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
-    let (gateway, transaction) = prepared(arguments)?;
+    let (gateway, transaction) = prepared(arguments, |store| store)?;
     if arguments.json && arguments.out_dir.is_none() {
         return Err(Failure::usage(
             "--json takes standard output: say with --out-dir where the editions go",
@@ -111,7 +115,7 @@ pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
 
 /// Says what `process` would do.
 pub(super) fn explain(arguments: &Process) -> Result<Exit, Failure> {
-    let (gateway, transaction) = prepared(arguments)?;
+    let (gateway, transaction) = prepared(arguments, |store| Arc::new(Untouched(store)))?;
     let arrival = gateway.open(&transaction, input::now()?, &Memory);
     let gathered = wait(gateway.gather(&arrival))?;
     let decision = gateway.decide(&arrival, &gathered);
@@ -146,9 +150,18 @@ impl Told {
     }
 }
 
-fn prepared(arguments: &Process) -> Result<(Gateway, Transaction), Failure> {
+fn prepared(
+    arguments: &Process,
+    seen: fn(Arc<dyn Store>) -> Arc<dyn Store>,
+) -> Result<(Gateway, Transaction), Failure> {
     let config = Config::read(&arguments.config).map_err(|error| config_failure(&error))?;
-    let gateway = build::gateway(&config).map_err(|error| build_failure(&error))?;
+    let store = build::store(&config).map_err(|error| build_failure(&error))?;
+    let surroundings = Surroundings {
+        store: seen(store),
+        ..Surroundings::default()
+    };
+    let gateway =
+        build::gateway_in(&config, &surroundings).map_err(|error| build_failure(&error))?;
     let Some((recipients, file)) = arguments.recipients_and_file() else {
         return Err(Failure::usage(
             "no message: give FILE, or - for standard input",

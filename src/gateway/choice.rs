@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::KeyInUse;
+use crate::gateway::search::Known;
 use crate::gateway::search::Said;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
@@ -174,7 +175,7 @@ impl Choice {
         let in_use = search.known.in_use.as_ref();
         let (usable, pending): (Vec<Good<'_>>, Vec<Good<'_>>) = good
             .into_iter()
-            .partition(|one| in_use.is_none_or(|in_use| may_be_used(one, in_use, terms)));
+            .partition(|one| may_be_used(one, &search.known, terms));
         for one in &pending {
             let fingerprint = Fingerprint::of(&one.candidate.certificate);
             self.events.push(Event::KeyChanged(fingerprint, false));
@@ -355,13 +356,19 @@ fn is_in_use(one: &Good<'_>, in_use: Option<&KeyInUse>) -> bool {
     in_use.is_some_and(|in_use| in_use.spki == one.candidate.certificate.spki_sha256())
 }
 
-/// Whether it has the key that is in use, or may take its place.
-fn may_be_used(one: &Good<'_>, in_use: &KeyInUse, terms: Terms<'_>) -> bool {
-    let same_issuer = one.path && one.candidate.certificate.issuer() == in_use.issuer;
-    is_in_use(one, Some(in_use))
+/// Whether it has the key that is in use, or may take its place. Where one was rejected, and none is in use, the next
+/// one is no first one either.
+fn may_be_used(one: &Good<'_>, known: &Known, terms: Terms<'_>) -> bool {
+    let in_use = known.in_use.as_ref();
+    let is_first = in_use.is_none() && known.rejected.is_empty();
+    let issuer = one.candidate.certificate.issuer();
+    is_first
+        || is_in_use(one, in_use)
         || terms.change_by.iter().any(|by| match by {
             ChangeBy::Dnssec => one.authentication == Authentication::Dnssec,
-            ChangeBy::SameIssuer => same_issuer,
+            ChangeBy::SameIssuer => {
+                one.path && in_use.is_some_and(|in_use| in_use.issuer == issuer)
+            }
             ChangeBy::Source(source) => *source == one.source(),
         })
 }

@@ -12,6 +12,7 @@ mod rules;
 mod schema;
 pub mod sqlite;
 mod tables;
+pub mod untouched;
 
 use std::fmt;
 

@@ -488,6 +488,15 @@ fn what_an_administrator_has_rejected_is_never_used() {
     let choice = judging.choose(&search);
     assert_eq!(choice.finding.result(), LookupResult::Invalid);
     assert!(choice.refused[0].as_ref().unwrap().contains("rejected"));
+    // The next one is no first one: it must come from who may change a key.
+    let next = authority.bob(&key(), 2);
+    let mut search = found(&[(LookupSource::Smtp, Authentication::None, &next)]);
+    search.known.rejected = vec![Fingerprint::of(&certificate)];
+    let choice = judging.choose(&search);
+    assert_eq!(choice.finding.result(), LookupResult::Unavailable);
+    assert_eq!(choice.pending.len(), 1);
+    search.candidates[0].provenance.authentication = Authentication::Dnssec;
+    assert_eq!(*chosen(&judging.finding(&search)), next);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! A message whose recipient publishes in DNS: encrypted while DNS answers, kept back while it does not, and never
-//! sent in clear for want of an answer.
+//! sent unencrypted for want of an answer.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ const POLICY: &str = r#"
     sign = ["domain"]
     form = "opaque"
     encrypt = "if-possible"
-    encrypt_to = "recipient"
+    encrypt_to = ["recipient"]
     defer_for = "4h"
     otherwise = "refuse"
 
@@ -109,13 +109,13 @@ fn mail_to_who_publishes_leaves_encrypted_or_waits() {
     assert!(out.contains("smime-type=enveloped-data"), "{out}");
     assert!(!out.contains(TEXT));
 
-    // Whom DNSSEC proves to have none gets it in clear: the rule says if-possible.
+    // Whom DNSSEC proves to have none gets it signed alone: the rule says if-possible.
     let (exit, report) = lookup(folder, "nobody@b.example");
     assert_eq!(exit, Some(1), "{report:#}");
     assert_eq!(report["asked"][0]["result"], "absent");
     let (exit, out) = process(folder, "nobody@b.example");
     assert_eq!(exit, Some(0), "{out}");
-    assert!(out.contains(TEXT));
+    assert!(out.contains("smime-type=signed-data"), "{out}");
 
     // Bogus is nobody's answer, and so is what an insecure zone says of a domain that has published before.
     for recipient in ["bob@bogus.example", "bob@tampered.example"] {

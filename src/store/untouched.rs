@@ -1,0 +1,82 @@
+//! A store that is read and never written, for whoever only wants to know what would be.
+
+use std::sync::Arc;
+
+use super::Acted;
+use super::Capabilities;
+use super::Entry;
+use super::Filter;
+use super::KeptAnswer;
+use super::Order;
+use super::Recalled;
+use super::Settled;
+use super::Settlement;
+use super::Store;
+use super::Told;
+use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::search::Known;
+use crate::gateway::search::Owner;
+use crate::policy::facts::LookupSource;
+use crate::policy::partner::Fingerprint;
+use crate::x509::Time;
+
+/// What another store knows. What it is told it takes for kept, and forgets.
+#[derive(Clone, Debug)]
+pub struct Untouched(pub Arc<dyn Store>);
+
+impl Store for Untouched {
+    fn known<'a>(&'a self, owner: &'a Owner) -> Told<'a, Known> {
+        self.0.known(owner)
+    }
+
+    fn settle<'a>(&'a self, _: &'a Owner, _: Settlement) -> Told<'a, Settled> {
+        Box::pin(std::future::ready(Ok(Settled::Kept)))
+    }
+
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool> {
+        self.0.published(domain, source)
+    }
+
+    fn note_published<'a>(&'a self, _: &'a Domain, _: LookupSource, _: Time) -> Told<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn answer<'a>(&'a self, owner: &'a Owner, source: LookupSource) -> Told<'a, Recalled> {
+        self.0.answer(owner, source)
+    }
+
+    fn keep<'a>(&'a self, _: &'a Owner, _: LookupSource, _: KeptAnswer) -> Told<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>> {
+        self.0.capabilities(address)
+    }
+
+    fn note_capabilities<'a>(&'a self, _: &'a Mailbox, _: Capabilities) -> Told<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn list<'a>(
+        &'a self,
+        filter: &'a Filter,
+        after: Option<u64>,
+        most: usize,
+    ) -> Told<'a, Vec<Entry>> {
+        self.0.list(filter, after, most)
+    }
+
+    fn show<'a>(&'a self, fingerprint: &'a Fingerprint) -> Told<'a, Vec<Entry>> {
+        self.0.show(fingerprint)
+    }
+
+    fn act<'a>(&'a self, _: Order) -> Told<'a, Acted> {
+        let reason = "this store is only looked at".to_owned();
+        Box::pin(std::future::ready(Ok(Acted::Refused(reason))))
+    }
+
+    fn generation(&self) -> Told<'_, u64> {
+        self.0.generation()
+    }
+}
