@@ -6,6 +6,7 @@
 mod former;
 mod reach;
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use crate::address::Domain;
@@ -14,7 +15,6 @@ use crate::notation::SignatureType;
 use crate::uri::MailUri;
 use crate::uri::Scheme;
 use crate::x509::Certificate;
-use crate::x509::name;
 use crate::x509::purpose::may_receive_mail;
 
 pub use former::Authority;
@@ -121,15 +121,13 @@ impl Names {
     /// The names in `certificate`, with no former name agreed.
     #[must_use]
     pub fn of(certificate: &Certificate) -> Self {
-        let subject = certificate.subject();
         Self {
             emails: certificate.emails().map(ToOwned::to_owned).collect(),
             uris: certificate.uris().map(ToOwned::to_owned).collect(),
             dns: certificate.dns_names().map(ToOwned::to_owned).collect(),
             subject_emails: certificate.subject_emails().to_vec(),
-            // A subject that is no Name makes no certificate.
-            common_names: name::common_names(subject).unwrap_or_default(),
-            domain_components: name::domain_components(subject).unwrap_or_default(),
+            common_names: certificate.common_names().to_vec(),
+            domain_components: certificate.domain_components().to_vec(),
             may_protect_mail: certificate.allows_email_protection(),
             may_receive_mail: may_receive_mail(certificate).is_ok(),
             former_names_with: Vec::new(),
@@ -140,10 +138,15 @@ impl Names {
     /// the order of the certificate, public suffixes left out.
     #[must_use]
     pub fn domains(&self, authority: Authority) -> Vec<Domain> {
-        let mut seen = HashSet::new();
-        self.named_domains(authority)
-            .filter(|domain| Reach::of(domain) != Reach::Nothing && seen.insert(domain.clone()))
-            .collect()
+        let named = self.named_domains(authority);
+        let mut named: Vec<Domain> = named
+            .filter(|domain| Reach::of(domain) != Reach::Nothing)
+            .collect();
+        if named.len() > 1 {
+            let mut seen = HashSet::new();
+            named.retain(|domain| seen.insert(domain.clone()));
+        }
+        named
     }
 
     /// Whether it is the certificate of a delegated originator: `submit:` beside any rfc822Name.
@@ -305,27 +308,20 @@ fn check_ascendant(domains: &[Domain], originators: &[Mailbox]) -> Result<(), Na
 
 /// What the domains of one certificate cover, none of which is a registry's: a look-up for each label of a name, however many
 /// names the certificate has.
-struct Covered<'a> {
-    itself: HashSet<&'a str>,
-    below: HashSet<&'a str>,
-}
+struct Covered<'a>(BTreeMap<&'a str, Reach>);
 
 impl<'a> Covered<'a> {
     fn by(domains: &'a [Domain]) -> Self {
-        let reaches_below = |one: &&Domain| Reach::of(one) == Reach::Below;
-        let below = domains.iter().filter(reaches_below);
-        Self {
-            itself: domains.iter().map(Domain::as_str).collect(),
-            below: below.map(Domain::as_str).collect(),
-        }
+        let named = domains.iter();
+        Self(named.map(|one| (one.as_str(), Reach::of(one))).collect())
     }
 
     /// Whether `domain` is one of them or below one, label by label (draft §2.6).
     fn includes(&self, domain: &Domain) -> bool {
         let name = domain.as_str();
         let ascendants = std::iter::successors(Some(name), |name| Some(name.split_once('.')?.1));
-        self.itself.contains(name)
-            || !domain.is_literal() && ascendants.skip(1).any(|one| self.below.contains(one))
+        let reaches_below = |one: &str| self.0.get(one) == Some(&Reach::Below);
+        self.0.contains_key(name) || !domain.is_literal() && ascendants.skip(1).any(reaches_below)
     }
 }
 

@@ -61,6 +61,14 @@ struct Parsed {
     subject_emails: Vec<String>,
     extensions: Extensions,
     sha256: OnceLock<[u8; 32]>,
+    subject_parts: OnceLock<SubjectParts>,
+}
+
+/// Attributes of the subject that names may stand in (RFC 3183).
+#[derive(Default)]
+struct SubjectParts {
+    common_names: Vec<String>,
+    domain_components: Vec<String>,
 }
 
 struct Spki {
@@ -382,6 +390,26 @@ impl Certificate {
         self.parsed.sha256.get_or_init(digest)
     }
 
+    /// The commonName attributes of the subject; read when they are first asked for.
+    #[must_use]
+    pub fn common_names(&self) -> &[String] {
+        &self.subject_parts().common_names
+    }
+
+    /// The domainComponent attributes of the subject, the top-level domain first.
+    #[must_use]
+    pub fn domain_components(&self) -> &[String] {
+        &self.subject_parts().domain_components
+    }
+
+    fn subject_parts(&self) -> &SubjectParts {
+        // A subject that is no Name makes no certificate.
+        self.parsed.subject_parts.get_or_init(|| SubjectParts {
+            common_names: name::common_names(self.subject()).unwrap_or_default(),
+            domain_components: name::domain_components(self.subject()).unwrap_or_default(),
+        })
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo.
     #[must_use]
     pub fn spki_sha256(&self) -> [u8; 32] {
@@ -464,6 +492,7 @@ fn read_tbs(
         subject_emails: name::email_addresses(subject.raw).map_err(malformed("subject"))?,
         extensions,
         sha256: OnceLock::new(),
+        subject_parts: OnceLock::new(),
         der: der.to_vec(),
     })
 }
