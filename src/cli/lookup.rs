@@ -29,7 +29,6 @@ use crate::lookup::ordered::Watch;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::LookupSource;
 use crate::service;
-use crate::store::untouched::Untouched;
 use crate::x509::Time;
 
 #[derive(Debug, Serialize)]
@@ -98,10 +97,9 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     } else {
         Arc::new(Aloud)
     };
-    let store = build::store(&config).map_err(|error| build_failure(&error))?;
     // What is kept of answers is not asked for: whoever searches by hand wants to see what is published now.
     let surroundings = Surroundings {
-        store: Arc::new(Untouched(store)),
+        store: build::store_untouched(&config).map_err(|error| build_failure(&error))?,
         cache: None,
         watch,
     };

@@ -36,7 +36,6 @@ use crate::policy::facts::Session;
 use crate::reply::Reply;
 use crate::service;
 use crate::store::Store;
-use crate::store::untouched::Untouched;
 
 use super::args::DirectionArgument;
 use super::args::Process;
@@ -87,7 +86,7 @@ struct Told {
 
 /// Runs the message through the gateway, and writes what leaves.
 pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
-    let (gateway, transaction) = prepared(arguments, |store| store)?;
+    let (gateway, transaction) = prepared(arguments, build::store)?;
     if arguments.json && arguments.out_dir.is_none() {
         return Err(Failure::usage(
             "--json takes standard output: say with --out-dir where the editions go",
@@ -115,7 +114,7 @@ pub(super) fn process(arguments: &Process) -> Result<Exit, Failure> {
 
 /// Says what `process` would do.
 pub(super) fn explain(arguments: &Process) -> Result<Exit, Failure> {
-    let (gateway, transaction) = prepared(arguments, |store| Arc::new(Untouched(store)))?;
+    let (gateway, transaction) = prepared(arguments, build::store_untouched)?;
     let arrival = gateway.open(&transaction, input::now()?, &Memory);
     let gathered = wait(gateway.gather(&arrival))?;
     let decision = gateway.decide(&arrival, &gathered);
@@ -152,12 +151,11 @@ impl Told {
 
 fn prepared(
     arguments: &Process,
-    seen: fn(Arc<dyn Store>) -> Arc<dyn Store>,
+    store: fn(&Config) -> Result<Arc<dyn Store>, BuildError>,
 ) -> Result<(Gateway, Transaction), Failure> {
     let config = Config::read(&arguments.config).map_err(|error| config_failure(&error))?;
-    let store = build::store(&config).map_err(|error| build_failure(&error))?;
     let surroundings = Surroundings {
-        store: seen(store),
+        store: store(&config).map_err(|error| build_failure(&error))?,
         ..Surroundings::default()
     };
     let gateway =

@@ -16,6 +16,7 @@ use super::Mode;
 use super::Role;
 use super::sources::SourceError;
 use super::sources::Surroundings;
+use super::sources::certificates;
 use super::sources::sources;
 use crate::address::Domain;
 use crate::crypto;
@@ -33,6 +34,7 @@ use crate::store::Store;
 use crate::store::StoreError;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::Sqlite;
+use crate::store::untouched::Untouched;
 use crate::x509::Certificate;
 use crate::x509::Identity;
 use crate::x509::SimplePaths;
@@ -111,6 +113,16 @@ pub fn store(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
     })
 }
 
+/// The same to look at: one that is not there yet is not made, and nothing is written.
+pub fn store_untouched(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
+    let path = config.store.path.as_ref().map(|path| config.path(path));
+    let store: Arc<dyn Store> = match path.filter(|path| path.exists()) {
+        Some(path) => Arc::new(Sqlite::open_existing(&path)?),
+        None => Arc::new(MemoryStore::default()),
+    };
+    Ok(Arc::new(Untouched(store)))
+}
+
 /// The gateway that `config` describes, which remembers nothing of other people's certificates.
 pub fn gateway(config: &Config) -> Result<Gateway, BuildError> {
     gateway_in(config, &Surroundings::default())
@@ -154,18 +166,6 @@ pub fn gateway_in(config: &Config, surroundings: &Surroundings) -> Result<Gatewa
         randomness: provider.randomness,
         limits,
     })
-}
-
-fn certificates(
-    config: &Config,
-    paths: &[PathBuf],
-    limits: &Limits,
-) -> Result<Vec<Certificate>, FileError> {
-    let mut all = Vec::new();
-    for path in paths {
-        all.extend(files::certificates(&config.path(path), limits)?);
-    }
-    Ok(all)
 }
 
 /// The policy that `config` names, or the one that is compiled in.

@@ -1,5 +1,6 @@
 //! Where other people's certificates are found, as the configuration says. Nothing here connects anywhere.
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -148,15 +149,15 @@ pub(super) fn sources(
 ) -> Result<Ordered, SourceError> {
     let settings = &config.certificates;
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    if let Some(path) = &settings.directory {
-        sources.push(Arc::new(Directory::open(&config.path(path), limits)?));
-    }
+    // Always there: it has nothing where there is no folder, and says so.
+    sources.push(Arc::new(match &settings.directory {
+        Some(path) => Directory::open(&config.path(path), limits)?,
+        None => Directory::default(),
+    }));
+    let number = number_of(config);
     for source in remote(config, limits)? {
         sources.push(match &surroundings.cache {
-            Some(cache) => {
-                let (cache, number) = (Arc::clone(cache), number_of(config));
-                Arc::new(Cached::new(source, cache, number))
-            }
+            Some(cache) => Arc::new(Cached::new(source, Arc::clone(cache), number)),
             None => source,
         });
     }
@@ -277,7 +278,8 @@ fn roots(config: &Config, limits: &Limits) -> Result<Roots, SourceError> {
     Ok(roots)
 }
 
-fn certificates(
+/// The certificates in those files.
+pub(super) fn certificates(
     config: &Config,
     paths: &[PathBuf],
     limits: &Limits,
@@ -366,8 +368,18 @@ fn number_of(config: &Config) -> u64 {
         config.smtp_cert,
         config.ldap
     );
-    let digest = Sha256::digest(settings);
+    let mut digest = Sha256::new();
+    digest.update(settings);
+    // Another certificate in the same file is another answer. What cannot be read has been reported by now.
+    let partners = config.server_anchors.iter().flat_map(|one| &one.files);
+    let directories = config.ldap.iter().flat_map(|one| &one.anchors);
+    let public = [&config.certificates.public_anchors];
+    let files = partners.chain(directories).chain(public);
+    for path in files.chain(&config.dns.anchors) {
+        digest.update(fs::read(config.path(path)).unwrap_or_default());
+    }
     digest
+        .finalize()
         .first_chunk()
         .map_or(0, |octets| u64::from_be_bytes(*octets))
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::gateway::search::Asked;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::KeyInUse;
@@ -118,16 +119,11 @@ impl Good<'_> {
 }
 
 impl Choice {
-    /// Whether there is something to take note of, or to tell.
+    /// Whether there is something to take note of, or to tell: a certificate that is used, since an administrator may have
+    /// rejected it while sources were asked; one that waits; an event.
     #[must_use]
-    pub fn is_news(&self, search: &Search) -> bool {
-        let in_use = search.known.in_use.as_ref();
-        let chosen = self.chosen.as_ref();
-        let chosen = chosen.and_then(|(place, _)| search.candidates.get(*place));
-        let other = |chosen: &Candidate| {
-            in_use.is_none_or(|in_use| !in_use.fingerprint.is_of(&chosen.certificate))
-        };
-        !self.events.is_empty() || !self.pending.is_empty() || chosen.is_some_and(other)
+    pub fn is_to_be_noted(&self) -> bool {
+        self.chosen.is_some() || !self.pending.is_empty() || !self.events.is_empty()
     }
 
     fn choose(&mut self, one: &Good<'_>, reason: impl Into<String>) {
@@ -199,9 +195,8 @@ impl Choice {
             return;
         };
         let rivals = usable.iter().filter(|one| {
-            one.authentication == best.authentication
-                && one.key() != best.key()
-                && one.source() != best.source()
+            let apart = one.source() != best.source() || one.rank() == best.rank();
+            one.authentication == best.authentication && one.key() != best.key() && apart
         });
         let best = match rivals.max_by_key(|one| one.rank()) {
             None => best,
@@ -304,17 +299,35 @@ pub(super) fn nothing_good(
             key.source.as_str()
         ));
     }
-    // Whoever stands on the way can say that there is none any more.
-    let unproven = search.asked.iter().find(|asked| !asked.authentic);
-    match (&search.known.in_use, unproven) {
-        (Some(in_use), Some(asked)) => Finding::Unavailable(format!(
-            "the certificate {} was in use, and that it is withdrawn is not proven: {} says so without proof; \
-             `domsec certs reject` it if it is",
-            hex(&in_use.fingerprint.0),
-            asked.source.as_str()
-        )),
-        _ => Finding::Absent,
+    if let Some(waiting) = search.known.pending.first() {
+        return Finding::Unavailable(format!(
+            "the certificate {waiting} waits for an administrator: look at it with `domsec certs list`"
+        ));
     }
+    let absent = |asked: &Asked| matches!(asked.said, Said::Absent(_));
+    if search.asked.is_empty() || !search.asked.iter().all(absent) {
+        return Finding::Unavailable(
+            "none of the sources that the policy names for it covers it: look at `order` in [lookup] and `sources` of the \
+             partner"
+                .to_owned(),
+        );
+    }
+    // Whoever stands on the way can say that there is none any more, and whoever never had it says nothing by that.
+    let Some(in_use) = &search.known.in_use else {
+        return Finding::Absent;
+    };
+    let kept = search.known.kept.as_ref();
+    let shown_by = kept.map(|kept| kept.provenance.source);
+    let mut asked = search.asked.iter();
+    if asked.any(|asked| asked.authentic && Some(asked.source) == shown_by) {
+        return Finding::Absent;
+    }
+    Finding::Unavailable(format!(
+        "the certificate {} was in use, and {} does not say, with proof, that it is withdrawn: `domsec certs reject` it \
+         if it is",
+        hex(&in_use.fingerprint.0),
+        shown_by.map_or("its source", LookupSource::as_str)
+    ))
 }
 
 /// The first source of those that did not answer, with its reason.

@@ -112,7 +112,7 @@ impl Chooser<'_> {
             }
         }
         let mut choice = Choice {
-            finding: Finding::Absent,
+            finding: Finding::Unavailable("nothing was judged yet".to_owned()),
             chosen: None,
             refused,
             pending: Vec::new(),

@@ -144,7 +144,7 @@ impl Gateway {
         let mut waiting = Vec::new();
         for (subject, search) in found {
             let choice = self.chosen(subject, &search, now);
-            if choice.is_news(&search) {
+            if choice.is_to_be_noted() && !search.by_policy {
                 waiting.push(self.noted(subject, search, choice, now));
             } else {
                 settled.put(subject, choice.finding);
@@ -173,7 +173,7 @@ impl Gateway {
                     Ok(Noted::Outdated(known)) => {
                         search.known = *known;
                         choice = self.chosen(subject, &search, now);
-                        if !choice.is_news(&search) {
+                        if !choice.is_to_be_noted() {
                             return (subject, choice.finding);
                         }
                     }

@@ -102,6 +102,8 @@ pub struct Search {
     pub known: Known,
     /// Why the whole search is worth nothing, where it is: not all was asked, or what is remembered cannot be read.
     pub failed: Option<String>,
+    /// Whether the policy itself names the certificate: then nothing of it is noted, and another file is another policy.
+    pub by_policy: bool,
 }
 
 impl Search {
@@ -122,11 +124,6 @@ impl Search {
             authentication: Authentication::Local,
             seen: now,
         };
-        // Nothing is to be noted of it: another file is another policy.
-        let known = Known {
-            in_use: Some(KeyInUse::of(certificate)),
-            ..Known::default()
-        };
         let candidate = Candidate {
             certificate: certificate.clone(),
             chain: Vec::new(),
@@ -134,7 +131,7 @@ impl Search {
         };
         Self {
             candidates: vec![candidate],
-            known,
+            by_policy: true,
             ..Self::default()
         }
     }

@@ -57,17 +57,17 @@ impl Watch for Unwatched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     everybody: Vec<LookupSource>,
-    /// By domain: what its partner entry names.
-    partners: BTreeMap<String, Vec<LookupSource>>,
+    /// By domain: what its partner entry names, if it does.
+    partners: BTreeMap<String, Option<Vec<LookupSource>>>,
 }
 
 impl Order {
     /// As `policy` has it.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        let named = policy.partners().filter_map(|partner| {
-            let sources = partner.sources.clone()?;
-            Some((partner.domain.as_str().to_owned(), sources))
+        let named = policy.partners().map(|partner| {
+            let domain = partner.domain.as_str().to_owned();
+            (domain, partner.sources.clone())
         });
         Self {
             everybody: policy.lookup().order.clone(),
@@ -79,8 +79,11 @@ impl Order {
     fn of_domain(&self, domain: &Domain) -> (&[LookupSource], bool) {
         let mut above = (!domain.is_literal()).then_some(domain.as_str());
         while let Some(name) = above {
-            if let Some(named) = self.partners.get(name) {
-                return (named, true);
+            match self.partners.get(name) {
+                Some(Some(named)) => return (named, true),
+                // The nearest entry counts, as it does for all else.
+                Some(None) => break,
+                None => {}
             }
             above = name.split_once('.').map(|(_, rest)| rest);
         }
@@ -202,15 +205,8 @@ impl Certificates for Ordered {
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(async move {
             let owner = Owner::from(subject);
-            for event in &choice.events {
-                self.watch.happened(&owner, event);
-            }
             let at = |place: &usize| search.candidates.get(*place).cloned();
             let in_use = choice.chosen.as_ref().and_then(|(place, _)| at(place));
-            let same = |one: &Candidate| {
-                let in_use = search.known.in_use.as_ref();
-                in_use.is_some_and(|in_use| in_use.fingerprint.is_of(&one.certificate))
-            };
             // What waits already is not written again with every message.
             let waits = |one: &Candidate| {
                 let mut pending = search.known.pending.iter();
@@ -223,7 +219,7 @@ impl Certificates for Ordered {
                 .filter(|(one, _)| !waits(one));
             let settlement = Settlement {
                 known: search.known.clone(),
-                in_use: in_use.filter(|one| !same(one)),
+                in_use,
                 reason: choice
                     .chosen
                     .as_ref()
@@ -233,11 +229,18 @@ impl Certificates for Ordered {
                 retired: Vec::new(),
                 now,
             };
-            if settlement.in_use.is_none() && settlement.pending.is_empty() {
-                return Ok(Noted::Kept);
-            }
-            match self.store.settle(&owner, settlement).await {
-                Ok(Settled::Kept) => Ok(Noted::Kept),
+            let noted = if settlement.in_use.is_none() && settlement.pending.is_empty() {
+                Ok(Settled::Kept)
+            } else {
+                self.store.settle(&owner, settlement).await
+            };
+            match noted {
+                Ok(Settled::Kept) => {
+                    for event in &choice.events {
+                        self.watch.happened(&owner, event);
+                    }
+                    Ok(Noted::Kept)
+                }
                 Ok(Settled::Outdated(known)) => Ok(Noted::Outdated(known)),
                 Err(error) => Err(Unavailable {
                     source_name: "the store of certificates".to_owned(),

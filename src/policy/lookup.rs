@@ -62,7 +62,14 @@ pub(super) fn sources(
     key: &'static str,
 ) -> Result<Option<Vec<LookupSource>>, PolicyFileError> {
     let words = LookupSource::ALL.map(|source| (source.as_str(), source));
-    words_of(table, key, &words)
+    let sources = words_of(table, key, &words)?;
+    match table.get(key) {
+        // Whom nobody is asked about would be absent, and his mail leave in clear.
+        Some(entry) if sources.as_ref().is_some_and(Vec::is_empty) => {
+            Err(entry.bad("name one source at least"))
+        }
+        _ => Ok(sources),
+    }
 }
 
 /// What `change_by` lists.

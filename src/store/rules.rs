@@ -64,6 +64,7 @@ fn is_basis(known: &Known, settlement: &Settlement) -> bool {
     let in_use = |known: &Known| known.in_use.as_ref().map(|key| key.fingerprint);
     let of_choice = settlement.in_use.as_ref().map(fingerprint);
     known.pinned == settlement.known.pinned
+        && known.rejected == settlement.known.rejected
         && in_use(known) == in_use(&settlement.known)
         && !of_choice.is_some_and(|choice| known.rejected.contains(&choice))
         && !of_choice.is_some_and(|choice| known.pinned.is_some_and(|pinned| pinned != choice))

@@ -20,6 +20,7 @@ use super::extensions::ListError;
 use super::general_name::GeneralName;
 use super::name;
 use super::name::FoldedName;
+use super::name::SubjectParts;
 use super::oids;
 use super::time::Time;
 use crate::limits::LimitError;
@@ -62,13 +63,6 @@ struct Parsed {
     extensions: Extensions,
     sha256: OnceLock<[u8; 32]>,
     subject_parts: OnceLock<SubjectParts>,
-}
-
-/// Attributes of the subject that names may stand in (RFC 3183).
-#[derive(Default)]
-struct SubjectParts {
-    common_names: Vec<String>,
-    domain_components: Vec<String>,
 }
 
 struct Spki {
@@ -390,24 +384,9 @@ impl Certificate {
         self.parsed.sha256.get_or_init(digest)
     }
 
-    /// The commonName attributes of the subject; read when they are first asked for.
-    #[must_use]
-    pub fn common_names(&self) -> &[String] {
-        &self.subject_parts().common_names
-    }
-
-    /// The domainComponent attributes of the subject, the top-level domain first.
-    #[must_use]
-    pub fn domain_components(&self) -> &[String] {
-        &self.subject_parts().domain_components
-    }
-
-    fn subject_parts(&self) -> &SubjectParts {
-        // A subject that is no Name makes no certificate.
-        self.parsed.subject_parts.get_or_init(|| SubjectParts {
-            common_names: name::common_names(self.subject()).unwrap_or_default(),
-            domain_components: name::domain_components(self.subject()).unwrap_or_default(),
-        })
+    pub(super) fn subject_parts(&self) -> &SubjectParts {
+        let read = || SubjectParts::of(self.subject());
+        self.parsed.subject_parts.get_or_init(read)
     }
 
     /// SHA-256 of the SubjectPublicKeyInfo.

@@ -71,6 +71,22 @@ pub fn domain_components(name: &[u8]) -> Result<Vec<String>, Asn1Error> {
     values(name, oids::DOMAIN_COMPONENT.as_bytes())
 }
 
+/// Attributes of the subject in which names may stand (RFC 3183 §2.3.1, §3.1.1).
+pub(super) struct SubjectParts {
+    pub(super) common_names: Vec<String>,
+    pub(super) domain_components: Vec<String>,
+}
+
+impl SubjectParts {
+    /// Those of a DER Name. A subject that is no Name makes no certificate.
+    pub(super) fn of(subject: &[u8]) -> Self {
+        Self {
+            common_names: common_names(subject).unwrap_or_default(),
+            domain_components: domain_components(subject).unwrap_or_default(),
+        }
+    }
+}
+
 fn values(name: &[u8], oid: &[u8]) -> Result<Vec<String>, Asn1Error> {
     let mut values = Vec::new();
     for_each_rdn(name, |attributes| {

@@ -1,8 +1,5 @@
 //! Finding a certificate by the names that CMS uses for it.
 
-use sha2::Digest;
-use sha2::Sha256;
-
 use super::Certificate;
 use super::name;
 use crate::crypto::KeyName;
@@ -25,6 +22,19 @@ impl Certificate {
     /// SHA-256 of all octets.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.der()).into()
+        *self.sha256()
+    }
+}
+impl Certificate {
+    /// The commonName attributes of the subject; read when they are first asked for.
+    #[must_use]
+    pub fn common_names(&self) -> &[String] {
+        &self.subject_parts().common_names
+    }
+
+    /// The domainComponent attributes of the subject, the top-level domain first.
+    #[must_use]
+    pub fn domain_components(&self) -> &[String] {
+        &self.subject_parts().domain_components
     }
 }

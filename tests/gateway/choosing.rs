@@ -236,12 +236,13 @@ fn absent_is_what_every_source_calls_absent_and_nothing_else() {
     let reason = || "why".to_owned();
     let words = [
         Said::Absent(reason()),
+        Said::Found,
         Said::Invalid(reason()),
         Said::Unavailable(reason()),
     ];
     let sources = LookupSource::ALL;
-    for number in 0..3_usize.pow(6) {
-        let said = |place: u32| words[number / 3_usize.pow(place) % 3].clone();
+    for number in 0..4_usize.pow(6) {
+        let said = |place: u32| words[number / 4_usize.pow(place) % 4].clone();
         let search = Search {
             asked: (0..)
                 .zip(sources)
@@ -254,6 +255,9 @@ fn absent_is_what_every_source_calls_absent_and_nothing_else() {
             LookupResult::Unavailable
         } else if all().any(|one| one == LookupResult::Invalid) {
             LookupResult::Invalid
+        } else if all().any(|one| one == LookupResult::Found) {
+            // And it has shown nothing.
+            LookupResult::Unavailable
         } else {
             LookupResult::Absent
         };
@@ -269,19 +273,41 @@ fn absent_is_what_every_source_calls_absent_and_nothing_else() {
 fn what_was_in_use_is_not_withdrawn_by_whoever_stands_on_the_way() {
     let authority = Authority::new("CA");
     let judging = Judging::by(&authority);
-    let known = using(&authority.bob(&key(), 1));
-    for (authentic, want) in [
-        (false, LookupResult::Unavailable),
-        (true, LookupResult::Absent),
+    let certificate = authority.bob(&key(), 1);
+    let shown = candidate(LookupSource::Smtp, Authentication::None, &certificate);
+    let known = Known {
+        kept: Some(Box::new(shown)),
+        ..using(&certificate)
+    };
+    let said = || Said::Absent("550".to_owned());
+    for (source, authentic, want) in [
+        (LookupSource::Smtp, false, LookupResult::Unavailable),
+        (LookupSource::Smtp, true, LookupResult::Absent),
+        // Another source never had it.
+        (LookupSource::Directory, true, LookupResult::Unavailable),
     ] {
-        let said = Said::Absent("550".to_owned());
         let search = Search {
-            asked: vec![asked(LookupSource::Smtp, said, authentic)],
+            asked: vec![asked(source, said(), authentic)],
             known: known.clone(),
             ..Search::default()
         };
-        assert_eq!(judging.finding(&search).result(), want);
+        assert_eq!(judging.finding(&search).result(), want, "{source:?}");
     }
+    // Who is asked about by nobody, and of whom a certificate waits, is not absent either.
+    let nobody = Search::default();
+    assert_eq!(judging.finding(&nobody).result(), LookupResult::Unavailable);
+    let waiting = Search {
+        asked: vec![asked(LookupSource::Smtp, said(), true)],
+        known: Known {
+            pending: vec![Fingerprint([7; 32])],
+            ..Known::default()
+        },
+        ..Search::default()
+    };
+    assert_eq!(
+        judging.finding(&waiting).result(),
+        LookupResult::Unavailable
+    );
 }
 
 #[test]
@@ -404,7 +430,7 @@ fn another_key_waits_unless_the_policy_lets_its_source_change_it() {
     assert_eq!(choice.finding.result(), LookupResult::Unavailable);
     assert_eq!(choice.events, [event(false)]);
     assert_eq!(choice.pending.len(), 1);
-    assert!(choice.is_news(&search));
+    assert!(choice.is_to_be_noted());
     // The old one goes on where it is still published.
     let mut both = search.clone();
     both.asked
@@ -435,7 +461,7 @@ fn another_key_waits_unless_the_policy_lets_its_source_change_it() {
     let choice = judging.choose(&search);
     assert_eq!(*chosen(&choice.finding), renewed);
     assert_eq!(choice.events, []);
-    assert!(choice.is_news(&search));
+    assert!(choice.is_to_be_noted());
 }
 
 #[test]

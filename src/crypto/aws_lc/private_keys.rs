@@ -281,7 +281,7 @@ fn ec_key(curve: Curve, octets: &[u8], pkcs8: &[u8]) -> Result<Key, CryptoError>
     let point = agreement.compute_public_key().map_err(super::malformed)?;
     let spki = public_key::encode_on(curve, point.as_ref())?;
     let own = match curve {
-        Curve::P256 => Some(OwnSignatures::p256(octets, point.as_ref(), &spki)?),
+        Curve::P256 => OwnSignatures::p256(octets, point.as_ref(), &spki)?,
         Curve::P384 | Curve::P521 | Curve::X25519 => None,
     };
     Ok(Key {
