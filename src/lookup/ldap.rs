@@ -1,6 +1,6 @@
 //! Certificates in LDAP directories: the recipient's entry, and that of the domain's authority (draft §4.1).
 //!
-//! What speaks LDAP is our own ([`message`]): a directory may be a stranger's, and a client library that takes
+//! What speaks LDAP is our own (`message`): a directory may be a stranger's, and a client library that takes
 //! messages of any size, or ends in a panic where one is malformed, is not for strangers.
 
 mod connection;

@@ -24,7 +24,7 @@ use crate::x509::path::InitialPolicies;
 use crate::x509::path::Purpose;
 use crate::x509::path::RevocationMode;
 
-/// The associations of the TLS server at TCP `port` of `host` (RFC 6698 §3), for [`matches`].
+/// The associations of the TLS server at TCP `port` of `host` (RFC 6698 §3), for [`matches()`].
 ///
 /// `None` where there are none, none that is usable, or none that DNSSEC proves: TLS goes on as without them (RFC
 /// 7671 §10.2). `host` is the TLSA base domain: where it is an alias, who wants that of its target asks again.
@@ -67,7 +67,7 @@ pub fn matches(chain_der: &[&[u8]], associations: &[Association]) -> bool {
     check(chain_der, associations, None)
 }
 
-/// As [`matches`], and with usage 2 the path is valid at `now`.
+/// As [`matches()`], and with usage 2 the path is valid at `now`.
 #[must_use]
 pub fn matches_at(chain_der: &[&[u8]], associations: &[Association], now: Time) -> bool {
     check(chain_der, associations, Some(now))

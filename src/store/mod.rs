@@ -2,7 +2,7 @@
 //! published where, and what sources answered.
 //!
 //! [`sqlite`] keeps it in a file, [`memory`] with the process. What may become of a certificate is said once, in
-//! [`rules`]. The trait knows octets, words and seconds, so that another database can stand behind it.
+//! `rules`. The trait knows octets, words and seconds, so that another database can stand behind it.
 
 mod encode;
 mod error;
