@@ -148,10 +148,11 @@ pub(super) const PUBLIC: &str = "access to * by * read\n";
 
 /// A running server, until it is dropped.
 pub(super) struct Slapd {
+    // Ended before its folder goes, in which its process id stands.
+    daemon: Option<Daemon>,
     folder: TempDir,
     pub(super) ldap: SocketAddr,
     pub(super) ldaps: SocketAddr,
-    daemon: Option<Daemon>,
 }
 
 impl Slapd {
