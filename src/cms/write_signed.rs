@@ -389,7 +389,7 @@ fn signed_attributes(
         build::message_digest(digest),
         build::cms_algorithm_protection(digest_identifier, signature_identifier)?,
         build::signing_certificate_v2(
-            &certificate.digest(),
+            certificate.sha256(),
             certificate.issuer(),
             certificate.serial(),
         )?,

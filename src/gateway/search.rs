@@ -56,10 +56,7 @@ impl Owner {
     /// The domain whose servers are asked.
     #[must_use]
     pub fn domain(&self) -> &Domain {
-        match self {
-            Self::Dca(domain) => domain,
-            Self::Recipient(mailbox) => mailbox.domain(),
-        }
+        self.as_subject().domain()
     }
 
     /// The same, borrowed.

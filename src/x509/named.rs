@@ -1,4 +1,4 @@
-//! Finding a certificate by the names that CMS uses for it.
+//! The names of a certificate: those that CMS uses for it, and those that stand in its subject.
 
 use super::Certificate;
 use super::name;
@@ -19,13 +19,6 @@ impl Certificate {
         }
     }
 
-    /// SHA-256 of all octets.
-    #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        *self.sha256()
-    }
-}
-impl Certificate {
     /// The commonName attributes of the subject; read when they are first asked for.
     #[must_use]
     pub fn common_names(&self) -> &[String] {
