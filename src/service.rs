@@ -44,6 +44,7 @@ use crate::serve::listen::ListenError;
 use crate::serve::listen::OwnerIds;
 use crate::serve::lookups::Counting;
 use crate::serve::milter;
+use crate::serve::next_hop;
 use crate::serve::site::Settings;
 use crate::serve::site::Site;
 use crate::serve::site::now;
@@ -235,6 +236,7 @@ impl Service {
         notify(&format!("READY=1\n{serving}"));
         tracing::info!(config = %path.display(), "ready");
         let mut watched = JoinSet::new();
+        watched.spawn(next_hop::watch(Arc::clone(&site)));
         if let Some(time) = systemd::watchdog() {
             let alive = || notify(systemd::ALIVE);
             watched.spawn(watchdog::watch(Arc::clone(&site), time, alive));

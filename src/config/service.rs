@@ -255,7 +255,7 @@ pub struct ServiceLimits {
     /// `message_size_limit` (10 MB), which refuses first.
     pub message_octets: u64,
     /// Octets of a message that we have signed or encrypted; what has grown beyond is refused with
-    /// 552. Default none. Set it to `message_size_limit` of the next hop.
+    /// 552. Default what the server of `[reinject]` says of SIZE.
     pub edition_octets: Option<u64>,
     /// Octets of a header. Default 1 MiB.
     pub header_octets: usize,

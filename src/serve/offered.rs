@@ -299,7 +299,9 @@ impl Offered {
     /// Refuses who would get an edition that has grown beyond what the next hop takes: a bounce from
     /// there would come after our acceptance, and from a stranger's view from nowhere.
     fn refuse_too_large(&self, transaction: &Transaction, outcome: &mut Outcome) {
-        let Some(limit) = self.site.settings.limits.edition_octets else {
+        let settings = &self.site.settings;
+        let told = || settings.reinject.as_ref()?.takes.octets();
+        let Some(limit) = settings.limits.edition_octets.or_else(told) else {
             return;
         };
         let came = transaction.message.len();
@@ -314,7 +316,9 @@ impl Offered {
                      than the {limit} that the next server takes"
                 );
                 self.site.metrics.limit_refused(Limit::MessageSize);
-                tracing::warn!(id = self.message.id(), "{text} ([limits] edition_octets)");
+                let key =
+                    "[limits] edition_octets, or what the server of [reinject] to says of SIZE";
+                tracing::warn!(id = self.message.id(), "{text} ({key})");
                 share.reasons.push(text.clone());
                 share.fate = Fate::Refuse(Reply::too_large(&text));
             }

@@ -6,16 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
-use tokio::time::timeout;
 use tokio::time::timeout_at;
 
 use super::journal::Key;
 use super::site::Site;
 use super::site::now;
+use super::turns::Place;
 use crate::crypto;
 use crate::gateway::recipient::NotTaken;
 use crate::gateway::site::Gateway;
@@ -81,19 +79,20 @@ impl Site {
         gateway: Arc<Gateway>,
         transaction: Transaction,
     ) -> Option<Option<NotTaken>> {
-        let turns = Arc::clone(&self.recipient_turns);
-        let turn = timeout(TURN, turns.acquire_owned()).await.ok()?.ok()?;
+        let turn = self.recipient_turns.next(TURN).await?;
         let until = Instant::now() + SEARCH;
         let now = now()?;
-        let runtime = Handle::current();
-        let work = spawn_blocking(move || {
+        let work = async move {
             let patience = Box::pin(sleep_until(until));
-            let not_taken = runtime.block_on(gateway.at_recipient(&transaction, now, patience));
-            drop(turn);
-            not_taken
-        });
+            gateway.at_recipient(&transaction, now, patience).await
+        };
+        let mut work = tokio::spawn(turn.work(Place::Here, work));
+        let Ok(not_taken) = timeout_at(until + JUDGEMENT, &mut work).await else {
+            work.abort();
+            return None;
+        };
         // A panic is told of by its hook.
-        timeout_at(until + JUDGEMENT, work).await.ok()?.ok()
+        not_taken.ok()
     }
 
     fn tell_of(&self, message: &Message, not_taken: &NotTaken) {

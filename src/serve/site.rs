@@ -12,17 +12,18 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::disk::AT_ONCE;
 use super::journal::Journal;
+use super::next_hop::Takes;
 use super::offers::Offers;
 use super::spool::Spool;
 use super::submission::Settings as SubmissionSettings;
 use super::submission::Target;
+use super::turns::Place;
+use super::turns::Turns;
 use crate::config::Network;
 use crate::config::ServiceLimits;
 use crate::gateway::outcome::Outcome;
@@ -48,9 +49,9 @@ pub struct Site {
     pub(super) recipient_offers: Offers,
     /// What is counted.
     pub metrics: Metrics,
-    turns: Arc<Semaphore>,
-    /// The same for answers to RCPT: searches that find nobody do not keep messages waiting.
-    pub(super) recipient_turns: Arc<Semaphore>,
+    turns: Turns,
+    /// The same for answers to RCPT, so that they do not wait for messages.
+    pub(super) recipient_turns: Turns,
     /// Turns that are held by work past its time.
     overdue: Arc<AtomicUsize>,
 }
@@ -85,6 +86,8 @@ pub struct Reinjection {
     pub settings: SubmissionSettings,
     /// What was submitted.
     pub journal: Journal,
+    /// What the server takes.
+    pub takes: Takes,
 }
 
 /// Why there is no outcome: each defers the message.
@@ -132,8 +135,8 @@ impl Site {
                 gateway: Arc::new(gateway),
                 networks,
             }),
-            turns: Arc::new(Semaphore::new(settings.limits.transactions)),
-            recipient_turns: Arc::new(Semaphore::new(settings.limits.transactions)),
+            turns: Turns::new(settings.limits.transactions),
+            recipient_turns: Turns::new(settings.limits.transactions),
             overdue: Arc::default(),
             settings,
             spool,
@@ -208,44 +211,33 @@ impl Site {
         }
     }
 
-    /// Works on a message when its turn comes; on a large one in a thread where nobody waits for anything
-    /// else.
+    /// Works on a message when its turn comes. While the certificates of its recipients are searched for
+    /// others have their turn.
     pub async fn decided(
         &self,
         gateway: Arc<Gateway>,
         transaction: Arc<Transaction>,
     ) -> Result<Outcome, Unfinished> {
-        let turn = timeout(
-            self.settings.limits.wait,
-            Arc::clone(&self.turns).acquire_owned(),
-        )
-        .await;
-        let Ok(Ok(turn)) = turn else {
-            return Err(Unfinished::Busy {
-                waited: self.settings.limits.wait,
-                most: self.settings.limits.transactions,
-            });
-        };
+        let wait = self.settings.limits.wait;
+        let turn = self.turns.next(wait).await.ok_or(Unfinished::Busy {
+            waited: wait,
+            most: self.settings.limits.transactions,
+        })?;
         let now = now().ok_or(Unfinished::Clock)?;
         let spool = self.spool.watched();
         let watched = spool.clone();
-        let octets = transaction.message.len();
-        let process = async move {
-            let outcome = gateway.process(&transaction, now, &spool).await;
-            drop(turn);
-            outcome
-        };
-        let mut work = if octets <= AT_ONCE {
-            tokio::spawn(process)
+        let place = if transaction.message.len() <= AT_ONCE {
+            Place::Here
         } else {
-            // Not only `open` and `seal`, but `gather` between them: what it waits for is bounded, and so
-            // is the number of threads, by the turns.
-            let runtime = Handle::current();
-            spawn_blocking(move || runtime.block_on(process))
+            Place::Apart
         };
+        let process = async move { gateway.process(&transaction, now, &spool).await };
+        let mut work = tokio::spawn(turn.work(place, process));
         match timeout(self.settings.limits.work, &mut work).await {
             Err(_) => {
-                // A thread cannot be ended: it keeps its turn until it ends by itself.
+                // What waits for an answer ends here, and nothing has come of it. What works has a turn, and
+                // keeps it until it waits or is done.
+                work.abort();
                 let overdue = Overdue::count(&self.overdue);
                 tokio::spawn(async move {
                     let _ended = work.await;

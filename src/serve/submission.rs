@@ -36,6 +36,7 @@ use crate::smtp::Submission;
 use crate::smtp::SubmissionError;
 use crate::smtp::Tls;
 use crate::smtp::dots::DotStuffing;
+use crate::smtp::extensions::Extensions;
 use crate::uri::MailUri;
 use crate::uri::Scheme;
 use crate::uri::UriError;
@@ -231,8 +232,30 @@ pub async fn submit(
     submission: &Submission,
     settings: &Settings,
 ) -> Result<Accepted, SubmissionError> {
-    let timeouts = &settings.timeouts;
     let mut session = Session::new(submission, &settings.name, settings.start_tls.wanted());
+    converse(&mut session, target, settings).await?;
+    session.finish()
+}
+
+/// Asks the server what it offers, and leaves.
+pub async fn greet(target: &Target, settings: &Settings) -> Result<Extensions, SubmissionError> {
+    let nobody = Submission::to_nobody();
+    let mut session = Session::new(&nobody, &settings.name, settings.start_tls.wanted());
+    converse(&mut session, target, settings).await?;
+    let offered = session.extensions();
+    match session.finish() {
+        Ok(_) | Err(SubmissionError::NoRecipient) => Ok(offered),
+        Err(error) => Err(error),
+    }
+}
+
+/// Does what `session` asks for until it is done; what came of it, the session knows.
+async fn converse(
+    session: &mut Session<'_>,
+    target: &Target,
+    settings: &Settings,
+) -> Result<(), SubmissionError> {
+    let timeouts = &settings.timeouts;
     let mut stream = connect(target, timeouts.connect).await?;
     // Since when the reply to a step is awaited; a server that sends it octet by octet gains nothing.
     let mut since = Instant::now();
@@ -248,7 +271,7 @@ pub async fn submit(
                 Err(error) => session.handle_lost(error),
             },
             Action::SendContent => {
-                let failed = send(&mut stream, &submission.content, timeouts.block).await;
+                let failed = send(&mut stream, session.content(), timeouts.block).await;
                 match failed {
                     Ok(()) => session.handle_content_sent(),
                     Err(Failed::Reading(error)) => session.handle_unreadable(error),
@@ -262,7 +285,7 @@ pub async fn submit(
                 }
                 Err(error) => {
                     session.handle_lost(error);
-                    return session.finish();
+                    return Ok(());
                 }
             },
             Action::Write(octets) => {
@@ -276,7 +299,7 @@ pub async fn submit(
     }
     // The result is known; how the connection ends does not matter any more.
     let _ = timeout(timeouts.quit, stream.shutdown()).await;
-    session.finish()
+    Ok(())
 }
 
 /// A connection, before or after the handshake.

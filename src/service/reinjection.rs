@@ -17,6 +17,7 @@ use crate::keystore::files::FileError;
 use crate::limits::Limits;
 use crate::serve::journal::Journal;
 use crate::serve::journal::JournalError;
+use crate::serve::next_hop::Takes;
 use crate::serve::site::Reinjection;
 use crate::serve::site::seconds_now;
 use crate::serve::submission::Settings;
@@ -95,6 +96,7 @@ pub(super) fn reinjection(config: &Config) -> Result<Option<Reinjection>, Reinje
         target,
         settings,
         journal,
+        takes: Takes::default(),
     }))
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use super::Accepted;
+use super::Content;
 use super::Refusal;
 use super::ServerReply;
 use super::Step;
@@ -205,6 +206,18 @@ impl<'a> Session<'a> {
             (Doing::Dialogue, Some(step)) => *step,
             (Doing::Dialogue, None) => self.answered,
         }
+    }
+
+    /// What [`Action::SendContent`] sends.
+    #[must_use]
+    pub const fn content(&self) -> &'a Content {
+        &self.submission.content
+    }
+
+    /// What the server has offered, under TLS where that is used. Nothing before it was asked.
+    #[must_use]
+    pub const fn extensions(&self) -> Extensions {
+        self.extensions
     }
 
     /// The result. A session that is given up before its end has lost its connection.

@@ -176,6 +176,24 @@ impl Scan {
 }
 
 impl Submission {
+    /// Nothing for nobody: its session ends with [`SubmissionError::NoRecipient`] once the server has said what
+    /// it offers.
+    #[must_use]
+    pub fn to_nobody() -> Self {
+        Self {
+            sender: None,
+            recipients: Vec::new(),
+            content: Content {
+                view: View::owned(Vec::new()),
+                eight_bit: false,
+                utf8_header: false,
+                ends_line: true,
+            },
+            returns: None,
+            envelope_id: None,
+        }
+    }
+
     /// Whether it can go to a server that offers `extensions`; never sent as less than it is.
     pub(super) fn check(&self, extensions: &Extensions) -> Result<(), SubmissionError> {
         if self.recipients.is_empty() {

@@ -15,3 +15,4 @@ mod mta;
 mod refusals;
 mod service;
 mod sink;
+mod waiting;

@@ -235,6 +235,31 @@ fn a_message_that_grows_beyond_what_the_next_hop_takes_is_refused_with_its_sizes
 }
 
 #[test]
+fn a_message_that_grows_beyond_what_the_server_says_is_refused_with_its_sizes() {
+    let sink = Sink::of(Manner {
+        offers: "250-8BITMIME\r\n250-SIZE 3000\r\n",
+        ..Manner::KIND
+    });
+    let a = Running::start("a", "", &sink.table());
+    eventually("the server was asked", || sink.greeted() == 1);
+    // Nothing of a message goes out, with one edition or two.
+    for recipients in [&ALL[..1], &ALL] {
+        let reply = Mta::connect(&a).offer(&outbound(recipients)).reply();
+        assert!(reply.starts_with("552 5.3.4 message of "), "{reply}");
+        let why = "more than the 3000 that the next server takes";
+        assert!(reply.contains(why), "{reply}");
+    }
+    assert_eq!(sink.taken().len(), 0);
+    // What an administrator has written counts.
+    let tables = format!("{}[limits]\nedition_octets = 1000000\n", sink.table());
+    let a = Running::start("a", "", &tables);
+    eventually("this server was asked, too", || sink.greeted() == 2);
+    Mta::connect(&a)
+        .offer(&outbound(&["bob@b.example"]))
+        .taken();
+}
+
+#[test]
 fn a_recipient_is_refused_at_rcpt_where_the_mta_awaits_an_answer() {
     let early = LATE.replace(" && message.size > 0", "");
     let a = with_policy("a", &early, "");

@@ -8,6 +8,8 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::thread;
 
@@ -22,6 +24,7 @@ pub(crate) struct Submitted {
 pub(crate) struct Sink {
     address: SocketAddr,
     taken: Arc<Mutex<Vec<Submitted>>>,
+    greeted: Arc<AtomicUsize>,
     /// Told when a message has come whole, and before it is accepted.
     pub(crate) came: mpsc::Receiver<()>,
     /// Lets it be accepted.
@@ -39,6 +42,8 @@ pub(crate) struct Manner {
     pub(crate) waits: bool,
     /// Whether it offers DSN.
     pub(crate) dsn: bool,
+    /// What else it offers, as a line of its answer to EHLO.
+    pub(crate) offers: &'static str,
     /// How many connections are dropped after a whole message, before it is answered.
     pub(crate) drops: usize,
 }
@@ -49,6 +54,7 @@ impl Manner {
         recipient: "250 ok",
         waits: false,
         dsn: true,
+        offers: "250-8BITMIME\r\n",
         drops: 0,
     };
 }
@@ -71,6 +77,8 @@ impl Sink {
         let (tell, came) = mpsc::channel();
         let (accept, accepted) = mpsc::channel();
         let kept = Arc::clone(&taken);
+        let greeted = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&greeted);
         thread::spawn(move || {
             let mut drops = manner.drops;
             for stream in listener.incoming() {
@@ -79,21 +87,20 @@ impl Sink {
                     if manner.waits {
                         let _gone = accepted.recv();
                     }
+                    // Before the client hears of it, who may look at once.
+                    kept.lock().unwrap().push(whole.clone());
                     let is_dropped = drops > 0;
-                    if is_dropped {
-                        drops -= 1;
-                        kept.lock().unwrap().push(whole.clone());
-                    }
+                    drops = drops.saturating_sub(1);
                     !is_dropped
                 };
-                if let Some(submitted) = served(&stream.unwrap(), manner, before) {
-                    kept.lock().unwrap().push(submitted);
-                }
+                let _gone = served(&stream.unwrap(), manner, before);
+                counted.fetch_add(1, Ordering::SeqCst);
             }
         });
         Self {
             address,
             taken,
+            greeted,
             came,
             accept,
         }
@@ -101,6 +108,11 @@ impl Sink {
 
     pub(crate) fn taken(&self) -> Vec<Submitted> {
         self.taken.lock().unwrap().clone()
+    }
+
+    /// How many sessions have ended.
+    pub(crate) fn greeted(&self) -> usize {
+        self.greeted.load(Ordering::SeqCst)
     }
 
     /// The table that names it.
@@ -113,17 +125,19 @@ fn served(
     mut stream: &TcpStream,
     manner: Manner,
     mut before: impl FnMut(&Submitted) -> bool,
-) -> Option<Submitted> {
+) -> Option<()> {
     let mut lines = BufReader::new(stream).lines();
     let mut submitted = Submitted::default();
-    let mut is_taken = false;
     stream.write_all(b"220 sink ESMTP\r\n").ok()?;
     while let Some(Ok(line)) = lines.next() {
         let verb = line.get(..4).unwrap_or_default().to_owned();
         submitted.commands.push(line.clone());
         let reply = match verb.as_str() {
-            "EHLO" if manner.dsn => "250-sink\r\n250-8BITMIME\r\n250 DSN",
-            "EHLO" => "250-sink\r\n250 8BITMIME",
+            "EHLO" => &format!(
+                "250-sink\r\n{}250 {}",
+                manner.offers,
+                if manner.dsn { "DSN" } else { "HELP" }
+            ),
             "RCPT" if line.contains(&format!("<{}", manner.to)) => manner.recipient,
             "DATA" => {
                 stream.write_all(b"354 go on\r\n").ok()?;
@@ -137,10 +151,9 @@ fn served(
                         .push_str(line.strip_prefix('.').unwrap_or(&line));
                     submitted.content.push_str("\r\n");
                 }
-                if !before(&submitted) {
+                if !before(&std::mem::take(&mut submitted)) {
                     return None;
                 }
-                is_taken = true;
                 "250 2.0.0 queued"
             }
             "QUIT" => {
@@ -152,5 +165,5 @@ fn served(
         stream.write_all(reply.as_bytes()).ok()?;
         stream.write_all(b"\r\n").ok()?;
     }
-    is_taken.then_some(submitted)
+    Some(())
 }
