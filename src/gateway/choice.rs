@@ -132,7 +132,7 @@ impl Choice {
         self.chosen = Some((one.place, reason.into()));
     }
 
-    /// A pinned one never changes by itself.
+    /// A pinned one never changes by itself; what has another key waits.
     pub(super) fn pinned(
         &mut self,
         subject: Subject<'_>,
@@ -140,13 +140,26 @@ impl Choice {
         good: &[Good<'_>],
         (pin, unknown): (&Fingerprint, Option<String>),
     ) {
-        let is_pinned = |one: &&Good<'_>| pin.is_of(&one.candidate.certificate);
-        if let Some(one) = good.iter().find(is_pinned) {
+        let (pinned, others): (Vec<&Good<'_>>, Vec<&Good<'_>>) = good
+            .iter()
+            .partition(|one| pin.is_of(&one.candidate.certificate));
+        let key = match (pinned.first(), &search.known.in_use) {
+            (Some(one), _) => Some(one.candidate.certificate.spki_sha256()),
+            (None, Some(known)) if known.fingerprint == *pin => Some(known.spki),
+            (None, _) => None,
+        };
+        for one in &others {
+            // Another certificate of the same key is a renewal, and asks for nothing but a new pin.
+            if key != Some(one.candidate.certificate.spki_sha256()) {
+                self.wait(one, &format!("another key than that of {pin}, which is pinned"));
+            }
+        }
+        if let Some(one) = pinned.first() {
             self.choose(one, "it is pinned");
             return;
         }
         let mut reasons: Vec<String> = self.refused.iter().flatten().cloned().collect();
-        let others = good.iter().map(|one| {
+        let others = others.iter().map(|one| {
             format!(
                 "the certificate of {} is not the one that is pinned, {pin}",
                 one.candidate.certificate.subject_name()
@@ -163,6 +176,13 @@ impl Choice {
         };
     }
 
+    /// Another key, which is not used unless an administrator says so.
+    fn wait(&mut self, one: &Good<'_>, reason: &str) {
+        let fingerprint = Fingerprint::of(&one.candidate.certificate);
+        self.events.push(Event::KeyChanged(fingerprint, false));
+        self.pending.push((one.place, reason.to_owned()));
+    }
+
     /// One of several that are good, where none is pinned.
     pub(super) fn among(&mut self, search: &Search, good: Vec<Good<'_>>, terms: Terms<'_>) {
         if let Some((one, other)) = conflict(&good) {
@@ -173,15 +193,11 @@ impl Choice {
             .into_iter()
             .partition(|one| may_be_used(one, &search.known, terms));
         for one in &pending {
-            let fingerprint = Fingerprint::of(&one.candidate.certificate);
-            self.events.push(Event::KeyChanged(fingerprint, false));
-            self.pending.push((
-                one.place,
-                format!(
-                    "another key than the one in use, and {} may not change it",
-                    one.source().as_str()
-                ),
-            ));
+            let source = one.source().as_str();
+            self.wait(
+                one,
+                &format!("another key than the one in use, and {source} may not change it"),
+            );
         }
         let Some(best) = usable.iter().max_by_key(|one| one.rank()) else {
             let names = pending

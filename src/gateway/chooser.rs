@@ -85,7 +85,8 @@ impl Chooser<'_> {
         terms: Terms<'_>,
         budget: &mut Budget,
     ) -> Choice {
-        let pin = pin(subject, terms.partner).or(search.known.pinned);
+        let by_policy = pin(subject, terms.partner);
+        let pin = by_policy.or(search.known.pinned);
         let mut refused: Vec<Option<String>> = vec![None; search.candidates.len()];
         let mut unknown = None;
         let mut good = Vec::new();
@@ -120,6 +121,14 @@ impl Chooser<'_> {
         };
         if let Some(reason) = &search.failed {
             choice.finding = Finding::Unavailable(reason.clone());
+        } else if let (Some(one), Some(other)) = (by_policy, search.known.pinned)
+            && one != other
+        {
+            choice.finding = Finding::Unavailable(format!(
+                "the policy pins {one} for {subject}, and `domsec certs pin` has pinned {other}: take one of them back, \
+                 with `domsec certs unpin` or in [partner.\"{}\"] dca",
+                subject.domain()
+            ));
         } else if let Some(pin) = pin {
             choice.pinned(subject, search, &good, (&pin, unknown));
         } else if good.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domsec::address::Domain;
 use domsec::crypto::provider;
 use domsec::gateway::choice::Choice;
 use domsec::gateway::choice::Event;
@@ -24,11 +25,13 @@ use domsec::gateway::search::Subject;
 use domsec::gateway::search::Usage;
 use domsec::limits::Budget;
 use domsec::limits::Limits;
+use domsec::policy::Policy;
 use domsec::policy::facts::LookupResult;
 use domsec::policy::facts::LookupSource;
 use domsec::policy::lookup::ChangeBy;
 use domsec::policy::lookup::Lookup;
 use domsec::policy::partner::Fingerprint;
+use domsec::policy::partner::Partner;
 use domsec::x509::Certificate;
 use domsec::x509::Crl;
 use domsec::x509::SimplePaths;
@@ -190,6 +193,16 @@ impl Judging {
     }
 
     fn choose(&self, search: &Search) -> Choice {
+        let bob = BOB.parse().unwrap();
+        self.choose_for(Subject::Recipient(&bob), None, search)
+    }
+
+    fn choose_for(
+        &self,
+        subject: Subject<'_>,
+        partner: Option<&Partner>,
+        search: &Search,
+    ) -> Choice {
         let limits = Limits::default();
         let verification = provider().verification;
         let paths = SimplePaths::new(self.anchors.clone(), verification, &limits);
@@ -204,12 +217,11 @@ impl Judging {
             limits: &limits,
         };
         let terms = Terms {
-            partner: None,
+            partner,
             change_by: &self.change_by,
         };
-        let bob = BOB.parse().unwrap();
         let mut budget = Budget::new(&limits);
-        chooser.choose(Subject::Recipient(&bob), search, terms, &mut budget)
+        chooser.choose(subject, search, terms, &mut budget)
     }
 
     fn finding(&self, search: &Search) -> Finding {
@@ -481,7 +493,12 @@ fn a_pinned_one_never_changes_and_is_never_absent() {
         (LookupSource::Ldap, Authentication::Bind, &other),
         (LookupSource::Smtp, Authentication::None, &pinned),
     ]));
-    assert_eq!(*chosen(&judging.finding(&both)), pinned);
+    let choice = judging.choose(&both);
+    assert_eq!(*chosen(&choice.finding), pinned);
+    // And whoever has another key is told of, and waits.
+    let told = Event::KeyChanged(Fingerprint::of(&other), false);
+    assert_eq!(choice.events, [told]);
+    assert!(matches!(choice.pending.as_slice(), [(0, reason)] if reason.contains("is pinned")));
     let without = with(found(&[(LookupSource::Ldap, Authentication::Bind, &other)]));
     assert_eq!(judging.finding(&without).result(), LookupResult::Invalid);
     let nothing = with(Search {
@@ -502,6 +519,44 @@ fn a_pinned_one_never_changes_and_is_never_absent() {
     let mut revoked = found(&[(LookupSource::Ldap, Authentication::Bind, &issued)]);
     revoked.known.pinned = Some(Fingerprint::of(&issued));
     assert_eq!(judging.finding(&revoked).result(), LookupResult::Invalid);
+}
+
+#[test]
+fn another_certificate_of_a_pinned_key_is_no_event() {
+    let authority = Authority::new("CA");
+    let judging = Judging::by(&authority);
+    let own = key();
+    let (pinned, renewed) = (authority.bob(&own, 1), authority.bob(&own, 2));
+    let mut search = found(&[
+        (LookupSource::Ldap, Authentication::Bind, &renewed),
+        (LookupSource::Smtp, Authentication::None, &pinned),
+    ]);
+    search.known.pinned = Some(Fingerprint::of(&pinned));
+    let choice = judging.choose(&search);
+    assert_eq!(*chosen(&choice.finding), pinned);
+    assert_eq!((choice.events.len(), choice.pending.len()), (0, 0));
+}
+
+#[test]
+fn two_pins_are_for_an_administrator_to_settle() {
+    let authority = Authority::new("CA");
+    let judging = Judging::by(&authority);
+    let domain: Domain = "b.example".parse().unwrap();
+    let certificate = authority.bob(&key(), 1);
+    let by_policy = Fingerprint::of(&certificate);
+    let mut search = found(&[(LookupSource::Ldap, Authentication::Bind, &certificate)]);
+    search.known.pinned = Some(Fingerprint::of(&authority.bob(&key(), 2)));
+    let policy = format!(
+        "[partner.\"b.example\"]\ndca = \"{by_policy}\"\n\
+         [[rule]]\nname = \"all\"\nwhen = \"true\"\n"
+    );
+    let policy = Policy::parse(&policy, "policy of a test").unwrap();
+    let choice = judging.choose_for(Subject::Dca(&domain), policy.partner(&domain), &search);
+    let Finding::Unavailable(reason) = &choice.finding else {
+        panic!("{choice:?}");
+    };
+    assert!(reason.contains(&by_policy.to_string()), "{reason}");
+    assert!(reason.contains("certs unpin"), "{reason}");
 }
 
 #[test]
