@@ -22,6 +22,7 @@ mod journeys;
 mod layers;
 mod peers;
 mod postfix;
+#[path = "../peers/processes.rs"]
 mod processes;
 mod protected;
 mod recipients;
