@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error as _;
 
 use super::Network;
 use super::parsed_list;
@@ -12,6 +14,7 @@ use super::service;
 use crate::address::Domain;
 use crate::lookup::ldap::AUTHORITY_FILTER;
 use crate::lookup::ldap::RECIPIENT_FILTER;
+use crate::lookup::lifetime::RETRY;
 
 /// `[certificates]`: where other people's certificates are found.
 #[derive(Debug, Deserialize)]
@@ -22,6 +25,9 @@ pub struct CertificateSources {
     /// How long a search may take, over all sources. Default 20 seconds.
     #[serde(deserialize_with = "service::seconds")]
     pub patience: Duration,
+    /// How soon a source is asked again that could not answer; tenfold where it goes on so. Default 60 seconds.
+    #[serde(deserialize_with = "retry")]
+    pub retry: Duration,
     /// Networks that are not the Internet's, and in which servers of others may be asked all the same. Default none.
     #[serde(deserialize_with = "parsed_list")]
     pub networks: Vec<Network>,
@@ -34,6 +40,7 @@ impl Default for CertificateSources {
         Self {
             directory: None,
             patience: Duration::from_secs(20),
+            retry: RETRY,
             networks: Vec::new(),
             public_anchors: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
         }
@@ -134,10 +141,37 @@ pub struct LdapEntry {
     pub dca_filter: String,
 }
 
+fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    // Tenfold is 100 minutes: mail that waits for four hours must be tried within them.
+    const MOST: u64 = 600;
+    match u64::deserialize(deserializer)? {
+        seconds @ 1..=MOST => Ok(Duration::from_secs(seconds)),
+        other => Err(D::Error::custom(format!(
+            "{other} seconds are no time to leave a source alone: write a number from 1 to {MOST}"
+        ))),
+    }
+}
+
 fn recipient_filter() -> String {
     RECIPIENT_FILTER.to_owned()
 }
 
 fn authority_filter() -> String {
     AUTHORITY_FILTER.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_could_not_answer_is_asked_again_within_ten_minutes() {
+        let read = |text: &str| toml::from_str::<CertificateSources>(text);
+        assert_eq!(read("").unwrap().retry, Duration::from_secs(60));
+        assert_eq!(read("retry = 600").unwrap().retry, Duration::from_secs(600));
+        for retry in ["retry = 0", "retry = 601"] {
+            let error = read(retry).unwrap_err();
+            assert!(error.message().contains("from 1 to 600"), "{error}");
+        }
+    }
 }

@@ -157,7 +157,10 @@ pub(super) fn sources(
     let number = number_of(config);
     for source in remote(config, limits)? {
         sources.push(match &surroundings.cache {
-            Some(cache) => Arc::new(Cached::new(source, Arc::clone(cache), number)),
+            Some(cache) => {
+                let cached = Cached::new(source, Arc::clone(cache), number);
+                Arc::new(cached.with_retry(settings.retry))
+            }
             None => source,
         });
     }

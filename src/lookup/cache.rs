@@ -1,8 +1,8 @@
 //! A source whose answers are kept: in memory, else in the store, else it is asked.
 //!
 //! What is kept is what a source said, never a judgement: paths, dates and revocation are looked at each time.
-//! *Unavailable* is kept for a minute, and never in the place of an answer. One [`Cache`] serves all sources and
-//! outlives a change of the configuration.
+//! *Unavailable* is kept for a minute, or as the configuration says, and never in the place of an answer. One [`Cache`]
+//! serves all sources and outlives a change of the configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,15 @@ use super::flights::Awaited;
 use super::flights::Flight;
 use super::flights::Flights;
 use super::flights::Key;
+use super::lifetime::ABSENT;
+use super::lifetime::FOUND;
+use super::lifetime::Lifetime;
+use super::lifetime::RETRY;
+use super::lifetime::seconds;
+use super::rest::Failed;
+use super::rest::Pace;
 use super::rest::Rests;
+use super::rest::Turn;
 use super::rest::later;
 use super::shelf::Failure;
 use super::shelf::Kept;
@@ -29,6 +37,7 @@ use super::shelf::Shelf;
 use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
+use crate::address::Domain;
 use crate::gateway::certificates::Answer;
 use crate::gateway::judge::chain;
 use crate::gateway::search::Said;
@@ -68,35 +77,6 @@ impl Default for Bounds {
         }
     }
 }
-
-/// How long an answer counts: its own lifetime within bounds, in seconds.
-#[derive(Clone, Copy, Debug)]
-struct Lifetime {
-    least: u64,
-    most: u64,
-    /// Where the source does not say.
-    default: u64,
-}
-
-/// A day, so that a certificate that was withdrawn is not used for longer; five minutes, so that a message to many
-/// recipients, and its next attempt, asks once.
-const FOUND: Lifetime = Lifetime {
-    least: 300,
-    most: 24 * 3600,
-    default: 3600,
-};
-/// An hour (RFC 2308 §5 lets negative answers live for one to three), so that who begins to publish is found soon.
-const ABSENT: Lifetime = Lifetime {
-    least: 300,
-    most: 3600,
-    default: 600,
-};
-/// A minute: MTAs offer a deferred message again after some.
-const UNAVAILABLE: Lifetime = Lifetime {
-    least: 60,
-    most: 600,
-    default: 60,
-};
 
 /// How much longer than the deadline a source may take to notice it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -211,6 +191,7 @@ pub struct Cached {
     source: Arc<dyn Source>,
     cache: Arc<Cache>,
     configuration: u64,
+    retry: Duration,
 }
 
 impl Cached {
@@ -222,6 +203,22 @@ impl Cached {
             source,
             cache,
             configuration,
+            retry: RETRY,
+        }
+    }
+
+    /// The same; *unavailable* counts for `retry`, and for ten times as long at most where the server asks for it, or
+    /// goes on failing.
+    #[must_use]
+    pub const fn with_retry(mut self, retry: Duration) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            retry: seconds(self.retry.as_secs()),
+            patience: seconds(self.cache.patience.as_secs()),
         }
     }
 }
@@ -359,17 +356,36 @@ impl OneSearch {
         if !refresh && let Some(reply) = self.kept().await? {
             return Ok(Some(reply));
         }
-        let Cached { cache, .. } = &self.of;
-        let patience = i64::try_from(cache.patience.as_secs()).unwrap_or(i64::MAX);
+        Ok(self.left_alone().await)
+    }
+
+    /// What is said of a domain that is not asked now. Waits for a search that has gone ahead.
+    async fn left_alone(&self) -> Option<Reply> {
+        let Cached { source, cache, .. } = &self.of;
         let domain = self.question.subject.domain();
-        let rests = cache
-            .rests
-            .until(source, domain, self.question.now, patience);
-        Ok(rests.map(|until| {
-            failed(format!(
-                "{domain} did not answer several times, and is left alone until {until}"
-            ))
-        }))
+        let of_domain = (source.name(), domain);
+        loop {
+            match cache
+                .rests
+                .turn(of_domain, self.question.now, self.of.pace())
+            {
+                Turn::Ask => return None,
+                Turn::Rest(until) => {
+                    return Some(failed(format!(
+                        "{domain} did not answer several times, and is left alone until {until}"
+                    )));
+                }
+                Turn::Wait(mut ahead) => {
+                    // Nothing is ever sent: it changes by its end.
+                    let ended = timeout_at(self.question.deadline, ahead.changed()).await;
+                    if ended.is_err() {
+                        return Some(failed(format!(
+                            "{domain} did not answer several times, and does not yet"
+                        )));
+                    }
+                }
+            }
+        }
     }
 
     /// What lies in memory by now, or in the store.
@@ -418,8 +434,9 @@ impl OneSearch {
         let elapsed = i64::try_from(begun.elapsed().as_secs()).unwrap_or(i64::MAX);
         let now = later(question.now, elapsed);
         let (source, domain) = (source.name(), question.subject.domain());
+        let pace = self.of.pace();
         let lifetime = match &reply.said {
-            Said::Unavailable(_) => UNAVAILABLE,
+            Said::Unavailable(_) => Lifetime::of_failure(pace),
             Said::Absent(_) | Said::Invalid(_) => ABSENT,
             Said::Found => FOUND,
         };
@@ -427,8 +444,9 @@ impl OneSearch {
         let place = self.of.place(question);
         if let Said::Unavailable(reason) = &reply.said {
             let wanted = reply.lifetime.map(|wanted| seconds(wanted.as_secs()));
-            let began = question.now;
-            cache.rests.failed((source, domain), began, now, wanted);
+            let times = (question.now, now);
+            let noted = cache.rests.failed((source, domain), times, wanted, pace);
+            tell_of_failure((source, domain), reason, noted);
             let failure = Failure {
                 reason: reason.clone(),
                 expected: question.expected,
@@ -437,7 +455,9 @@ impl OneSearch {
             };
             cache.shelf.fail(place, failure);
         } else {
-            cache.rests.answered(source, domain);
+            if cache.rests.answered(source, domain) {
+                tracing::info!(%domain, source = source.as_str(), "certificates can be looked up there again");
+            }
             if let Err(error) = self.published(&reply, now).await {
                 return (cache.broken(&error), None);
             }
@@ -501,14 +521,6 @@ impl OneSearch {
     }
 }
 
-impl Lifetime {
-    /// In seconds.
-    fn of(self, own: Option<Duration>) -> i64 {
-        let own = own.map_or(self.default, |own| own.as_secs());
-        seconds(own.clamp(self.least, self.most))
-    }
-}
-
 impl From<KeptAnswer> for Kept {
     fn from(answer: KeptAnswer) -> Self {
         Self {
@@ -528,16 +540,29 @@ impl From<KeptAnswer> for Kept {
     }
 }
 
+/// One line when it begins, and one for each rest: not for each of the messages that wait.
+fn tell_of_failure((source, domain): (LookupSource, &Domain), reason: &str, noted: Failed) {
+    let until = match noted {
+        Failed::Again => return,
+        Failed::First => None,
+        Failed::Rests(until) => Some(until),
+    };
+    tracing::warn!(
+        %domain,
+        source = source.as_str(),
+        reason,
+        left_alone_until = until.map(tracing::field::display),
+        "certificates cannot be looked up there, and mail that needs one waits: see that its servers can be \
+         reached from here; domsec lookup asks them for an address"
+    );
+}
+
 /// *Unavailable*, as it is known without asking.
 fn failed(reason: String) -> Reply {
     Reply {
         cached: true,
         ..Reply::unavailable(reason)
     }
-}
-
-fn seconds(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }
 
 fn count(counter: &AtomicU64) {

@@ -59,7 +59,11 @@ pub enum DirectoryError {
         limit: LimitError,
     },
     /// The directory, or a file in it, could not be read.
-    #[error("{} could not be read", path.display())]
+    #[error(
+        "{} could not be read ([certificates] directory): see that it is there, and that the user who runs domsec may \
+         read it",
+        path.display()
+    )]
     Read {
         /// The directory or file.
         path: PathBuf,

@@ -12,6 +12,7 @@ pub mod harvest;
 pub mod hosts;
 pub mod http;
 pub mod ldap;
+pub mod lifetime;
 pub mod mcek;
 pub mod names;
 pub mod ordered;

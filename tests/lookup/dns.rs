@@ -34,8 +34,9 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::RecordType;
-pub(crate) use zones::World;
-use zones::label;
+
+pub(crate) use self::zones::World;
+use crate::zones::label;
 
 /// What must come of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

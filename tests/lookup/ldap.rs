@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,21 +30,41 @@ use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
 use domsec::lookup::stream::Connector;
 use domsec::lookup::stream::Permitted;
+use domsec::lookup::tls;
 use domsec::x509::Time;
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use self::processes::run;
-use self::slapd::Authority;
-use self::slapd::Differing;
-use self::slapd::GATEWAY;
-use self::slapd::PUBLIC;
-use self::slapd::Slapd;
-use self::slapd::can_run;
-use self::slapd::entry;
+use crate::pki::Ca;
+use crate::processes::run;
+use crate::slapd::Differing;
+use crate::slapd::GATEWAY;
+use crate::slapd::Slapd;
+use crate::slapd::can_run;
+use crate::slapd::entry;
 
-#[path = "../mta/processes.rs"]
-mod processes;
-mod slapd;
+/// Everybody may read.
+const PUBLIC: &str = "access to * by * read\n";
+
+/// TLS with this anchor alone.
+fn client(authority: &Ca) -> Arc<ClientConfig> {
+    tls::client(std::slice::from_ref(&authority.certificate)).unwrap()
+}
+
+/// DER of a person's certificate with this address, and PEM.
+fn person(authority: &Ca, address: &str) -> (Vec<u8>, String) {
+    let person = authority.person(&[address]);
+    (person.certificate.der().to_vec(), person.pem)
+}
+
+/// PKCS#7 certs-only with a person's certificate and the authority's, as DER.
+fn certs_only(authority: &Ca, folder: &Path, pem: &str) -> Vec<u8> {
+    let file = folder.join("chain.pem");
+    fs::write(&file, format!("{pem}{}", authority.pem)).expect("a file");
+    run(Command::new("openssl")
+        .args(["crl2pkcs7", "-nocrl", "-outform", "DER", "-certfile"])
+        .arg(&file))
+}
 
 /// A resolver with these answers, and denials without DNSSEC for the rest.
 #[derive(Debug, Default)]
@@ -74,12 +95,12 @@ fn source(directory: LdapDirectory, dns: Known) -> Ldap {
     Ldap::new(vec![directory], connector, Limits::default())
 }
 
-fn directory(authority: &Authority, servers: Servers) -> LdapDirectory {
+fn directory(authority: &Ca, servers: Servers) -> LdapDirectory {
     LdapDirectory {
         servers,
         domains: vec!["b.example".parse().unwrap()],
         base: None,
-        tls: authority.client(),
+        tls: client(authority),
         filter: Template::for_recipients(RECIPIENT_FILTER).unwrap(),
         dca_filter: Template::for_authorities(AUTHORITY_FILTER).unwrap(),
     }
@@ -105,7 +126,7 @@ fn start_tls(slapd: &Slapd) -> String {
 }
 
 /// The directory at `url`, to which the gateway binds.
-fn bound(authority: &Authority, url: &str) -> Ldap {
+fn bound(authority: &Ca, url: &str) -> Ldap {
     let (_, password) = GATEWAY;
     source(directory(authority, at(url, password)), Known::default())
 }
@@ -142,12 +163,12 @@ async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_star
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
+    let authority = Ca::new("Test CA");
     let folder = tempfile::tempdir().unwrap();
-    let (bob, _) = authority.person("bob@b.example");
-    let (carol, carol_pem) = authority.person("carol@b.example");
-    let (dave, dave_pem) = authority.person("dave@b.example");
-    let blob = authority.certs_only(folder.path(), &carol_pem);
+    let (bob, _) = person(&authority, "bob@b.example");
+    let (carol, carol_pem) = person(&authority, "carol@b.example");
+    let (dave, dave_pem) = person(&authority, "dave@b.example");
+    let blob = certs_only(&authority, folder.path(), &carol_pem);
     // As RFC 2798 §2.8 has it: with signed content, here of another's, as no more than certificates count.
     let signed = {
         let at = |name: &str| folder.path().join(name);
@@ -235,9 +256,9 @@ async fn an_authority_is_found_by_the_names_of_rfc_3183() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
+    let authority = Ca::new("Test CA");
     let address = "domain-confidentiality-authority@b.example";
-    let (dca, _) = authority.person(address);
+    let (dca, _) = person(&authority, address);
     let entries = entry(
         "cn=domain-confidentiality-authority",
         address,
@@ -263,9 +284,9 @@ async fn no_address_reaches_beyond_its_own_entry() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
-    let (odd, _) = authority.person("odd@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
+    let (odd, _) = person(&authority, "odd@b.example");
     let mail = r#""a*(b)\\c"@b.example"#;
     let entries = [
         entry(
@@ -301,11 +322,11 @@ async fn many_entries_come_in_pages_and_too_many_are_unavailable() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
+    let authority = Ca::new("Test CA");
     let mut all = String::new();
     for (mail, number) in [("some@b.example", 80), ("many@b.example", 120)] {
         for index in 0..number {
-            let (der, _) = authority.person(mail);
+            let (der, _) = person(&authority, mail);
             let rdn = format!("uid={mail}-{index}");
             all.push_str(&entry(&rdn, mail, &[("userCertificate;binary", &der)]));
         }
@@ -357,7 +378,7 @@ async fn a_wrong_password_is_our_own_fault_and_never_an_absence() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
+    let authority = Ca::new("Test CA");
     let slapd = Slapd::start(&authority, "", &Differing::default());
     for url in [ldaps(&slapd), start_tls(&slapd)] {
         let settings = directory(&authority, at(&url, "other"));
@@ -379,9 +400,9 @@ async fn a_server_that_cannot_prove_its_name_is_unavailable() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
+    let authority = Ca::new("Test CA");
     let other = Differing {
-        names: &["other.example"],
+        name: Some("other.example"),
         ..Differing::default()
     };
     let slapd = Slapd::start(&authority, "", &other);
@@ -391,7 +412,7 @@ async fn a_server_that_cannot_prove_its_name_is_unavailable() {
         let reason = unavailable(&reply);
         assert!(reason.contains("not valid for name"), "{reason}");
         // An authority of the same name is another one.
-        let settings = directory(&Authority::new(), at(&url, password));
+        let settings = directory(&Ca::new("Test CA"), at(&url, password));
         let reply = ask(
             &source(settings, Known::default()),
             recipient("bob@b.example"),
@@ -407,15 +428,15 @@ async fn a_server_without_start_tls_is_asked_nothing() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
     let entries = entry(
         "uid=bob",
         "bob@b.example",
         &[("userCertificate;binary", &bob)],
     );
     let clear = Differing {
-        names: &[],
+        name: None,
         ..Differing::default()
     };
     let slapd = Slapd::start(&authority, &entries, &clear);
@@ -452,8 +473,8 @@ async fn a_server_that_was_killed_is_unavailable_until_it_is_back() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
     let entries = entry(
         "uid=bob",
         "bob@b.example",
@@ -483,8 +504,8 @@ async fn many_questions_at_once_share_few_connections() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
     let entries = entry(
         "uid=bob",
         "bob@b.example",
@@ -514,7 +535,6 @@ async fn many_questions_at_once_share_few_connections() {
     });
     let open = open.count();
     assert!((1..=4).contains(&open), "{open} connections");
-    assert!(slapd.folder().exists());
 }
 
 #[tokio::test]
@@ -522,8 +542,8 @@ async fn a_referral_is_not_followed_and_is_no_absence() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
     // All that is not beneath its own suffix, and one subtree.
     let elsewhere = "dn: ou=far,dc=b,dc=example\nobjectClass: referral\n\
                      objectClass: extensibleObject\nou: far\nref: ldap://far.example/ou=far\n\n";
@@ -564,8 +584,8 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
     if !can_run() {
         return;
     }
-    let authority = Authority::new();
-    let (bob, _) = authority.person("bob@b.example");
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
     let entries = entry(
         "uid=bob",
         "bob@b.example",
@@ -587,7 +607,7 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
     };
     for (name, secure) in [("b.example", false), ("dir.b.example", true)] {
         let named = Differing {
-            names: &[name],
+            name: Some(name),
             database: PUBLIC,
             ..Differing::default()
         };

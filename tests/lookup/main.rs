@@ -11,11 +11,23 @@
 )]
 
 mod dns;
+#[path = "../peers/exchanger.rs"]
+mod exchanger;
 mod ldap;
 mod mcek;
+#[path = "../peers/nginx.rs"]
+mod nginx;
 #[path = "../peers/mod.rs"]
 mod peers;
+#[path = "../peers/pki.rs"]
+mod pki;
+#[path = "../peers/processes.rs"]
+mod processes;
 mod servers;
+#[path = "../peers/slapd.rs"]
+mod slapd;
 mod smtp;
 mod store;
 mod whole;
+#[path = "../peers/zones.rs"]
+mod zones;

@@ -1,15 +1,9 @@
 //! MCEK against nginx with TLS under a root of our own.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
-use std::net::Ipv4Addr;
 use std::net::TcpListener;
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -22,14 +16,13 @@ use domsec::lookup::names::Data;
 use domsec::lookup::names::Kind;
 use domsec::lookup::tls::Roots;
 use domsec::policy::facts::LookupResult;
-use tempfile::TempDir;
-use tokio::time::Instant;
 
-use crate::peers::installed;
-use crate::servers::Ca;
-use crate::servers::Issued;
+use crate::nginx;
+use crate::nginx::Nginx;
+use crate::nginx::at_b;
+use crate::pki::Ca;
+use crate::processes::own_loopback;
 use crate::servers::Zone;
-use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
@@ -42,118 +35,7 @@ use crate::servers::tlsa;
 const OWN: &str = "keys._mcek.b.example";
 
 fn can_run() -> bool {
-    is_root() && installed("nginx", &["/usr/sbin/nginx", "/usr/bin/openssl"])
-}
-
-/// An address of b.example whose local part is the name of a case.
-fn at_b(case: &str) -> String {
-    format!("{case}@b.example")
-}
-
-/// nginx in a folder of its own, which is what it serves.
-struct Nginx {
-    folder: TempDir,
-    addresses: Vec<Ipv4Addr>,
-    /// What the server blocks have beside their listeners.
-    locations: String,
-    running: Option<Child>,
-}
-
-impl Nginx {
-    /// A server with `locations`, in nginx's words: those of `/case/NAME` answer for the address NAME@b.example.
-    fn new(locations: &str) -> Self {
-        Self {
-            folder: TempDir::new().unwrap(),
-            addresses: Vec::new(),
-            locations: locations.to_owned(),
-            running: None,
-        }
-    }
-
-    /// Adds an address on which it shows this certificate, with what else is sent of the chain.
-    fn listen(&mut self, shown: &Issued, chain: &str) -> Ipv4Addr {
-        let address = address();
-        let certificate = format!("{}{chain}", shown.pem);
-        fs::write(self.path(&format!("{address}.pem")), certificate).unwrap();
-        fs::write(self.path(&format!("{address}.key")), &shown.key).unwrap();
-        self.addresses.push(address);
-        address
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, octets: impl AsRef<[u8]>) {
-        fs::write(self.path(name), octets).unwrap();
-    }
-
-    fn start(&mut self, cases: &[&str]) {
-        self.write("nginx.conf", self.configuration(cases));
-        let child = Command::new("/usr/sbin/nginx")
-            .arg("-p")
-            .arg(self.folder.path())
-            .args(["-c", "nginx.conf", "-e", "error.log"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx");
-        self.running = Some(child);
-        for address in &self.addresses {
-            let begun = Instant::now();
-            while TcpStream::connect((*address, 443)).is_err() {
-                let log = fs::read_to_string(self.path("error.log")).unwrap_or_default();
-                assert!(begun.elapsed() < Duration::from_secs(30), "nginx: {log}");
-                thread::sleep(Duration::from_millis(20));
-            }
-        }
-    }
-
-    fn stop(&mut self) {
-        if let Some(mut child) = self.running.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    fn configuration(&self, cases: &[&str]) -> String {
-        let mut map = "default none;".to_owned();
-        for case in cases {
-            let base64 = base64_simd::STANDARD.encode_to_string(at_b(case));
-            let username = base64
-                .replace('+', "%2B")
-                .replace('/', "%2F")
-                .replace('=', "%3D");
-            write!(map, " \"{username}\" {case};").unwrap();
-        }
-        let mut servers = String::new();
-        for address in &self.addresses {
-            write!(
-                servers,
-                "server {{ listen {address}:443 ssl; ssl_certificate {address}.pem;
-                 ssl_certificate_key {address}.key;
-                 location = / {{ rewrite ^ /case/$case last; }}
-                 location = /.well-known/mcek {{ rewrite ^ /case/$case last; }}
-                 {} }}\n",
-                self.locations
-            )
-            .unwrap();
-        }
-        format!(
-            "daemon off; master_process off; pid nginx.pid;
-             events {{}}
-             http {{ access_log access.log; default_type application/octet-stream; root {};
-             map $arg_username $case {{ {map} }} {servers} }}",
-            self.folder.path().display()
-        )
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        self.stop();
-    }
+    is_root() && nginx::can_run()
 }
 
 fn mcek(zone: Zone, roots: Roots) -> Mcek {
@@ -234,7 +116,6 @@ fn answers_in_every_form_are_found_and_others_are_what_they_are() {
     let person = mail.person(&names);
     let mut nginx = Nginx::new(&locations);
     let own = nginx.listen(&tls.server(OWN), "");
-    fs::create_dir(nginx.path("case")).unwrap();
     let der = person.certificate.der();
     for case in ["der", "slow", "zipped"] {
         nginx.write(&format!("case/{case}"), der);
@@ -311,7 +192,6 @@ fn what_tls_proves_of_the_host_is_what_the_answer_is_worth() {
     let alone_at = nginx.listen(&alone, "");
     let wrong_name = nginx.listen(&tls.server("keys._mcek.c.example"), &tls.pem);
     let lapsed = nginx.listen(&tls.lapsed_server(OWN), "");
-    fs::create_dir(nginx.path("case")).unwrap();
     nginx.write("case/bob", &bob.pem);
     nginx.start(&["bob"]);
 
@@ -500,7 +380,6 @@ fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them()
     let keys_of_one = nginx.listen(&tls.server("keys._mcek.mx1.example"), "");
     let two = nginx.listen(&tls.server("mx2.example"), "");
     let misnamed = nginx.listen(&tls.server("www.example"), "");
-    fs::create_dir(nginx.path("case")).unwrap();
     nginx.write("case/bob", &bob.pem);
     nginx.write("case/carol", &carol.pem);
     nginx.start(&cases);
@@ -567,7 +446,7 @@ fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them()
         "{:?}",
         partner.said
     );
-    let plain = address();
+    let plain = own_loopback();
     let listener = TcpListener::bind((plain, 443)).unwrap();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
@@ -614,7 +493,6 @@ fn a_server_that_is_down_is_unavailable_until_it_is_back() {
     let bob = mail.person(&[&at_b("bob")]);
     let mut nginx = Nginx::new("");
     let own = nginx.listen(&tls.server(OWN), "");
-    fs::create_dir(nginx.path("case")).unwrap();
     nginx.write("case/bob", &bob.pem);
     let zone = Zone::default().at(OWN, own).mx("b.example", false, &[]);
     let source = mcek(zone, roots(&[], Some(("b.example", &tls))));

@@ -1,17 +1,14 @@
-//! What the tests of HTTPS and SMTP need: a resolver of our own, a PKI, and loopback addresses that nobody else has.
+//! What the tests of HTTPS and SMTP need: a resolver of our own, questions, and more of the PKI.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domsec::gateway::certificates::Answer;
 use domsec::gateway::search::Authentication;
 use domsec::gateway::search::Owner;
-use domsec::limits::Limits;
 use domsec::lookup::names::Data;
 use domsec::lookup::names::Dns;
 use domsec::lookup::names::DnsFailure;
@@ -25,15 +22,15 @@ use domsec::lookup::stream::Permitted;
 use domsec::lookup::tls::Roots;
 use domsec::x509::Certificate;
 use domsec::x509::Time;
-use domsec::x509::pem;
-use rcgen::CertificateParams;
-use rcgen::ExtendedKeyUsagePurpose;
-use rcgen::IsCa;
-use rcgen::Issuer;
 use rcgen::KeyPair;
 use rcgen::KeyUsagePurpose;
-use rcgen::SanType;
 use tokio::time::Instant;
+
+use crate::pki;
+use crate::pki::Ca;
+use crate::pki::Issued;
+use crate::pki::mail_params;
+use crate::pki::server_params;
 
 /// Whether the ports of HTTPS and SMTP can be had.
 pub(crate) fn is_root() -> bool {
@@ -42,17 +39,6 @@ pub(crate) fn is_root() -> bool {
         eprintln!("skipped: ports below 1024 are for root alone");
     }
     root
-}
-
-/// A loopback address that no other test has.
-pub(crate) fn address() -> Ipv4Addr {
-    const EACH: u32 = 64;
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    assert!(next < EACH, "one process has {EACH} addresses");
-    // Beyond 127.1.0.0, since others take what is near the beginning.
-    let of_process = (std::process::id() % 0x3_f000) * EACH + 0x01_0000;
-    Ipv4Addr::from_bits(0x7f00_0000 + of_process + next)
 }
 
 /// A resolver with a fixed set of answers: what it does not have is denied, insecurely.
@@ -112,39 +98,7 @@ impl Dns for Zone {
     }
 }
 
-/// A root, and what it has issued.
-pub(crate) struct Ca {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) certificate: Certificate,
-    pub(crate) pem: String,
-}
-
-/// A certificate with its key, as PEM.
-pub(crate) struct Issued {
-    pub(crate) certificate: Certificate,
-    pub(crate) pem: String,
-    pub(crate) key: String,
-}
-
 impl Ca {
-    pub(crate) fn new(name: &str) -> Self {
-        let mut params = named(name);
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().unwrap();
-        let made = params.self_signed(&key).unwrap();
-        Self {
-            certificate: read(made.pem().as_bytes()),
-            pem: made.pem(),
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// A server's certificate.
-    pub(crate) fn server(&self, host: &str) -> Issued {
-        self.issue(server_params(host))
-    }
-
     /// One that lapsed in 2020.
     pub(crate) fn lapsed_server(&self, host: &str) -> Issued {
         let mut params = server_params(host);
@@ -152,24 +106,9 @@ impl Ca {
         self.issue(params)
     }
 
-    /// A certificate to which mail for these addresses may be encrypted.
-    pub(crate) fn person(&self, emails: &[&str]) -> Issued {
-        self.issue(mail_params(emails, KeyUsagePurpose::KeyAgreement))
-    }
-
     /// One for signing alone.
     pub(crate) fn signer(&self, emails: &[&str]) -> Issued {
         self.issue(mail_params(emails, KeyUsagePurpose::DigitalSignature))
-    }
-
-    fn issue(&self, params: CertificateParams) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let made = params.signed_by(&key, &self.issuer).unwrap();
-        Issued {
-            certificate: read(made.pem().as_bytes()),
-            pem: made.pem(),
-            key: key.serialize_pem(),
-        }
     }
 }
 
@@ -178,40 +117,10 @@ pub(crate) fn self_signed_server(host: &str) -> Issued {
     let key = KeyPair::generate().unwrap();
     let made = server_params(host).self_signed(&key).unwrap();
     Issued {
-        certificate: read(made.pem().as_bytes()),
+        certificate: pki::read(made.pem().as_bytes()),
         pem: made.pem(),
         key: key.serialize_pem(),
     }
-}
-
-fn named(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, name);
-    params
-}
-
-fn server_params(host: &str) -> CertificateParams {
-    let mut params = named(host);
-    params.subject_alt_names = vec![SanType::DnsName(host.try_into().unwrap())];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params
-}
-
-fn mail_params(emails: &[&str], usage: KeyUsagePurpose) -> CertificateParams {
-    let mut params = named("a person");
-    params.key_usages = vec![usage];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection];
-    let name = |email: &&str| SanType::Rfc822Name((*email).try_into().unwrap());
-    params.subject_alt_names = emails.iter().map(name).collect();
-    params
-}
-
-fn read(file: &[u8]) -> Certificate {
-    let mut found = pem::certificates(file, &Limits::default()).unwrap();
-    found.remove(0)
 }
 
 /// The anchors of the partner `domain` and public ones.

@@ -1,11 +1,7 @@
 //! CERS, CERT, GETK and PKEY against an SMTP server that does what its script says.
 
-use std::io;
-use std::io::Read;
-use std::io::Write;
 use std::net::Ipv4Addr;
 use std::net::TcpListener;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::thread;
@@ -20,18 +16,15 @@ use domsec::lookup::smtp_cert::SmtpCert;
 use domsec::lookup::source::Reply;
 use domsec::lookup::tls::Roots;
 use domsec::policy::facts::LookupResult;
-use rustls::ServerConfig;
-use rustls::ServerConnection;
-use rustls::StreamOwned;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 
-use crate::servers::Ca;
-use crate::servers::Issued;
+use crate::exchanger::Exchanger;
+use crate::exchanger::Script;
+use crate::exchanger::told;
+use crate::pki::Ca;
+use crate::pki::Issued;
+use crate::processes::own_loopback;
 use crate::servers::Zone;
-use crate::servers::address;
 use crate::servers::ask;
 use crate::servers::found;
 use crate::servers::is_root;
@@ -43,51 +36,8 @@ use crate::servers::tlsa;
 
 const BOB: &str = "bob@b.example";
 const MX: &str = "mx.b.example";
-const CLEAR: &str = "250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
 const BOTH: &str = "250-mx\r\n250-CERT\r\n250-CERS\r\n250 SIZE 1000\r\n";
 const NONE: &str = "550 Certificate Not Found\r\n";
-
-/// What the server says, for each command by its verb; EHLO after the handshake is `protected`, and what it says instead
-/// of a handshake is `handshake`.
-///
-/// Instead of a reply: `drop` ends the connection, `silence` says nothing more, `endless` goes on for ever, and
-/// `slow REPLY` sends an octet each 50 ms.
-#[derive(Clone)]
-struct Script {
-    says: Vec<(&'static str, String)>,
-    protected: String,
-}
-
-impl Script {
-    /// One that offers STARTTLS, and `protected` behind it.
-    fn new(protected: &str) -> Self {
-        let usual = [
-            ("greeting", "220 mx ESMTP\r\n"),
-            ("EHLO", CLEAR),
-            ("STARTTLS", "220 go ahead\r\n"),
-            ("QUIT", "221 bye\r\n"),
-        ];
-        let says = usual.map(|(verb, reply)| (verb, reply.to_owned()));
-        Self {
-            says: says.into(),
-            protected: protected.to_owned(),
-        }
-    }
-
-    fn says(mut self, verb: &'static str, reply: impl Into<String>) -> Self {
-        self.says.retain(|(known, _)| *known != verb);
-        self.says.push((verb, reply.into()));
-        self
-    }
-
-    fn reply(&self, verb: &str, is_protected: bool) -> &str {
-        if verb == "EHLO" && is_protected {
-            return &self.protected;
-        }
-        let known = self.says.iter().find(|(known, _)| *known == verb);
-        known.map_or("502 what\r\n", |(_, reply)| reply)
-    }
-}
 
 /// A server at port 25 of its own address, until the test's process ends.
 struct Server {
@@ -97,119 +47,17 @@ struct Server {
 
 impl Server {
     fn start(script: Script, shown: &Issued) -> Self {
-        let address = address();
+        let address = own_loopback();
         let listener = TcpListener::bind((address, 25)).expect("port 25");
         let commands = Arc::new(Mutex::new(Vec::new()));
-        let config = config(shown);
-        let seen = Arc::clone(&commands);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (script, config, seen) = (script.clone(), config.clone(), seen.clone());
-                // A client that hangs up ends its thread.
-                thread::spawn(move || serve(stream, &script, config, &seen));
-            }
-        });
+        let exchanger = Exchanger::new(script, (&shown.pem, &shown.key), Arc::clone(&commands));
+        thread::spawn(move || exchanger.serve(&listener));
         Self { address, commands }
     }
 
     fn commands(&self) -> Vec<String> {
         self.commands.lock().unwrap().clone()
     }
-}
-
-fn config(shown: &Issued) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain = vec![CertificateDer::from(shown.certificate.der().to_vec())];
-    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain, key);
-    Arc::new(config.unwrap())
-}
-
-fn serve(
-    mut stream: TcpStream,
-    script: &Script,
-    config: Arc<ServerConfig>,
-    seen: &Mutex<Vec<String>>,
-) -> io::Result<()> {
-    say(&mut stream, script.reply("greeting", false))?;
-    if !converse(&mut stream, script, false, seen)? {
-        return Ok(());
-    }
-    if let Some((_, instead)) = script.says.iter().find(|(verb, _)| *verb == "handshake") {
-        // Not before the client has begun.
-        stream.peek(&mut [0])?;
-        return say(&mut stream, instead);
-    }
-    let connection = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut protected = StreamOwned::new(connection, stream);
-    converse(&mut protected, script, true, seen)?;
-    Ok(())
-}
-
-/// Answers commands; true when a handshake is to follow.
-fn converse<S: Read + Write>(
-    stream: &mut S,
-    script: &Script,
-    is_protected: bool,
-    seen: &Mutex<Vec<String>>,
-) -> io::Result<bool> {
-    loop {
-        let line = line(stream)?;
-        let verb = line.split(' ').next().unwrap_or_default().to_owned();
-        let marked = if is_protected {
-            format!("(TLS) {line}")
-        } else {
-            line
-        };
-        seen.lock().unwrap().push(marked);
-        let reply = script.reply(&verb, is_protected);
-        say(stream, reply)?;
-        if verb == "STARTTLS" && reply.starts_with("220") {
-            return Ok(true);
-        }
-    }
-}
-
-/// One line, read octet by octet: what follows STARTTLS is not ours.
-fn line<S: Read>(stream: &mut S) -> io::Result<String> {
-    let mut line = Vec::new();
-    let mut octet = [0];
-    while octet != *b"\n" {
-        stream.read_exact(&mut octet)?;
-        line.push(octet[0]);
-    }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-}
-
-fn say<S: Write>(stream: &mut S, reply: &str) -> io::Result<()> {
-    match reply {
-        "drop" => return Err(io::ErrorKind::ConnectionAborted.into()),
-        "silence" => thread::sleep(Duration::from_secs(60)),
-        "endless" => loop {
-            stream.write_all(&b"250-more and more\r\n".repeat(100))?;
-        },
-        _ => {}
-    }
-    if let Some(slow) = reply.strip_prefix("slow ") {
-        for octet in slow.bytes() {
-            stream.write_all(&[octet])?;
-            stream.flush()?;
-            thread::sleep(Duration::from_millis(50));
-        }
-        return Ok(());
-    }
-    stream.write_all(reply.as_bytes())?;
-    stream.flush()
-}
-
-/// Lines of a text as the lines of a reply, and the last one.
-fn told(text: &str) -> String {
-    let lines = text.lines().map(|line| format!("250-{line}\r\n"));
-    lines.chain(["250 OK\r\n".to_owned()]).collect()
 }
 
 fn source(zone: Zone, roots: Roots) -> SmtpCert {
@@ -623,7 +471,10 @@ fn exchangers_are_asked_one_after_another() {
         let mut zone = Zone::default().mx("b.example", false, &hosts);
         for (name, server) in hosts.iter().zip(servers) {
             // One that is none listens nowhere.
-            zone = zone.at(name, server.map_or_else(address, |server| server.address));
+            zone = zone.at(
+                name,
+                server.map_or_else(own_loopback, |server| server.address),
+            );
         }
         run(ask(&source(zone, roots(&[], None)), BOB, expected))
             .said

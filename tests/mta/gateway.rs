@@ -3,8 +3,12 @@
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::io::Read;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
@@ -13,6 +17,7 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 
+use crate::processes::Daemon;
 use crate::processes::free_address;
 use crate::processes::run;
 use crate::processes::wait_for;
@@ -20,6 +25,8 @@ use crate::processes::wait_for_listener;
 
 /// The name of the configuration file in a folder that [`Gateway::start`] takes.
 pub(crate) const CONFIGURATION: &str = "domsec.toml";
+/// Where in that folder its process id is, while it runs.
+const PID: &str = "domsec.pid";
 /// Where in that folder a [`Disk`] is mounted.
 const DISK: &str = "disk";
 
@@ -30,6 +37,8 @@ pub(crate) struct Gateway {
     milter: String,
     disk: Option<Disk>,
     process: Child,
+    /// Where the test itself is killed.
+    _watch: Daemon,
 }
 
 /// A disk that only the gateway sees, `disk` in its folder, and that is gone with it.
@@ -70,16 +79,11 @@ impl Gateway {
 
     /// The same, with a disk, which is empty after each start.
     pub(crate) fn start_with(folder: &Path, disk: Option<Disk>) -> Self {
-        let text = fs::read_to_string(folder.join(CONFIGURATION)).expect("a configuration");
-        let table: toml::Table = text.parse().expect("a configuration is TOML");
-        let milter = table
-            .get("listen")
-            .and_then(|listen| listen.get("milter")?.get(0)?.as_str())
-            .expect("[listen] milter has a socket");
         let mut gateway = Self {
             folder: folder.to_owned(),
-            milter: milter.to_owned(),
+            milter: first_of(folder, "milter").expect("[listen] milter has a socket"),
             disk,
+            _watch: Daemon::watch(&folder.join(PID)),
             process: spawned(folder, disk),
         };
         gateway.wait();
@@ -103,6 +107,8 @@ impl Gateway {
     pub(crate) fn kill9(&mut self) {
         // Where it has ended by itself there is nothing to kill.
         let _killed = self.process.kill();
+        // Its number may be another's from now on. The folder may be gone.
+        let _removed = fs::remove_file(self.folder.join(PID));
         self.process.wait().expect("its end");
     }
 
@@ -161,6 +167,32 @@ impl Gateway {
         self.wait();
     }
 
+    /// Tries to start it, killed before, with what its folder says now, which is no good; returns what it says.
+    pub(crate) fn expect_no_start(&self) -> String {
+        let refused = Command::new(env!("CARGO_BIN_EXE_domsec"))
+            .args(["serve", "--config"])
+            .arg(self.folder.join(CONFIGURATION))
+            .stdin(Stdio::null())
+            .output()
+            .expect("domsec");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(78), "{said}");
+        said
+    }
+
+    /// The value of one of its metrics, labels and all; nothing where it has never been counted.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let admin = first_of(&self.folder, "admin").expect("[listen] admin has a socket");
+        let mut stream = TcpStream::connect(admin).expect("its admin socket");
+        stream
+            .write_all(b"GET /metrics HTTP/1.0\r\n\r\n")
+            .expect("it reads");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).expect("metrics are text");
+        page.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
     /// Everything that it has logged, in all its lives.
     pub(crate) fn log(&self) -> String {
         log(&self.folder)
@@ -196,6 +228,14 @@ impl Drop for Gateway {
     }
 }
 
+/// The first socket that the configuration in `folder` has under that key of `[listen]`.
+fn first_of(folder: &Path, key: &str) -> Option<String> {
+    let text = fs::read_to_string(folder.join(CONFIGURATION)).expect("a configuration");
+    let table: toml::Table = text.parse().expect("a configuration is TOML");
+    let first = table.get("listen")?.get(key)?.get(0)?.as_str()?;
+    Some(first.to_owned())
+}
+
 fn log(folder: &Path) -> String {
     fs::read_to_string(folder.join("domsec.log")).unwrap_or_default()
 }
@@ -215,14 +255,18 @@ fn spawned(folder: &Path, disk: Option<Disk>) -> Child {
         }
         None => Command::new(program),
     };
-    command
+    let process = command
         .args(["serve", "--config"])
         .arg(folder.join(CONFIGURATION))
+        // Its own, which the watch kills.
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file"))
         .stderr(log)
         .spawn()
-        .expect("domsec")
+        .expect("domsec");
+    fs::write(folder.join(PID), format!("{}\n", process.id())).expect("a file");
+    process
 }
 
 /// Writes into `folder` the configuration that [`configuration`] makes.

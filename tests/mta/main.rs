@@ -10,9 +10,12 @@
     reason = "MTAs are waited for, by the clock; a panic names what did not come"
 )]
 
+mod certificates;
 mod demo;
 mod deploy;
 mod domains;
+#[path = "../peers/exchanger.rs"]
+mod exchanger;
 mod faults;
 mod from_sendmail;
 mod full_disks;
@@ -20,13 +23,23 @@ mod gateway;
 mod journey;
 mod journeys;
 mod layers;
+#[path = "../peers/nginx.rs"]
+mod nginx;
 mod peers;
+#[path = "../peers/pki.rs"]
+mod pki;
 mod postfix;
+#[path = "../peers/processes.rs"]
 mod processes;
 mod protected;
 mod recipients;
 mod scissors;
 mod sendmail;
+#[path = "../peers/slapd.rs"]
+mod slapd;
 mod smtp;
+mod sources;
 mod stand_in;
 mod wire;
+#[path = "../peers/zones.rs"]
+mod zones;

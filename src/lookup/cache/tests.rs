@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::gateway::search::Owner;
+use crate::policy::facts::LookupResult;
 use crate::store::memory::MemoryStore;
 use crate::store::tests::at;
 use crate::store::tests::bob;
@@ -336,6 +337,58 @@ async fn a_dead_server_is_left_alone_for_other_addresses_too() {
     for number in 20..25 {
         let reply = cached.ask(&of(user(number), 61)).await;
         assert_eq!(reply.said, absent().said);
+    }
+}
+
+#[tokio::test]
+async fn who_comes_after_a_rest_waits_for_the_one_that_has_gone_ahead() {
+    for (then, asked) in [(absent(), 8), (down(), 4)] {
+        let source = Told::gated();
+        *source.replies.lock().unwrap() = vec![down(), down(), down(), then.clone()];
+        let cache = fresh();
+        let cached = cached(&source, &cache);
+        for number in 0..3 {
+            source.open();
+            cached.ask(&of(user(number), 0)).await;
+        }
+        let mut all = tokio::task::JoinSet::new();
+        for number in 10..15 {
+            let cached = cached.clone();
+            all.spawn(async move { cached.ask(&of(user(number), 61)).await.said });
+        }
+        while cache.counts().under_way < 5 || source.count() < 4 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(source.count(), 4);
+        let mut said = Vec::new();
+        while let Some(one) = tokio::select! {
+            biased;
+            one = all.join_next() => one.map(Some),
+            () = tokio::task::yield_now() => Some(None),
+        } {
+            source.open();
+            said.extend(one.map(Result::unwrap));
+        }
+        assert_eq!(source.count(), asked);
+        let results: Vec<_> = said.iter().map(Said::result).collect();
+        assert_eq!(results, [then.said.result(); 5]);
+    }
+}
+
+#[tokio::test]
+async fn a_source_is_asked_again_as_soon_as_is_configured() {
+    let source = Told::new([down(), absent()]);
+    let cached = cached(&source, &fresh()).with_retry(Duration::from_secs(2));
+    for (seconds, result) in [
+        (0, LookupResult::Unavailable),
+        (1, LookupResult::Unavailable),
+        (2, LookupResult::Absent),
+    ] {
+        let reply = cached.ask(&question(seconds)).await;
+        assert_eq!(reply.said.result(), result, "{seconds}");
     }
 }
 

@@ -3,32 +3,21 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
 use base64_simd::STANDARD as BASE64;
-use rcgen::BasicConstraints;
-use rcgen::CertificateParams;
-use rcgen::DnType;
-use rcgen::IsCa;
-use rcgen::Issuer;
-use rcgen::KeyPair;
-use rcgen::SanType;
-use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
 use tempfile::TempDir;
 
-use super::processes::Daemon;
-use super::processes::free_address;
-use super::processes::run;
-use super::processes::wait_for;
-use super::processes::wait_for_listener;
 use crate::peers::installed;
+use crate::pki::Ca;
+use crate::processes::Daemon;
+use crate::processes::free_address;
+use crate::processes::run;
+use crate::processes::wait_for;
+use crate::processes::wait_for_listener;
 
 /// Whether slapd can be run here.
-pub(super) fn can_run() -> bool {
+pub(crate) fn can_run() -> bool {
     installed(
         "slapd",
         &[
@@ -40,76 +29,10 @@ pub(super) fn can_run() -> bool {
 }
 
 /// Name and password that the directory knows.
-pub(super) const GATEWAY: (&str, &str) = ("cn=gateway,dc=b,dc=example", "s3cret");
-
-/// A certification authority of TLS.
-pub(super) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    der: CertificateDer<'static>,
-    pem: String,
-}
-
-impl Authority {
-    pub(super) fn new() -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([]).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "Test CA");
-        let certificate = params.self_signed(&key).expect("a certificate");
-        Self {
-            der: certificate.der().clone(),
-            pem: certificate.pem(),
-            issuer: Issuer::new(params, key),
-        }
-    }
-
-    /// TLS with this anchor alone.
-    pub(super) fn client(&self) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).expect("an anchor");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("versions of TLS")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Arc::new(config)
-    }
-
-    /// PEM of a server's certificate with these names, and of its key.
-    fn server(&self, names: &[&str]) -> (String, String) {
-        let key = KeyPair::generate().expect("a key");
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).expect("names");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    /// DER of a person's certificate with this address, and PEM.
-    pub(super) fn person(&self, address: &str) -> (Vec<u8>, String) {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([]).expect("no names");
-        let email = address.try_into().expect("an address in ASCII");
-        params.subject_alt_names = vec![SanType::Rfc822Name(email)];
-        params.distinguished_name.push(DnType::CommonName, address);
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        (certificate.der().to_vec(), certificate.pem())
-    }
-
-    /// PKCS#7 certs-only with a person's certificate and ours, as DER.
-    pub(super) fn certs_only(&self, folder: &Path, pem: &str) -> Vec<u8> {
-        let file = folder.join("chain.pem");
-        fs::write(&file, format!("{pem}{}", self.pem)).expect("a file");
-        run(Command::new("openssl")
-            .args(["crl2pkcs7", "-nocrl", "-outform", "DER", "-certfile"])
-            .arg(&file))
-    }
-}
+pub(crate) const GATEWAY: (&str, &str) = ("cn=gateway,dc=b,dc=example", "s3cret");
 
 /// One entry as LDIF, beneath `dc=b,dc=example`.
-pub(super) fn entry(rdn: &str, mail: &str, values: &[(&str, &[u8])]) -> String {
+pub(crate) fn entry(rdn: &str, mail: &str, values: &[(&str, &[u8])]) -> String {
     let mail = BASE64.encode_to_string(mail);
     let mut ldif = format!(
         "dn: {rdn},dc=b,dc=example\nobjectClass: inetOrgPerson\ncn: {}\nsn: x\nmail:: {mail}\n",
@@ -123,19 +46,19 @@ pub(super) fn entry(rdn: &str, mail: &str, values: &[(&str, &[u8])]) -> String {
 }
 
 /// How a server differs from the usual one.
-pub(super) struct Differing<'a> {
-    /// The names in its certificate; none for a server without TLS.
-    pub(super) names: &'a [&'a str],
+pub(crate) struct Differing<'a> {
+    /// The name in its certificate; none for a server without TLS.
+    pub(crate) name: Option<&'a str>,
     /// Lines before those of the database.
-    pub(super) before: &'a str,
+    pub(crate) before: &'a str,
     /// Lines of the database.
-    pub(super) database: &'a str,
+    pub(crate) database: &'a str,
 }
 
 impl Default for Differing<'_> {
     fn default() -> Self {
         Self {
-            names: &["localhost"],
+            name: Some("localhost"),
             before: "",
             // The gateway must bind to see anything.
             database: "access to * by dn.exact=\"cn=gateway,dc=b,dc=example\" read by * auth\n",
@@ -143,29 +66,26 @@ impl Default for Differing<'_> {
     }
 }
 
-/// Everybody may read.
-pub(super) const PUBLIC: &str = "access to * by * read\n";
-
 /// A running server, until it is dropped.
-pub(super) struct Slapd {
+pub(crate) struct Slapd {
     // Ended before its folder goes, in which its process id stands.
     daemon: Option<Daemon>,
     folder: TempDir,
-    pub(super) ldap: SocketAddr,
-    pub(super) ldaps: SocketAddr,
+    pub(crate) ldap: SocketAddr,
+    pub(crate) ldaps: SocketAddr,
 }
 
 impl Slapd {
     /// Starts one with `entries`, and with the gateway's own.
-    pub(super) fn start(authority: &Authority, entries: &str, differing: &Differing<'_>) -> Self {
+    pub(crate) fn start(authority: &Ca, entries: &str, differing: &Differing<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("db")).expect("a folder");
         let mut tls = String::new();
-        if !differing.names.is_empty() {
-            let (certificate, key) = authority.server(differing.names);
-            fs::write(at("tls.crt"), certificate).expect("a file");
-            fs::write(at("tls.key"), key).expect("a file");
+        if let Some(name) = differing.name {
+            let shown = authority.server(name);
+            fs::write(at("tls.crt"), shown.pem).expect("a file");
+            fs::write(at("tls.key"), shown.key).expect("a file");
             tls = format!(
                 "TLSCertificateFile {}\nTLSCertificateKeyFile {}\n",
                 at("tls.crt").display(),
@@ -207,7 +127,7 @@ impl Slapd {
     }
 
     /// Starts it again, after [`Slapd::kill`].
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let tls = self.folder.path().join("tls.crt").exists();
         let mut urls = format!("ldap://{}/", self.ldap);
         if tls {
@@ -229,14 +149,10 @@ impl Slapd {
     }
 
     /// Ends it without a farewell.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.daemon = None;
         let pid_file = self.folder.path().join("slapd.pid");
         // Not there where it had the time to go by itself.
         let _ = fs::remove_file(pid_file);
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 }

@@ -12,6 +12,8 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 use std::time::Instant;
@@ -73,6 +75,17 @@ impl Block {
             .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
             .find(|address| TcpStream::connect(address).is_err())
     }
+}
+
+/// A loopback address that no other test has.
+pub(crate) fn own_loopback() -> Ipv4Addr {
+    const EACH: u32 = 64;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(next < EACH, "one process has {EACH} addresses");
+    // Beyond 127.1.0.0, since others take what is near the beginning.
+    let of_process = (std::process::id() % 0x3_f000) * EACH + 0x01_0000;
+    Ipv4Addr::from_bits(0x7f00_0000 + of_process + next)
 }
 
 /// What `look` finds, asked again and again; panics with `what` after [`DEADLINE`].
@@ -143,6 +156,51 @@ impl Drop for Daemon {
         drop(self.watcher.stdin.take());
         // Nothing can be done about a shell that cannot be waited for.
         let _ended = self.watcher.wait();
+    }
+}
+
+/// A program that stays in the foreground: killed with its value.
+///
+/// The shell above it kills it when our end of the pipe closes, which it does however the test ends.
+pub(crate) struct Foreground {
+    shell: Child,
+}
+
+impl Foreground {
+    /// Starts `command`, whose output goes to the file `log`.
+    pub(crate) fn start(command: &Command, log: &Path) -> Self {
+        const SCRIPT: &str = r#"
+            log=$0
+            "$@" >>"$log" 2>&1 </dev/null &
+            pid=$!
+            read -r _
+            kill -KILL "$pid"
+            wait "$pid"
+        "#;
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", SCRIPT]).arg(log);
+        for (name, value) in command.get_envs() {
+            shell.env(name, value.unwrap_or_default());
+        }
+        let shell = shell
+            .arg(command.get_program())
+            .args(command.get_args())
+            // Not in the test's group, with which it would be ended.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        Self { shell }
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        // Nothing can be done about a shell that cannot be waited for.
+        let _ended = self.shell.wait();
     }
 }
 
