@@ -32,6 +32,7 @@ use crate::lookup::ldap::LdapUrlError;
 use crate::lookup::ldap::Servers;
 use crate::lookup::ldap::Template;
 use crate::lookup::mcek::Mcek;
+use crate::lookup::mta_sts::MtaSts;
 use crate::lookup::names::Dns;
 use crate::lookup::ordered::Order;
 use crate::lookup::ordered::Ordered;
@@ -219,12 +220,15 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
     }
     if mcek.enabled || smtp.enabled {
         let roots = roots(config, limits)?;
+        let https = Https {
+            connector: connector.clone(),
+            roots: roots.clone(),
+        };
+        let sts = MtaSts::new(https.clone());
         if mcek.enabled {
             sources.push(Arc::new(Mcek {
-                https: Https {
-                    connector: connector.clone(),
-                    roots: roots.clone(),
-                },
+                https,
+                sts: sts.clone(),
                 limits: *limits,
                 timeout: mcek.timeout,
             }));
@@ -233,6 +237,7 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
             sources.push(Arc::new(SmtpCert {
                 connector: connector.clone(),
                 roots,
+                sts,
                 name: own_name(config)?,
                 limits: *limits,
                 timeout: smtp.timeout,

@@ -151,7 +151,10 @@ impl Choice {
         for one in &others {
             // Another certificate of the same key is a renewal, and asks for nothing but a new pin.
             if key != Some(one.candidate.certificate.spki_sha256()) {
-                self.wait(one, &format!("another key than that of {pin}, which is pinned"));
+                self.wait(
+                    one,
+                    &format!("another key than that of {pin}, which is pinned"),
+                );
             }
         }
         if let Some(one) = pinned.first() {

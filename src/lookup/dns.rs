@@ -110,6 +110,7 @@ impl Resolver {
                 Kind::Mx => self.follow(&parsed, RecordType::MX, deadline).await,
                 Kind::Smimea => self.follow(&parsed, RecordType::SMIMEA, deadline).await,
                 Kind::Srv => self.follow(&parsed, RecordType::SRV, deadline).await,
+                Kind::Text => self.follow(&parsed, RecordType::TXT, deadline).await,
                 Kind::Tlsa => self.follow(&parsed, RecordType::TLSA, deadline).await,
             }
         };
@@ -272,6 +273,7 @@ fn datum(data: &RData) -> Result<Option<Data>, String> {
             target: name::host(&srv.target)?,
         }),
         RData::TLSA(tlsa) => Some(association(tlsa)),
+        RData::TXT(text) => Some(Data::Text(text.txt_data.concat())),
         _ => None,
     })
 }

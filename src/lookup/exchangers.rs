@@ -1,10 +1,14 @@
 //! The hosts that take a domain's mail, in the order in which they are to be asked (RFC 5321 §5.1).
 
+use std::sync::Arc;
+
+use super::mta_sts::Vouched;
 use super::names::Data;
 use super::names::Dns;
 use super::names::DnsFailure;
 use super::names::Kind;
 use crate::address::Domain;
+use crate::gateway::search::Authentication;
 
 /// More than anybody has; those beyond are not asked.
 const MOST: usize = 16;
@@ -14,8 +18,10 @@ const MOST: usize = 16;
 pub struct Exchangers {
     /// The first one first; none where the domain says that it takes no mail (RFC 7505).
     pub hosts: Vec<Domain>,
-    /// Whether DNSSEC proves that these are its hosts. Of others nothing is known, whatever certificate they show.
+    /// Whether DNSSEC proves that these are its hosts.
     pub authentic: bool,
+    /// Where it does not: those that the domain vouches for by MTA-STS.
+    pub vouched: Option<Arc<Vouched>>,
 }
 
 impl Exchangers {
@@ -37,7 +43,19 @@ impl Exchangers {
         Ok(Self {
             hosts: hosts.take(MOST).collect(),
             authentic: answer.secure,
+            vouched: None,
         })
+    }
+
+    /// The most that the word of one of them is worth. Of a host that nobody names who can prove it nothing is known,
+    /// whatever certificate it shows.
+    #[must_use]
+    pub fn most(&self, host: &Domain) -> Authentication {
+        match &self.vouched {
+            _ if self.authentic => Authentication::Dnssec,
+            Some(vouched) if vouched.names(host) => vouched.authentication,
+            Some(_) | None => Authentication::None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::exchangers::Exchangers;
+use super::mta_sts::MtaSts;
 use super::names::Dns;
 use super::source::Missing;
 use super::source::Question;
@@ -63,11 +64,22 @@ impl<'a> Wanted<'a> {
         self.question.deadline.min(Instant::now() + timeout)
     }
 
-    /// The mail exchangers of the domain, or what is said where they cannot be known.
-    pub async fn exchangers(&self, dns: &dyn Dns) -> Result<Exchangers, HostSaid> {
+    /// The mail exchangers of the domain, or what is said where they cannot be known; with those that it vouches for,
+    /// where DNSSEC does not say that they are its own.
+    pub async fn exchangers(&self, dns: &dyn Dns, sts: &MtaSts) -> Result<Exchangers, HostSaid> {
         let asking = Exchangers::of(dns, self.domain());
         match timeout_at(self.question.deadline, asking).await {
-            Ok(Ok(exchangers)) => Ok(exchangers),
+            Ok(Ok(exchangers)) if exchangers.authentic || exchangers.hosts.is_empty() => {
+                Ok(exchangers)
+            }
+            Ok(Ok(exchangers)) => {
+                let now = u64::try_from(self.question.now.unix()).unwrap_or(0);
+                let vouched = sts.vouched(self.domain(), self.question.deadline, now);
+                Ok(Exchangers {
+                    vouched: vouched.await,
+                    ..exchangers
+                })
+            }
             Ok(Err(failure)) => Err(HostSaid::unavailable(chain(&failure))),
             Err(_) => Err(HostSaid::unavailable(format!(
                 "the mail exchangers of {} cannot be known in time",

@@ -71,6 +71,8 @@ pub struct Got {
     pub body: Vec<u8>,
     /// What the handshake proves of the host.
     pub authentication: Authentication,
+    /// What the body is, in lower case and without parameters (RFC 9110 §8.3.1).
+    pub media_type: Option<String>,
     /// How long it may be kept; `None` where nothing is said, zero where it may not be.
     pub lifetime: Option<Duration>,
     /// How long the host wants to be left alone.
@@ -179,6 +181,28 @@ impl Https {
         ))
     }
 
+    /// The same for what is there or nowhere: no redirect is followed.
+    pub async fn get_in_place(
+        &self,
+        resource: Resource,
+        domain: &Domain,
+        deadline: Instant,
+        now: u64,
+    ) -> Result<Got, HttpFailure> {
+        let Resource { host, target } = resource;
+        let hop = self.hop(&host, &target, domain, deadline);
+        match timeout_at(deadline, hop).await {
+            Ok(Ok((got, None))) => Ok(got.read(now)),
+            Ok(Ok((_, Some(location)))) => Err(redirect(
+                host,
+                &location,
+                "what is asked for is there or nowhere",
+            )),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(HttpFailure::TooLate { host }),
+        }
+    }
+
     /// One connection and one answer, and where that leads.
     async fn hop(
         &self,
@@ -231,6 +255,7 @@ impl Raw {
             status: self.status.as_u16(),
             lifetime: lifetime(&self.headers, now),
             retry_after: retry_after(&self.headers, now),
+            media_type: media_type(&self.headers),
             body: self.body,
             authentication: self.authentication,
         }
@@ -405,6 +430,13 @@ fn lifetime(headers: &HeaderMap, now: u64) -> Option<Duration> {
     };
     let age = text(headers, header::AGE).and_then(seconds).unwrap_or(0);
     Some(Duration::from_secs(fresh.saturating_sub(age)))
+}
+
+/// The media type without its parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = text(headers, header::CONTENT_TYPE)?;
+    let essence = value.split_once(';').map_or(value, |(essence, _)| essence);
+    Some(essence.trim().to_ascii_lowercase())
 }
 
 /// How long the host wants to be left alone (RFC 9110 §10.2.3).

@@ -20,6 +20,7 @@ use super::http::Got;
 use super::http::HttpFailure;
 use super::http::Https;
 use super::http::Resource;
+use super::mta_sts::MtaSts;
 use super::names::Kind;
 use super::source::Missing;
 use super::source::Question;
@@ -43,6 +44,8 @@ use crate::policy::facts::LookupSource;
 pub struct Mcek {
     /// How they are reached.
     pub https: Https,
+    /// Who the exchangers of a domain are, where DNSSEC does not say so.
+    pub sts: MtaSts,
     /// Bounds on what they send.
     pub limits: Limits,
     /// The longest that one host may take.
@@ -74,8 +77,8 @@ struct Host {
     resource: Resource,
     /// `keys._mcek` of the domain itself.
     is_own: bool,
-    /// Whether it is certain that the domain's owner named it.
-    is_named_by_owner: bool,
+    /// The most that its word is worth, by who has named it.
+    most: Authentication,
 }
 
 /// A host that gave no answer.
@@ -102,19 +105,18 @@ impl Mcek {
         let own = keys_host(wanted.domain()).map(|host| Host {
             resource: resource(host, "/", wanted),
             is_own: true,
-            is_named_by_owner: true,
+            most: Authentication::Dnssec,
         });
         let mut said = vec![self.host(wanted, own).await];
         if said.iter().any(HostSaid::is_found) {
             return together(question, said);
         }
         let dns = self.https.connector.dns.as_ref();
-        match wanted.exchangers(dns).await {
+        match wanted.exchangers(dns, &self.sts).await {
             Ok(exchangers) => {
-                let authentic = exchangers.authentic;
                 let hosts = exchangers.hosts.iter();
                 let asked = hosts.map(|host| -> Answer<'_, Vec<HostSaid>> {
-                    Box::pin(self.exchanger(wanted, host, authentic))
+                    Box::pin(self.exchanger(wanted, host, exchangers.most(host)))
                 });
                 said.extend(all_in_order(asked.collect()).await);
             }
@@ -128,12 +130,12 @@ impl Mcek {
         &self,
         wanted: Wanted<'_>,
         exchanger: &Domain,
-        authentic: bool,
+        most: Authentication,
     ) -> Vec<HostSaid> {
         let host = |host: Domain, path: &str| Host {
             resource: resource(host, path, wanted),
             is_own: false,
-            is_named_by_owner: authentic,
+            most,
         };
         let mut said = Vec::new();
         // A domain that is its own exchanger was asked there.
@@ -270,11 +272,7 @@ impl Mcek {
 impl Host {
     /// What says that an answer is the domain's.
     fn authentication(&self, got: &Got) -> Authentication {
-        if self.is_named_by_owner {
-            got.authentication
-        } else {
-            Authentication::None
-        }
+        got.authentication.min(self.most)
     }
 
     fn denies(&self, got: &Got, reason: String) -> HostSaid {

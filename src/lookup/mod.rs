@@ -14,6 +14,7 @@ pub mod http;
 pub mod ldap;
 pub mod lifetime;
 pub mod mcek;
+pub mod mta_sts;
 pub mod names;
 pub mod ordered;
 mod rest;

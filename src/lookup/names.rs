@@ -26,6 +26,8 @@ pub enum Kind {
     Smimea,
     /// Servers of a service (RFC 2782).
     Srv,
+    /// Text (RFC 1035 §3.3.14).
+    Text,
     /// Certificates of TLS servers (RFC 6698).
     Tlsa,
 }
@@ -75,6 +77,8 @@ pub enum Data {
         /// The host; `None` for the root, which says that there is no such service (RFC 2782).
         target: Option<Domain>,
     },
+    /// TXT, its strings put together.
+    Text(Vec<u8>),
 }
 
 /// Nobody knows what is there.

@@ -19,6 +19,7 @@ use super::hosts::HostSaid;
 use super::hosts::Wanted;
 use super::hosts::candidates;
 use super::hosts::together;
+use super::mta_sts::MtaSts;
 use super::source::Missing;
 use super::source::Question;
 use super::source::Reply;
@@ -68,6 +69,8 @@ pub struct SmtpCert {
     pub connector: Connector,
     /// Who vouches for them.
     pub roots: Roots,
+    /// Who the exchangers of a domain are, where DNSSEC does not say so.
+    pub sts: MtaSts,
     /// Who we say we are in EHLO.
     pub name: Domain,
     /// Bounds on what they send.
@@ -112,13 +115,13 @@ impl SmtpCert {
     /// Asks one exchanger after another, until one has something.
     async fn search(&self, wanted: Wanted<'_>) -> Reply {
         let dns = self.connector.dns.as_ref();
-        let exchangers = match wanted.exchangers(dns).await {
+        let exchangers = match wanted.exchangers(dns, &self.sts).await {
             Ok(exchangers) => exchangers,
             Err(unknown) => return together(wanted.question, vec![unknown]),
         };
         let mut said = Vec::new();
         for host in &exchangers.hosts {
-            let one = self.host(wanted, host, exchangers.authentic).await;
+            let one = self.host(wanted, host, exchangers.most(host)).await;
             let found = one.is_found();
             said.push(one);
             if found {
@@ -131,14 +134,12 @@ impl SmtpCert {
         together(wanted.question, said)
     }
 
-    async fn host(&self, wanted: Wanted<'_>, host: &Domain, authentic: bool) -> HostSaid {
+    async fn host(&self, wanted: Wanted<'_>, host: &Domain, most: Authentication) -> HostSaid {
         let deadline = wanted.deadline(self.timeout);
         match self.inquire(wanted.mailbox, host, deadline).await {
             Ok(mut spoken) => {
-                // Of a host that DNSSEC does not name, nothing is certain, whatever it proves of itself.
-                if !authentic {
-                    spoken.authentication = Authentication::None;
-                }
+                // Whatever it proves of itself: who has named it?
+                spoken.authentication = spoken.authentication.min(most);
                 self.heard(wanted, host, spoken)
             }
             Err(Silence::Missing(missing, reason)) => HostSaid::Missing(missing, reason),

@@ -53,7 +53,7 @@ fn read(data: Data) -> Option<Association> {
         } => Association::read(usage, selector, matching, data)
             .ok()
             .filter(|association| association.usage.replaces_anchors()),
-        Data::Address(_) | Data::Mx { .. } | Data::Srv { .. } => None,
+        Data::Address(_) | Data::Mx { .. } | Data::Srv { .. } | Data::Text(_) => None,
     }
 }
 

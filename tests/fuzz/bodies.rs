@@ -927,6 +927,12 @@ fn there_and_back(entity: &Entity, protection: Protection<'_>, limits: &Limits) 
         return;
     };
     let encrypted = matches!(protection, Protection::Encrypted(_));
+    // Each field may have an HP-Outer beside it, and those of MIME are added.
+    let limits = &Limits {
+        header_fields: 2 * limits.header_fields + 10,
+        header_octets: 4 * limits.header_octets + 1000,
+        ..*limits
+    };
     let body = whole(&entity.body);
     let payload = View::owned([composed.inner, body.clone()].concat());
     let payload = legacy_display::add(&payload, &composed.hidden, limits).unwrap_or(payload);

@@ -12,6 +12,7 @@ use domsec::gateway::search::Said;
 use domsec::limits::Limits;
 use domsec::lookup::http::Https;
 use domsec::lookup::mcek::Mcek;
+use domsec::lookup::mta_sts::MtaSts;
 use domsec::lookup::names::Data;
 use domsec::lookup::names::Kind;
 use domsec::lookup::tls::Roots;
@@ -39,11 +40,13 @@ fn can_run() -> bool {
 }
 
 fn mcek(zone: Zone, roots: Roots) -> Mcek {
+    let https = Https {
+        connector: zone.connector(),
+        roots,
+    };
     Mcek {
-        https: Https {
-            connector: zone.connector(),
-            roots,
-        },
+        sts: MtaSts::new(https.clone()),
+        https,
         limits: Limits::default(),
         timeout: Duration::from_secs(3),
     }
@@ -362,6 +365,83 @@ fn what_tls_proves_of_the_host_is_what_the_answer_is_worth() {
         "{:?}",
         partner.said
     );
+}
+
+#[test]
+fn an_exchanger_that_the_domain_vouches_for_by_mta_sts_is_its_own() {
+    use Authentication::None as Nothing;
+    use Authentication::PartnerTls;
+    use Authentication::PublicTls;
+    if !can_run() {
+        return;
+    }
+    let policy =
+        |mode: &str, mx: &str| format!("version: STSv1\nmode: {mode}\nmx: {mx}\nmax_age: 86400\n");
+    let given = |text: &str| format!("default_type text/plain; return 200 '{text}';");
+    // What `/.well-known/mta-sts.txt` does, and what an answer of mx.b.example is worth then.
+    let rows = [
+        (given(&policy("enforce", "mx.b.example")), true),
+        (given(&policy("enforce", "*.b.example")), true),
+        (given(&policy("enforce", "mx.c.example")), false),
+        (given(&policy("testing", "mx.b.example")), false),
+        (given(&policy("none", "mx.b.example")), false),
+        (given("no policy"), false),
+        (
+            format!(
+                "default_type text/html; return 200 '{}';",
+                policy("enforce", "mx.b.example")
+            ),
+            false,
+        ),
+        ("return 302 /policy.txt;".to_owned(), false),
+        ("return 404;".to_owned(), false),
+    ];
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let bob = mail.person(&[&at_b("bob")]);
+    for (number, (answered, vouched)) in rows.iter().enumerate() {
+        let moved = given(&policy("enforce", "mx.b.example"));
+        let mut nginx = Nginx::new(&format!(
+            "location = /.well-known/mta-sts.txt {{ {answered} }}
+             location = /policy.txt {{ {moved} }}"
+        ));
+        let mx = nginx.listen(&tls.server("mx.b.example"), "");
+        let sts = nginx.listen(&tls.server("mta-sts.b.example"), "");
+        nginx.write("case/bob", &bob.pem);
+        nginx.start(&["bob"]);
+        let zone = Zone::default()
+            .mx("b.example", false, &["mx.b.example"])
+            .at("mx.b.example", mx)
+            .at("mta-sts.b.example", sts);
+        let announced = zone.clone().with(
+            "_mta-sts.b.example",
+            Kind::Text,
+            false,
+            vec![Data::Text(b"v=STSv1; id=1;".to_vec())],
+        );
+        let worth = |zone: &Zone, roots: Roots| {
+            let reply = run(ask(&mcek(zone.clone(), roots), &at_b("bob"), false));
+            let [(certificate, authentication)] = found(&reply)[..] else {
+                panic!("row {number}: {:?}", reply.said);
+            };
+            assert_eq!(certificate, &bob.certificate, "row {number}");
+            authentication
+        };
+        // It is worth what proves both the host of the policy and the exchanger.
+        let both = || roots(&[&tls], Some(("b.example", &tls)));
+        let expected = if *vouched { PartnerTls } else { Nothing };
+        assert_eq!(worth(&announced, both()), expected, "row {number}");
+        let expected = if *vouched { PublicTls } else { Nothing };
+        assert_eq!(
+            worth(&announced, roots(&[&tls], None)),
+            expected,
+            "row {number}"
+        );
+        // Without the record nobody asks for a policy.
+        assert_eq!(worth(&zone, both()), Nothing, "row {number}");
+        let log = fs::read_to_string(nginx.path("access.log")).unwrap();
+        let requests = log.lines().filter(|line| line.contains("mta-sts.txt"));
+        assert_eq!(requests.count(), 2, "row {number}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::time::Duration;
 use domsec::gateway::search::Authentication;
 use domsec::gateway::search::Said;
 use domsec::limits::Limits;
+use domsec::lookup::http::Https;
+use domsec::lookup::mta_sts::MtaSts;
 use domsec::lookup::names::Data;
 use domsec::lookup::names::Kind;
 use domsec::lookup::smtp_cert::SmtpCert;
@@ -61,8 +63,13 @@ impl Server {
 }
 
 fn source(zone: Zone, roots: Roots) -> SmtpCert {
+    let connector = zone.connector();
     SmtpCert {
-        connector: zone.connector(),
+        sts: MtaSts::new(Https {
+            connector: connector.clone(),
+            roots: roots.clone(),
+        }),
+        connector,
         roots,
         name: "gw.a.example".parse().unwrap(),
         limits: Limits::default(),
