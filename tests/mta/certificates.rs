@@ -288,22 +288,18 @@ impl Mail {
         self.expect_nothing_in_clear();
     }
 
-    /// Neither as it is nor in base64, as a signature that can be read by all would have it.
+    /// Whatever was begun on the wire was a whole message, encrypted on the outside. What is signed alone can be read by
+    /// all, beneath base64 as often as it has layers.
     fn expect_nothing_in_clear(&self) {
-        let octets: Vec<u8> = self.wire.octets();
-        let unfolded: Vec<u8> = octets
-            .iter()
-            .copied()
-            .filter(|octet| !b"\r\n".contains(octet))
-            .collect();
+        let octets = self.wire.octets();
         for name in self.people.names() {
-            let text = text(name);
-            assert!(!contains(&octets, text.as_bytes()), "{name}");
-            for encoded in in_base64(text.as_bytes()) {
-                assert!(!contains(&unfolded, encoded.as_bytes()), "{name}");
-            }
+            assert!(!contains(&octets, text(name).as_bytes()), "{name}");
         }
-        for carried in self.wire.messages() {
+        let messages = self.wire.messages();
+        let begun = octets.split(|octet| *octet == b'\n');
+        let begun = begun.filter(|line| *line == b"DATA\r").count();
+        assert_eq!(begun, messages.len());
+        for carried in messages {
             let header = header(&carried.octets);
             assert!(header.contains("smime-type=enveloped-data"), "{header}");
         }
@@ -321,17 +317,6 @@ impl Drop for Mail {
 /// What nobody on the way may read.
 fn text(name: &str) -> String {
     format!("the figures for {name} are 17 and 4")
-}
-
-/// The middle of `text` in base64, for each place in its groups of three where it can begin.
-fn in_base64(text: &[u8]) -> [String; 3] {
-    [0, 1, 2].map(|before| {
-        let shifted = [&vec![b'.'; before], text].concat();
-        let encoded = base64_simd::STANDARD.encode_to_string(shifted);
-        // The first and the last group hold what is beside it.
-        let middle = encoded.get(4..encoded.len() - 4);
-        middle.expect("a long text").to_owned()
-    })
 }
 
 /// That of the demonstration, with further tables; a source that failed is asked again soon.
@@ -368,20 +353,4 @@ fn policy(source: &str) -> String {
         "{early}{late}[[rule]]\nname = \"others\"\nwhen = 'true'\n\
          [partner.\"b.example\"]\nsources = [\"{source}\"]\n"
     )
-}
-
-mod rules {
-    use super::*;
-
-    #[test]
-    fn text_is_known_in_base64_wherever_it_begins() {
-        let text = b"the figures for bob";
-        for (before, encoded) in in_base64(text).iter().enumerate() {
-            for length in 0..12 {
-                let whole = [&vec![b'x'; before + 3 * length][..], text, b"and more"].concat();
-                let whole = base64_simd::STANDARD.encode_to_string(whole);
-                assert!(whole.contains(encoded), "{before} {length}");
-            }
-        }
-    }
 }

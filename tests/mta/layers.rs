@@ -21,7 +21,7 @@ pub(crate) struct Peeled {
     pub(crate) content: Vec<u8>,
 }
 
-/// Peels `message` with the private keys of `names`: `dca-b`, `bob`.
+/// Peels `message` with the private keys of `names`: `dca-b`, `bob`; or a path, without `.pem` and `.key`.
 pub(crate) fn peeled(message: &[u8], names: &[&str]) -> Peeled {
     let folder = TempDir::new().expect("a folder");
     let (mut letters, mut content) = (Vec::new(), message.to_vec());
