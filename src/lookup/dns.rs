@@ -6,6 +6,7 @@
 mod anchors;
 mod answer;
 mod exchange;
+mod joined;
 mod name;
 mod validate;
 mod wildcard;
@@ -34,6 +35,7 @@ pub use anchors::Anchors;
 pub use anchors::AnchorsError;
 use exchange::Asking;
 use exchange::Servers;
+use joined::Joined;
 use validate::State;
 use validate::Validator;
 
@@ -69,6 +71,7 @@ pub struct Resolver {
     servers: Arc<Servers>,
     validator: Option<Validator>,
     patience: Duration,
+    joined: Joined,
 }
 
 impl Resolver {
@@ -87,6 +90,7 @@ impl Resolver {
             servers: Arc::new(Servers::new(servers)),
             validator,
             patience: PATIENCE,
+            joined: Joined::default(),
         })
     }
 
@@ -195,7 +199,10 @@ impl Resolver {
 
 impl Dns for Resolver {
     fn records<'a>(&'a self, name: &'a str, kind: Kind) -> Answer<'a, Result<Records, DnsFailure>> {
-        Box::pin(self.lookup(name, kind))
+        Box::pin(async move {
+            let place = self.joined.place(name, kind);
+            place.answer(self.lookup(name, kind)).await
+        })
     }
 }
 
