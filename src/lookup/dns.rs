@@ -188,13 +188,46 @@ impl Resolver {
             checking_disabled: false,
         };
         let message = self.servers.ask(&asking, deadline).await?;
-        let state = if message.metadata.authentic_data {
-            State::Secure
-        } else {
-            State::Insecure
-        };
-        Ok((answer::cut(message, name, kind)?, state))
+        trusted(message, name, kind)
     }
+}
+
+/// What a trusted resolver's answer says, and whether it calls that secure.
+fn trusted(message: Message, name: &Name, kind: RecordType) -> Result<(Message, State), String> {
+    let state = if message.metadata.authentic_data {
+        State::Secure
+    } else {
+        State::Insecure
+    };
+    Ok((answer::cut(message, name, kind)?, state))
+}
+
+/// What `octets` say as the answer of a trusted resolver about the records of `kind` at `name`; of addresses, those of
+/// IPv4. `None` for an alias. It is what [`Resolver`] reads, without the servers.
+pub fn read(octets: &[u8], name: &str, kind: Kind) -> Result<Option<Records>, String> {
+    let name = name::parse(name)?;
+    let kind = match kind {
+        Kind::Address => RecordType::A,
+        Kind::Mx => RecordType::MX,
+        Kind::Smimea => RecordType::SMIMEA,
+        Kind::Srv => RecordType::SRV,
+        Kind::Tlsa => RecordType::TLSA,
+    };
+    let asking = Asking {
+        name: name.clone(),
+        kind,
+        checking_disabled: false,
+    };
+    let message = exchange::read(octets, &asking)?;
+    let (message, state) = trusted(message, &name, kind)?;
+    if answer::alias(&message, kind)?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Records {
+        data: data(&message.answers)?,
+        secure: state == State::Secure,
+        ttl: lifetime(&message),
+    }))
 }
 
 impl Dns for Resolver {
