@@ -37,6 +37,7 @@ use crate::lookup::ordered::Order;
 use crate::lookup::ordered::Ordered;
 use crate::lookup::ordered::Unwatched;
 use crate::lookup::ordered::Watch;
+use crate::lookup::publishers::Remembered;
 use crate::lookup::smimea::Smimea;
 use crate::lookup::smtp_cert::SmtpCert;
 use crate::lookup::source::Source;
@@ -158,7 +159,7 @@ pub(super) fn sources(
     for source in remote(config, limits)? {
         sources.push(match &surroundings.cache {
             Some(cache) => Arc::new(Cached::new(source, Arc::clone(cache), number)),
-            None => source,
+            None => Arc::new(Remembered::new(source, Arc::clone(&surroundings.store))),
         });
     }
     check_partners(policy, &sources)?;

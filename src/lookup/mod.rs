@@ -15,6 +15,7 @@ pub mod ldap;
 pub mod mcek;
 pub mod names;
 pub mod ordered;
+pub mod publishers;
 mod rest;
 mod shelf;
 pub mod smimea;
