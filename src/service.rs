@@ -4,6 +4,7 @@
 //! SIGHUP reads policy, trust and keys anew, SIGTERM and SIGINT end what is at hand and go.
 
 pub mod dates;
+pub mod descriptors;
 pub mod listeners;
 pub mod privileges;
 pub mod reinjection;
@@ -69,6 +70,10 @@ use systemd::notify;
 
 /// How long nothing is accepted after the system had no more of what a connection needs.
 const BREATH: Duration = Duration::from_millis(200);
+
+/// Files and sockets below which the usual bounds cannot be kept: 10,000 connections, 4,096 searches, and the files of
+/// messages.
+const ENOUGH: u64 = 16_384;
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +172,10 @@ impl Service {
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         let store = build::store(&config)?;
         let surroundings = Surroundings {
-            cache: Some(Cache::new(Arc::clone(&store), Bounds::default())),
+            cache: Some(Cache::new(
+                Arc::clone(&store),
+                Bounds::within(descriptors::available()),
+            )),
             store,
             watch: Arc::new(Counting(metrics.clone())),
         };
@@ -302,6 +310,13 @@ pub fn run(path: &Path) -> Result<(), ServiceError> {
     let config = Config::read(path)?;
     begin_log(&config)?;
     privileges::close_umask();
+    let descriptors = descriptors::raise();
+    if descriptors < ENOUGH {
+        tracing::warn!(
+            "at most {descriptors} files and sockets may be open, too few for {ENOUGH} connections and searches: \
+             raise LimitNOFILE in the unit, or ulimit -n"
+        );
+    }
     let servant = Servant::of(&config)?;
     let owner = servant.as_ref().map(Servant::owner).unwrap_or_default();
     let listeners = Listeners::bind(&config, owner, HandedOver::from_environment()?)?;

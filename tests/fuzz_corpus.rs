@@ -10,6 +10,8 @@
 #[path = "fuzz/bodies.rs"]
 mod bodies;
 mod corpora_dir;
+#[path = "fuzz/seeds.rs"]
+mod seeds;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,6 +132,12 @@ struct Seeds {
     /// Policy files, and conditions.
     policies: BTreeSet<Vec<u8>>,
     configurations: BTreeSet<Vec<u8>>,
+    /// What servers send that are asked for certificates.
+    dns_answers: BTreeSet<Vec<u8>>,
+    http_answers: BTreeSet<Vec<u8>>,
+    ldap_messages: BTreeSet<Vec<u8>>,
+    /// Filters and URLs.
+    ldap_texts: BTreeSet<Vec<u8>>,
 }
 
 impl Seeds {
@@ -141,6 +149,15 @@ impl Seeds {
         seeds.add_policies();
         seeds.add_configurations();
         seeds.add_blobs(&ours.join("certs"));
+        let first = seeds.blobs.iter().find(|blob| blob.first() == Some(&0x30));
+        let der = first.cloned().expect("a certificate");
+        seeds.dns_answers.extend(seeds::dns_answers(&der));
+        seeds.http_answers.extend(seeds::http_answers(&der));
+        seeds.ldap_messages.extend(seeds::ldap_messages(&der));
+        let texts = seeds::LDAP_TEXTS
+            .iter()
+            .map(|text| text.as_bytes().to_vec());
+        seeds.ldap_texts.extend(texts);
         seeds.dialogues = DIALOGUES
             .iter()
             .map(|text| text.as_bytes().to_vec())
@@ -270,6 +287,10 @@ impl Seeds {
             "ber" => self.cms.iter().collect(),
             "blob" => self.blobs.iter().chain(&self.cms).collect(),
             "configuration" => self.configurations.iter().collect(),
+            "dns_answer" => self.dns_answers.iter().collect(),
+            "http_answer" => self.http_answers.iter().collect(),
+            "ldap_filter" => self.ldap_texts.iter().collect(),
+            "ldap_message" => self.ldap_messages.iter().collect(),
             "entity" | "protected" => self.entities.iter().collect(),
             "milter_edits" => self.headers.iter().collect(),
             "milter_session" | "milter_wire" => self.conversations.iter().collect(),
@@ -408,6 +429,11 @@ fn configuration_holds() {
 }
 
 #[test]
+fn dns_answer_holds() {
+    hold("dns_answer");
+}
+
+#[test]
 fn entity_holds() {
     hold("entity");
 }
@@ -415,6 +441,21 @@ fn entity_holds() {
 #[test]
 fn enveloped_data_holds() {
     hold("enveloped_data");
+}
+
+#[test]
+fn http_answer_holds() {
+    hold("http_answer");
+}
+
+#[test]
+fn ldap_filter_holds() {
+    hold("ldap_filter");
+}
+
+#[test]
+fn ldap_message_holds() {
+    hold("ldap_message");
 }
 
 #[test]

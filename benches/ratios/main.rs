@@ -13,6 +13,7 @@
 mod gateway;
 mod growth;
 mod large;
+mod lookups;
 mod measure;
 mod opening;
 mod people;
@@ -32,5 +33,6 @@ fn main() -> ExitCode {
     growth::rows(&mut session);
     gateway::rows(&mut session);
     remembered::rows(&mut session);
+    lookups::rows(&mut session);
     session.report()
 }

@@ -267,12 +267,15 @@ impl SignedDataPlan<'_> {
             octets: content,
             digests,
         };
+        let mut unchecked: Vec<&SignerInfo> = signed.signers.iter().collect();
         for plan in self.signers {
             let named = |info: &&SignerInfo| plan.certificate.is_named(info.sid.key_name());
-            let Some(info) = signed.signers.iter().find(named) else {
+            // Two of one certificate are two signatures, each of which is checked.
+            let Some(place) = unchecked.iter().position(named) else {
                 let lost = CmsError::field("SignedData.signerInfos", "a signer of ours is lost");
                 return Err(SignError::ReadBack(lost));
             };
+            let info = unchecked.swap_remove(place);
             let spki = plan.certificate.spki();
             let own = plan.key.own_verification(&plan.algorithm);
             let verification = own
@@ -574,6 +577,17 @@ mod tests {
         };
         let error = sign(&plan, &content).unwrap_err();
         assert!(matches!(error, SignError::VerifyBack { .. }), "{error}");
+        // Not even beside a good one of the same certificate, whichever comes first.
+        for good in [0, 1] {
+            let mut signers = [plan.signers, plan.signers].concat();
+            signers[good].key = &*alice.key;
+            let plan = SignedDataPlan {
+                signers: &signers,
+                ..plan.clone()
+            };
+            let error = sign(&plan, &content).unwrap_err();
+            assert!(matches!(error, SignError::VerifyBack { .. }), "{error}");
+        }
     }
 
     #[test]

@@ -227,6 +227,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether all addresses of its kind are in it.
+    #[must_use]
+    pub const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether `client` is one of them. An IPv4 address that is mapped into IPv6 is itself.
     #[must_use]
     pub fn contains(&self, client: IpAddr) -> bool {

@@ -38,6 +38,7 @@ use crate::lookup::ordered::Order;
 use crate::lookup::ordered::Ordered;
 use crate::lookup::ordered::Unwatched;
 use crate::lookup::ordered::Watch;
+use crate::lookup::publishers::Remembered;
 use crate::lookup::smimea::Smimea;
 use crate::lookup::smtp_cert::SmtpCert;
 use crate::lookup::source::Source;
@@ -162,7 +163,7 @@ pub(super) fn sources(
                 let cached = Cached::new(source, Arc::clone(cache), number);
                 Arc::new(cached.with_retry(settings.retry))
             }
-            None => source,
+            None => Arc::new(Remembered::new(source, Arc::clone(&surroundings.store))),
         });
     }
     check_partners(policy, &sources)?;

@@ -10,8 +10,8 @@ use crate::x509::Certificate;
 /// What the records say of one candidate: of several that match the one that says most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Associated {
-    /// Its path must lead to this anchor: usage 2.
-    Anchor(Box<Certificate>),
+    /// Its path must lead to one of these anchors: usage 2.
+    Anchors(Vec<Certificate>),
     /// It is the one, and its path must lead to an anchor of ours: usage 1.
     Constrained,
     /// It is the one: usage 3, in the place of a path.
@@ -29,10 +29,10 @@ impl Associated {
         if by(Usage::DomainIssuedCertificate).any(itself) {
             return Self::Itself;
         }
-        for one in by(Usage::TrustAnchorAssertion) {
-            if let Some(anchor) = anchor(one, &candidate.chain) {
-                return Self::Anchor(Box::new(anchor));
-            }
+        let named = by(Usage::TrustAnchorAssertion).flat_map(|one| anchors(one, &candidate.chain));
+        let named: Vec<Certificate> = named.take(MOST_ANCHORS).collect();
+        if !named.is_empty() {
+            return Self::Anchors(named);
         }
         if by(Usage::ServiceCertificateConstraint).any(itself) {
             return Self::Constrained;
@@ -44,12 +44,17 @@ impl Associated {
     }
 }
 
-/// The certificate that a record names as an anchor: one that came along, or the one in it.
-fn anchor(one: &Association, chain: &[Certificate]) -> Option<Certificate> {
-    let came = chain.iter().find(|authority| one.matches(authority));
-    let inside = || match (one.selector, one.matching) {
+/// The certificates that a record names as anchors: those that came along, and the one in it.
+fn anchors(one: &Association, chain: &[Certificate]) -> impl Iterator<Item = Certificate> {
+    let came = chain.iter().filter(|authority| one.matches(authority));
+    let inside = match (one.selector, one.matching) {
         (Selector::Full, Matching::Exact) => Certificate::parse(&one.data).ok(),
         _ => None,
     };
-    came.cloned().or_else(inside)
+    // One that came along is the same as the one in the record, where that holds it.
+    let inside = inside.filter(|inside| !chain.contains(inside));
+    came.cloned().chain(inside)
 }
+
+/// Anchors of one candidate that are tried: while a domain changes its CA there are two.
+const MOST_ANCHORS: usize = 8;

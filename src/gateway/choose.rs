@@ -45,6 +45,10 @@ impl Findings {
     }
 
     /// The certificates to encrypt to as `wanted` says; which of the four answers there is instead.
+    ///
+    /// Without a good certificate of the recipient's own the DCA's takes its place, whatever the reason: the rule allows
+    /// either to read, so neither is plaintext, and whoever keeps one answer away would else hold up all mail. A rule
+    /// that wants the recipient alone says so ([`Readers::Recipient`]).
     pub fn readers(&self, wanted: EncryptTo) -> Result<ReadersFound, Unmet> {
         let individual = |certificate: &Certificate| ReadersFound {
             certificates: vec![certificate.clone()],
@@ -135,4 +139,75 @@ pub fn envelope(
             .collect(),
         ..Envelope::new(cipher, recipients)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::x509::pem;
+
+    fn found(file: &[u8]) -> Finding {
+        let mut read = pem::certificates(file, &Limits::default()).unwrap();
+        Finding::Found(Box::new(read.remove(0)))
+    }
+
+    fn wanted(readers: Readers) -> EncryptTo {
+        EncryptTo {
+            readers,
+            own_dca: false,
+        }
+    }
+
+    /// What is the matter with a certificate that is not found.
+    fn others() -> [Finding; 3] {
+        [
+            Finding::Absent,
+            Finding::Invalid(vec!["another key waits".to_owned()]),
+            Finding::Unavailable("two sources name different keys".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn the_dca_reads_for_a_recipient_without_a_good_certificate_whatever_the_reason() {
+        let bob = || found(include_bytes!("../../certs/bob.pem"));
+        let dca = || found(include_bytes!("../../certs/dca-b.pem"));
+        let either = wanted(Readers::RecipientElseDca);
+        for own in others() {
+            let findings = Findings { own, dca: dca() };
+            let readers = findings.readers(either).unwrap();
+            assert!(!readers.individual, "{findings:?}");
+            assert!(
+                matches!(dca(), Finding::Found(one) if readers.certificates.first() == Some(&*one))
+            );
+            // Where the rule wants the recipient, nobody else will do.
+            assert!(findings.readers(wanted(Readers::Recipient)).is_err());
+            assert!(findings.readers(wanted(Readers::Both)).is_err());
+        }
+        for dca in others() {
+            let readers = Findings { own: bob(), dca }.readers(either).unwrap();
+            assert!(readers.individual);
+        }
+    }
+
+    #[test]
+    fn of_two_that_are_missing_the_less_certain_counts() {
+        for (place, own) in others().into_iter().enumerate() {
+            for (other, dca) in others().into_iter().enumerate() {
+                let findings = Findings {
+                    own: own.clone(),
+                    dca,
+                };
+                let unmet = findings
+                    .readers(wanted(Readers::RecipientElseDca))
+                    .unwrap_err();
+                let expected = match place.max(other) {
+                    0 => matches!(unmet, Unmet::CertificateAbsent(_)),
+                    1 => matches!(unmet, Unmet::CertificateInvalid(_)),
+                    _ => matches!(unmet, Unmet::CertificateUnavailable(_)),
+                };
+                assert!(expected, "{findings:?}: {unmet:?}");
+            }
+        }
+    }
 }

@@ -75,6 +75,31 @@ impl Refusal {
     }
 }
 
+/// What a certificate without a valid path is.
+enum Unanchored {
+    /// Good all the same: somebody else vouches for it.
+    Good,
+    /// Nobody knows now.
+    Unknown,
+    /// Not good.
+    Wrong,
+}
+
+impl Unanchored {
+    /// Whoever proves that it is the owner's vouches for it in the place of a path; of its revocation and of all else
+    /// that the path says he knows nothing. Whoever pins it vouches for that as well, but not for what is revoked.
+    const fn of(fault: Option<&PathFault>, pinned: bool, proven: bool) -> Self {
+        match fault {
+            Some(PathFault::Revoked { .. }) => Self::Wrong,
+            _ if pinned => Self::Good,
+            Some(PathFault::MissingIssuer(_) | PathFault::NotAnchored) if proven => Self::Good,
+            // A missing issuer does not come by waiting; an answer about revocation does.
+            Some(PathFault::RevocationUnknown(_) | PathFault::Limit(_)) => Self::Unknown,
+            _ => Self::Wrong,
+        }
+    }
+}
+
 impl Chooser<'_> {
     /// Chooses the certificate to encrypt to for `subject`. Each refusal keeps its reason.
     #[must_use]
@@ -148,86 +173,88 @@ impl Chooser<'_> {
         pinned: bool,
         budget: &mut Budget,
     ) -> Result<(Authentication, bool), Refusal> {
-        let certificate = &candidate.certificate;
         let of = |reason: String| {
-            let name = certificate.subject_name();
-            format!(
-                "the certificate of {name}, serial {}: {reason}",
-                certificate.serial_hex()
-            )
+            let certificate = &candidate.certificate;
+            let (name, serial) = (certificate.subject_name(), certificate.serial_hex());
+            format!("the certificate of {name}, serial {serial}: {reason}")
         };
         let wrong = |reason: String| Refusal::Wrong(of(reason));
-        let rejected = &search.known.rejected;
-        if rejected.iter().any(|rejected| rejected.is_of(certificate)) {
-            return Err(wrong("an administrator has rejected it".to_owned()));
-        }
-        self.check_names(subject, certificate).map_err(wrong)?;
-        may_receive_mail(certificate).map_err(|error| wrong(chain(&error)))?;
-        KeyEncryption::for_key(certificate.spki(), ContentEncryption::Aes256Cbc)
-            .map_err(|_| wrong("nothing can be encrypted to a key of its kind".to_owned()))?;
-        let (from, until) = (certificate.not_before(), certificate.not_after());
-        if self.now < from || self.now > until {
-            return Err(wrong(format!(
-                "it is valid from {from} to {until}, not now"
-            )));
-        }
+        self.check_itself(subject, search, &candidate.certificate)
+            .map_err(wrong)?;
         let associated = Associated::of(candidate, &search.associations);
         let unnamed = || wrong("the SMIMEA records of its address name another".to_owned());
         if !pinned && !search.associations.is_empty() && associated == Associated::No {
             return Err(unnamed());
         }
-        let outcome = match &associated {
-            Associated::Anchor(anchor) => {
-                let anchors = vec![(**anchor).clone()];
-                let verification = self.provider.verification;
-                let paths = SimplePaths::new(anchors, verification, self.limits);
-                self.path(&paths, candidate, budget)
-            }
-            Associated::Constrained | Associated::Itself | Associated::No | Associated::Through => {
-                self.path(self.paths, candidate, budget)
-            }
-        };
         let own = candidate.provenance.authentication;
         let authentication = match &associated {
             Associated::No => own,
-            Associated::Anchor(_)
+            Associated::Anchors(_)
             | Associated::Constrained
             | Associated::Itself
             | Associated::Through => own.max(Authentication::Dnssec),
         };
-        match outcome {
-            Ok(path) => {
-                let constraints = search
-                    .associations
-                    .iter()
-                    .filter(|one| one.usage == Usage::CaConstraint);
-                let through = || constraints.clone().any(|one| one.matches_path(&path));
-                if associated == Associated::Through && !pinned && !through() {
-                    return Err(unnamed());
-                }
-                Ok((authentication, true))
+        match self.associated_path(candidate, &associated, budget) {
+            Ok(path) if associated == Associated::Through && !pinned => {
+                let mut records = search.associations.iter();
+                let leads =
+                    records.any(|one| one.usage == Usage::CaConstraint && one.matches_path(&path));
+                leads.then_some((authentication, true)).ok_or_else(unnamed)
             }
+            Ok(_) => Ok((authentication, true)),
             Err((fault, reason)) => {
-                // Whoever proves that it is the owner's vouches for it in the place of a path; of its revocation and of
-                // all else that the path says he knows nothing. Whoever pins it vouches for that as well, but not for
-                // what is revoked.
                 let proven = match &associated {
                     Associated::Itself => true,
                     Associated::No => own.is_authenticated(),
-                    Associated::Anchor(_) | Associated::Constrained | Associated::Through => false,
+                    Associated::Anchors(_) | Associated::Constrained | Associated::Through => false,
                 };
-                match fault {
-                    Some(PathFault::Revoked { .. }) => Err(wrong(reason)),
-                    _ if pinned => Ok((authentication, false)),
-                    Some(PathFault::MissingIssuer(_) | PathFault::NotAnchored) if proven => {
-                        Ok((authentication, false))
-                    }
-                    // A missing issuer does not come by waiting; an answer about revocation does.
-                    Some(PathFault::RevocationUnknown(_) | PathFault::Limit(_)) => {
-                        Err(Refusal::Unknown(of(reason)))
-                    }
-                    _ => Err(wrong(reason)),
+                match Unanchored::of(fault.as_ref(), pinned, proven) {
+                    Unanchored::Good => Ok((authentication, false)),
+                    Unanchored::Unknown => Err(Refusal::Unknown(of(reason))),
+                    Unanchored::Wrong => Err(wrong(reason)),
                 }
+            }
+        }
+    }
+
+    /// Whether a certificate may be encrypted to, as far as it says itself: not rejected, named for the subject, for
+    /// encryption, within its dates.
+    fn check_itself(
+        &self,
+        subject: Subject<'_>,
+        search: &Search,
+        certificate: &Certificate,
+    ) -> Result<(), String> {
+        let rejected = &search.known.rejected;
+        if rejected.iter().any(|rejected| rejected.is_of(certificate)) {
+            return Err("an administrator has rejected it".to_owned());
+        }
+        self.check_names(subject, certificate)?;
+        may_receive_mail(certificate).map_err(|error| chain(&error))?;
+        KeyEncryption::for_key(certificate.spki(), ContentEncryption::Aes256Cbc)
+            .map_err(|_| "nothing can be encrypted to a key of its kind".to_owned())?;
+        let (from, until) = (certificate.not_before(), certificate.not_after());
+        if self.now < from || self.now > until {
+            return Err(format!("it is valid from {from} to {until}, not now"));
+        }
+        Ok(())
+    }
+
+    /// The path to the anchors that SMIMEA records name, where they name some; else to ours.
+    fn associated_path(
+        &self,
+        candidate: &Candidate,
+        associated: &Associated,
+        budget: &mut Budget,
+    ) -> Result<Vec<Certificate>, (Option<PathFault>, String)> {
+        match associated {
+            Associated::Anchors(anchors) => {
+                let verification = self.provider.verification;
+                let paths = SimplePaths::new(anchors.clone(), verification, self.limits);
+                self.path(&paths, candidate, budget)
+            }
+            Associated::Constrained | Associated::Itself | Associated::No | Associated::Through => {
+                self.path(self.paths, candidate, budget)
             }
         }
     }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use std::future::pending;
 use std::future::poll_fn;
 use std::future::ready;
-use std::pin::Pin;
 use std::task::Poll;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::address::Domain;
 use crate::address::Mailbox;
@@ -73,8 +75,7 @@ impl Gateway {
             .filter(|record| self.needs_certificate(record, arrival))
             .map(|record| &record.mailbox)
             .collect();
-        let found = self.found(&wanted, arrival.now, Box::pin(pending())).await;
-        let findings = self.settled(found, arrival.now).await;
+        let findings = self.settled(&wanted, arrival.now).await;
         let findings: Vec<Findings> = records
             .iter()
             .map(|record| findings.of(&record.mailbox))
@@ -99,7 +100,7 @@ impl Gateway {
         let mut record = self.record(mailbox, transaction);
         if self.asks_at_recipient(transaction, &record) {
             // Nothing is encrypted yet: what is chosen now is noted when the message is there.
-            let found = self.found(&[mailbox], now, patience).await;
+            let found = self.found(mailbox, now, patience).await;
             let mut chosen = Found::default();
             for (subject, search) in found {
                 chosen.put(subject, self.chosen(subject, &search, now).finding);
@@ -112,22 +113,14 @@ impl Gateway {
         }
     }
 
-    /// Looks for the certificates of `wanted` and of their DCAs, until `patience` ends.
+    /// Looks for the certificates of one recipient and of its DCA, until `patience` ends.
     async fn found<'m>(
         &self,
-        wanted: &[&'m Mailbox],
+        mailbox: &'m Mailbox,
         now: Time,
         patience: Answer<'_, ()>,
     ) -> Vec<(Subject<'m>, Search)> {
-        let mut subjects: Vec<Subject<'m>> = Vec::new();
-        let mut domains: HashSet<&Domain> = HashSet::new();
-        for mailbox in wanted {
-            subjects.push(Subject::Recipient(mailbox));
-            let dca = Subject::Dca(mailbox.domain());
-            if domains.insert(mailbox.domain()) {
-                subjects.push(dca);
-            }
-        }
+        let subjects = subjects(&[mailbox]);
         let answers = subjects.iter().map(|subject| self.search(*subject, now));
         let answers = all(answers.collect(), patience).await;
         let late =
@@ -138,52 +131,57 @@ impl Gateway {
         subjects.into_iter().zip(answers).collect()
     }
 
-    /// What is chosen for each, noted where it is another one than before: one that could not be noted is not used.
-    async fn settled(&self, found: Vec<(Subject<'_>, Search)>, now: Time) -> Found {
+    /// What is found and chosen for each of `wanted` and for their DCAs. Each is judged and noted when its own answers
+    /// are there: at a thousand of them that is work, and is done while others are waited for.
+    async fn settled(&self, wanted: &[&Mailbox], now: Time) -> Found {
+        let subjects = subjects(wanted);
+        let each = subjects.iter().map(|subject| self.finding(*subject, now));
+        let findings = all(each.collect(), Box::pin(pending())).await;
         let mut settled = Found::default();
-        let mut waiting = Vec::new();
-        for (subject, search) in found {
-            let choice = self.chosen(subject, &search, now);
-            if choice.is_to_be_noted() && !search.by_policy {
-                waiting.push(self.noted(subject, search, choice, now));
-            } else {
-                settled.put(subject, choice.finding);
-            }
-        }
-        let noted: Vec<Answer<'_, (Subject<'_>, Finding)>> = waiting;
-        for (subject, finding) in all(noted, Box::pin(pending())).await.into_iter().flatten() {
+        for (subject, finding) in subjects.into_iter().zip(findings.into_iter().flatten()) {
             settled.put(subject, finding);
         }
         settled
     }
 
+    /// What is chosen for one subject, noted where it is another one than before: one that could not be noted is not
+    /// used.
+    fn finding<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Finding> {
+        Box::pin(async move {
+            let search = self.search(subject, now).await;
+            let choice = self.chosen(subject, &search, now);
+            if choice.is_to_be_noted() && !search.by_policy {
+                self.noted(subject, search, choice, now).await
+            } else {
+                choice.finding
+            }
+        })
+    }
+
     /// Notes one choice; makes it again where somebody else was first.
-    fn noted<'a>(
-        &'a self,
-        subject: Subject<'a>,
+    async fn noted(
+        &self,
+        subject: Subject<'_>,
         mut search: Search,
         mut choice: Choice,
         now: Time,
-    ) -> Answer<'a, (Subject<'a>, Finding)> {
-        Box::pin(async move {
-            for _ in 0..ATTEMPTS {
-                let noted = self.certificates.settle(subject, &search, &choice, now);
-                match noted.await {
-                    Ok(Noted::Kept) => return (subject, choice.finding),
-                    Ok(Noted::Outdated(known)) => {
-                        search.known = *known;
-                        choice = self.chosen(subject, &search, now);
-                        if !choice.is_to_be_noted() {
-                            return (subject, choice.finding);
-                        }
+    ) -> Finding {
+        for _ in 0..ATTEMPTS {
+            let noted = self.certificates.settle(subject, &search, &choice, now);
+            match noted.await {
+                Ok(Noted::Kept) => return choice.finding,
+                Ok(Noted::Outdated(known)) => {
+                    search.known = *known;
+                    choice = self.chosen(subject, &search, now);
+                    if !choice.is_to_be_noted() {
+                        return choice.finding;
                     }
-                    Err(error) => return (subject, Finding::Unavailable(error.to_string())),
                 }
+                Err(error) => return Finding::Unavailable(error.to_string()),
             }
-            let reason =
-                format!("its certificate was changed {ATTEMPTS} times while it was looked at");
-            (subject, Finding::Unavailable(reason))
-        })
+        }
+        let reason = format!("its certificate was changed {ATTEMPTS} times while it was looked at");
+        Finding::Unavailable(reason)
     }
 
     pub(super) fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {
@@ -283,34 +281,114 @@ impl Found {
     }
 }
 
-/// Waits for all answers, each of which goes on while others wait; nothing in the place of those that
-/// are not there when `patience` ends.
-async fn all<T>(answers: Vec<Answer<'_, T>>, mut patience: Answer<'_, ()>) -> Vec<Option<T>> {
-    enum State<'a, T> {
-        Done(T),
-        Waiting(Answer<'a, T>),
+/// All whose certificates are looked for on behalf of `wanted`: each of them, and the DCA of each domain once.
+fn subjects<'m>(wanted: &[&'m Mailbox]) -> Vec<Subject<'m>> {
+    let mut subjects: Vec<Subject<'m>> = Vec::new();
+    let mut domains: HashSet<&Domain> = HashSet::new();
+    for mailbox in wanted {
+        subjects.push(Subject::Recipient(mailbox));
+        if domains.insert(mailbox.domain()) {
+            subjects.push(Subject::Dca(mailbox.domain()));
+        }
     }
-    let mut states: Vec<State<'_, T>> = answers.into_iter().map(State::Waiting).collect();
+    subjects
+}
+
+/// Waits for all answers, each of which goes on while others wait; nothing in the place of those that
+/// are not there when `patience` ends. In the order of `answers`.
+///
+/// Each has a waker of its own: of a thousand, the one that can go on is polled, and not all of them.
+async fn all<T>(answers: Vec<Answer<'_, T>>, mut patience: Answer<'_, ()>) -> Vec<Option<T>> {
+    let mut done: Vec<Option<T>> = answers.iter().map(|_| None).collect();
+    let numbered = answers.into_iter().enumerate();
+    let mut waiting: FuturesUnordered<_> = numbered
+        .map(|(place, answer)| async move { (place, answer.await) })
+        .collect();
     poll_fn(|context| {
-        let mut waiting = false;
-        for state in &mut states {
-            if let State::Waiting(answer) = state {
-                match Pin::new(answer).poll(context) {
-                    Poll::Pending => waiting = true,
-                    Poll::Ready(value) => *state = State::Done(value),
+        loop {
+            match waiting.poll_next_unpin(context) {
+                Poll::Pending => return patience.as_mut().poll(context),
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(Some((place, value))) => {
+                    if let Some(slot) = done.get_mut(place) {
+                        *slot = Some(value);
+                    }
                 }
             }
         }
-        if waiting {
-            patience.as_mut().poll(context)
-        } else {
-            Poll::Ready(())
-        }
     })
     .await;
-    let done = |state| match state {
-        State::Done(value) => Some(value),
-        State::Waiting(_) => None,
-    };
-    states.into_iter().map(done).collect()
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering;
+    use std::task::Context;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Answers that wait until they are told to go on, and how often one of them was polled.
+    #[derive(Default)]
+    struct Told {
+        wakers: Mutex<Vec<(usize, Waker)>>,
+        polled: AtomicUsize,
+    }
+
+    impl Told {
+        /// One that is ready at its second poll.
+        fn answer(self: &Arc<Self>, number: usize) -> Answer<'static, usize> {
+            let told = Arc::clone(self);
+            let mut asked = false;
+            Box::pin(poll_fn(move |context| {
+                told.polled.fetch_add(1, Ordering::Relaxed);
+                if asked {
+                    return Poll::Ready(number);
+                }
+                asked = true;
+                let mut wakers = told.wakers.lock().unwrap();
+                wakers.push((number, context.waker().clone()));
+                Poll::Pending
+            }))
+        }
+    }
+
+    fn poll<T>(work: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+        work.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn of_a_thousand_answers_the_one_that_can_go_on_is_polled() {
+        let told = Arc::new(Told::default());
+        let answers = (0..1000).map(|number| told.answer(number)).collect();
+        let mut work = pin!(all(answers, Box::pin(pending())));
+        // It may take a breath in between, and wake itself.
+        while told.polled.load(Ordering::Relaxed) < 1000 {
+            assert!(poll(work.as_mut()).is_pending());
+        }
+        let wakers = std::mem::take(&mut *told.wakers.lock().unwrap());
+        for (number, waker) in wakers.iter().rev() {
+            waker.wake_by_ref();
+            let polled = poll(work.as_mut());
+            assert_eq!(told.polled.load(Ordering::Relaxed), 2000 - number);
+            match polled {
+                Poll::Pending => assert_ne!(*number, 0),
+                // In the order in which they were asked for, not in that in which they came.
+                Poll::Ready(done) => assert!(done.into_iter().eq((0..1000).map(Some))),
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_not_answered_when_patience_ends_has_nothing_in_its_place() {
+        let ready: Answer<'_, u8> = Box::pin(ready(1));
+        let never: Answer<'_, u8> = Box::pin(pending());
+        let mut work = pin!(all(vec![never, ready], Box::pin(std::future::ready(()))));
+        assert_eq!(poll(work.as_mut()), Poll::Ready(vec![None, Some(1)]));
+    }
 }

@@ -78,6 +78,21 @@ impl Default for Bounds {
     }
 }
 
+impl Bounds {
+    /// The usual ones for a process that may have so many files and sockets open: as many searches at a time as a
+    /// quarter of that, one with several mail exchangers beside those that have a single socket. The rest is for the
+    /// connections of MTAs, which must find a place whatever is searched for.
+    #[must_use]
+    pub fn within(descriptors: u64) -> Self {
+        let usual = Self::default();
+        let quarter = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
+        Self {
+            under_way: usual.under_way.min(quarter).max(1),
+            ..usual
+        }
+    }
+}
+
 /// How much longer than the deadline a source may take to notice it.
 const GRACE: Duration = Duration::from_secs(1);
 

@@ -6,6 +6,7 @@
 mod anchors;
 mod answer;
 mod exchange;
+mod joined;
 mod name;
 mod validate;
 mod wildcard;
@@ -34,6 +35,7 @@ pub use anchors::Anchors;
 pub use anchors::AnchorsError;
 use exchange::Asking;
 use exchange::Servers;
+use joined::Joined;
 use validate::State;
 use validate::Validator;
 
@@ -69,6 +71,7 @@ pub struct Resolver {
     servers: Arc<Servers>,
     validator: Option<Validator>,
     patience: Duration,
+    joined: Joined,
 }
 
 impl Resolver {
@@ -87,6 +90,7 @@ impl Resolver {
             servers: Arc::new(Servers::new(servers)),
             validator,
             patience: PATIENCE,
+            joined: Joined::default(),
         })
     }
 
@@ -185,18 +189,55 @@ impl Resolver {
             checking_disabled: false,
         };
         let message = self.servers.ask(&asking, deadline).await?;
-        let state = if message.metadata.authentic_data {
-            State::Secure
-        } else {
-            State::Insecure
-        };
-        Ok((answer::cut(message, name, kind)?, state))
+        trusted(message, name, kind)
     }
+}
+
+/// What a trusted resolver's answer says, and whether it calls that secure.
+fn trusted(message: Message, name: &Name, kind: RecordType) -> Result<(Message, State), String> {
+    let state = if message.metadata.authentic_data {
+        State::Secure
+    } else {
+        State::Insecure
+    };
+    Ok((answer::cut(message, name, kind)?, state))
+}
+
+/// What `octets` say as the answer of a trusted resolver about the records of `kind` at `name`; of addresses, those of
+/// IPv4. `None` for an alias. It is what [`Resolver`] reads, without the servers.
+pub fn read(octets: &[u8], name: &str, kind: Kind) -> Result<Option<Records>, String> {
+    let name = name::parse(name)?;
+    let kind = match kind {
+        Kind::Address => RecordType::A,
+        Kind::Mx => RecordType::MX,
+        Kind::Smimea => RecordType::SMIMEA,
+        Kind::Srv => RecordType::SRV,
+        Kind::Text => RecordType::TXT,
+        Kind::Tlsa => RecordType::TLSA,
+    };
+    let asking = Asking {
+        name: name.clone(),
+        kind,
+        checking_disabled: false,
+    };
+    let message = exchange::read(octets, &asking)?;
+    let (message, state) = trusted(message, &name, kind)?;
+    if answer::alias(&message, kind)?.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Records {
+        data: data(&message.answers)?,
+        secure: state == State::Secure,
+        ttl: lifetime(&message),
+    }))
 }
 
 impl Dns for Resolver {
     fn records<'a>(&'a self, name: &'a str, kind: Kind) -> Answer<'a, Result<Records, DnsFailure>> {
-        Box::pin(self.lookup(name, kind))
+        Box::pin(async move {
+            let place = self.joined.place(name, kind);
+            place.answer(self.lookup(name, kind)).await
+        })
     }
 }
 

@@ -226,19 +226,50 @@ impl Https {
         };
         let shaken = tls::handshake(connected.stream, &self.roots, server, deadline);
         let (stream, authentication) = shaken.await?;
-        let (status, headers, body) = exchange(stream, host, request).await?;
-        let location = headers
-            .get(header::LOCATION)
-            .filter(|_| is_redirect(status));
-        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let raw = Raw {
-            status,
-            headers,
-            body,
-            authentication,
-        };
-        Ok((raw, location))
+        answered(stream, host, request, authentication).await
     }
+}
+
+/// What `octets` are as the answer of `host` to a request for `target`, without a network; and where it redirects to,
+/// or why that is not followed.
+pub async fn read_answer(
+    octets: Vec<u8>,
+    (host, target): (&Domain, &str),
+    now: u64,
+) -> Result<(Got, Option<Result<String, &'static str>>), HttpFailure> {
+    let request = request(host, target).map_err(|source| HttpFailure::Request {
+        host: host.clone(),
+        source,
+    })?;
+    let stream = tokio::io::join(std::io::Cursor::new(octets), tokio::io::sink());
+    let answered = answered(stream, host, request, Authentication::None).await?;
+    let (raw, location) = answered;
+    let location = location.map(|location| followed(host, target, &location));
+    Ok((raw.read(now), location))
+}
+
+/// Sends the request over `stream`, and reads the answer, and where it leads.
+async fn answered<S>(
+    stream: S,
+    host: &Domain,
+    request: Request<Empty<Bytes>>,
+    authentication: Authentication,
+) -> Result<(Raw, Option<String>), HttpFailure>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (status, headers, body) = exchange(stream, host, request).await?;
+    let location = headers
+        .get(header::LOCATION)
+        .filter(|_| is_redirect(status));
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let raw = Raw {
+        status,
+        headers,
+        body,
+        authentication,
+    };
+    Ok((raw, location))
 }
 
 /// An answer whose header is not read yet.

@@ -6,7 +6,7 @@
 mod connection;
 mod discovery;
 pub mod filter;
-mod message;
+pub mod message;
 mod pool;
 mod url;
 

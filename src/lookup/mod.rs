@@ -17,6 +17,7 @@ pub mod mcek;
 pub mod mta_sts;
 pub mod names;
 pub mod ordered;
+pub mod publishers;
 mod rest;
 mod shelf;
 pub mod smimea;

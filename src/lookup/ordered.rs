@@ -24,7 +24,6 @@ use crate::gateway::choice::Event;
 use crate::gateway::search::Asked;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
-use crate::gateway::search::Said;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
 use crate::policy::Policy;
@@ -94,7 +93,8 @@ impl Order {
 /// All sources of one gateway.
 #[derive(Debug)]
 pub struct Ordered {
-    /// Those that the configuration has, each once; of one kind there may be several.
+    /// Those that the configuration has, each once; of one kind there may be several. Those that ask servers know
+    /// which domains have published there: [`super::cache::Cached`], or [`super::publishers::Remembered`].
     pub sources: Vec<Arc<dyn Source>>,
     /// Which of them are asked for whom.
     pub order: Order,
@@ -120,12 +120,12 @@ impl Ordered {
         for kind in wanted {
             let of_kind = self.sources.iter().filter(|source| source.name() == *kind);
             for source in of_kind.filter(|source| source.covers(subject)) {
-                let expected = named || self.has_published(&owner, *kind).await;
                 questions.push((
                     source,
                     Question {
                         subject: owner.clone(),
-                        expected,
+                        // Who was found there before is known to whoever asks the source.
+                        expected: named,
                         deadline,
                         now,
                     },
@@ -143,7 +143,10 @@ impl Ordered {
             ..Search::default()
         };
         for (asked, reply) in together(waiting.collect(), deadline, &*self.watch).await {
-            self.take(&owner, asked, reply, &mut search, now).await;
+            search.asked.push(asked);
+            search.candidates.extend(reply.candidates);
+            search.associations.extend(reply.associations);
+            search.keys.extend(reply.keys);
         }
         // What an administrator has pinned is used even where nobody shows it any more.
         if let (Some(pin), Some(kept)) = (&search.known.pinned, &search.known.kept)
@@ -156,38 +159,6 @@ impl Ordered {
             search.candidates.push((**kept).clone());
         }
         search
-    }
-
-    /// Whether the domain was ever found there; if nobody can tell, it was.
-    async fn has_published(&self, owner: &Owner, source: LookupSource) -> bool {
-        is_remote(source)
-            && self
-                .store
-                .published(owner.domain(), source)
-                .await
-                .unwrap_or(true)
-    }
-
-    async fn take(
-        &self,
-        owner: &Owner,
-        mut asked: Asked,
-        mut reply: Reply,
-        search: &mut Search,
-        now: Time,
-    ) {
-        // Before anything goes out: whoever keeps the source from answering next time must not pass for absence.
-        if reply.said == Said::Found && is_remote(asked.source) && !reply.cached {
-            let noted = self.store.note_published(owner.domain(), asked.source, now);
-            if let Err(error) = noted.await {
-                reply = Reply::unavailable(error.to_string());
-                asked.said = reply.said.clone();
-            }
-        }
-        search.asked.push(asked);
-        search.candidates.append(&mut reply.candidates);
-        search.associations.append(&mut reply.associations);
-        search.keys.append(&mut reply.keys);
     }
 }
 
@@ -248,14 +219,6 @@ impl Certificates for Ordered {
                 }),
             }
         })
-    }
-}
-
-/// Whether it is a server of somebody else's.
-const fn is_remote(source: LookupSource) -> bool {
-    match source {
-        LookupSource::Directory | LookupSource::Harvest => false,
-        LookupSource::Ldap | LookupSource::Mcek | LookupSource::Smimea | LookupSource::Smtp => true,
     }
 }
 

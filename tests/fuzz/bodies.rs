@@ -103,6 +103,8 @@ use ring::people;
 mod configuration;
 #[path = "ring.rs"]
 pub(crate) mod ring;
+#[path = "servers.rs"]
+pub(crate) mod servers;
 
 /// A target's name and body.
 type Target = (&'static str, fn(&[u8]));
@@ -114,8 +116,12 @@ pub(crate) const TARGETS: &[Target] = &[
     ("ber", ber),
     ("blob", blob),
     ("configuration", configuration::configuration),
+    ("dns_answer", servers::dns_answer),
     ("entity", entity),
     ("enveloped_data", enveloped_data),
+    ("http_answer", servers::http_answer),
+    ("ldap_filter", servers::ldap_filter),
+    ("ldap_message", servers::ldap_message),
     ("milter_edits", milter_edits),
     ("milter_session", milter_session),
     ("milter_wire", milter_wire),

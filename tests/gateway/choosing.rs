@@ -653,6 +653,20 @@ fn smimea_records_constrain_what_other_sources_find() {
             let anchor = Usage::TrustAnchorAssertion;
             assert_eq!(judge(&theirs, anchor, &stranger.certificate), Found);
             assert_eq!(judge(&ours, anchor, &stranger.certificate), Invalid);
+            // One of several anchors, the other of which leads nowhere: as while a domain changes its CA.
+            for named in [[&authority, &stranger], [&stranger, &authority]] {
+                let mut search = found(&[(LookupSource::Mcek, Authentication::None, &theirs)]);
+                let chain = named.map(|one| one.certificate.clone());
+                search.candidates[0].chain = chain.to_vec();
+                let records = named.map(|one| Association {
+                    usage: anchor,
+                    selector,
+                    matching,
+                    data: data(&one.certificate, selector, matching),
+                });
+                search.associations = records.to_vec();
+                assert_eq!(judging.finding(&search).result(), Found);
+            }
             // A CA on a path that leads to one of ours.
             let through = Usage::CaConstraint;
             assert_eq!(judge(&ours, through, &authority.certificate), Found);

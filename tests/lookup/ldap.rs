@@ -158,6 +158,16 @@ fn unavailable(reply: &Reply) -> &str {
     reason
 }
 
+/// Bob's entry, with his certificate where most directories have it.
+fn entry_of_bob(certificate: &[u8]) -> String {
+    let values = [("userCertificate;binary", certificate)];
+    entry("uid=bob", "bob@b.example", &values)
+}
+
+fn of_bob() -> Owner {
+    recipient("bob@b.example")
+}
+
 #[tokio::test]
 async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_start_tls() {
     if !can_run() {
@@ -191,11 +201,7 @@ async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_star
             .arg(at("dave.pem")))
     };
     let entries = [
-        entry(
-            "uid=bob",
-            "bob@b.example",
-            &[("userCertificate;binary", &bob)],
-        ),
+        entry_of_bob(&bob),
         entry(
             "uid=carol",
             "carol@b.example",
@@ -216,7 +222,7 @@ async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_star
     let slapd = Slapd::start(&authority, &entries.concat(), &Differing::default());
     for url in [ldaps(&slapd), start_tls(&slapd)] {
         let source = bound(&authority, &url);
-        let reply = ask(&source, recipient("bob@b.example")).await;
+        let reply = ask(&source, of_bob()).await;
         assert_eq!(
             (&reply.said, reply.authentic),
             (&Said::Found, true),
@@ -289,11 +295,7 @@ async fn no_address_reaches_beyond_its_own_entry() {
     let (odd, _) = person(&authority, "odd@b.example");
     let mail = r#""a*(b)\\c"@b.example"#;
     let entries = [
-        entry(
-            "uid=bob",
-            "bob@b.example",
-            &[("userCertificate;binary", &bob)],
-        ),
+        entry_of_bob(&bob),
         entry("uid=odd", mail, &[("userCertificate;binary", &odd)]),
     ];
     let slapd = Slapd::start(&authority, &entries.concat(), &Differing::default());
@@ -382,11 +384,7 @@ async fn a_wrong_password_is_our_own_fault_and_never_an_absence() {
     let slapd = Slapd::start(&authority, "", &Differing::default());
     for url in [ldaps(&slapd), start_tls(&slapd)] {
         let settings = directory(&authority, at(&url, "other"));
-        let reply = ask(
-            &source(settings, Known::default()),
-            recipient("bob@b.example"),
-        )
-        .await;
+        let reply = ask(&source(settings, Known::default()), of_bob()).await;
         let reason = unavailable(&reply);
         assert!(
             reason.contains("invalidCredentials (49)") && reason.contains("our own configuration"),
@@ -408,16 +406,12 @@ async fn a_server_that_cannot_prove_its_name_is_unavailable() {
     let slapd = Slapd::start(&authority, "", &other);
     let (_, password) = GATEWAY;
     for url in [ldaps(&slapd), start_tls(&slapd)] {
-        let reply = ask(&bound(&authority, &url), recipient("bob@b.example")).await;
+        let reply = ask(&bound(&authority, &url), of_bob()).await;
         let reason = unavailable(&reply);
         assert!(reason.contains("not valid for name"), "{reason}");
         // An authority of the same name is another one.
         let settings = directory(&Ca::new("Test CA"), at(&url, password));
-        let reply = ask(
-            &source(settings, Known::default()),
-            recipient("bob@b.example"),
-        )
-        .await;
+        let reply = ask(&source(settings, Known::default()), of_bob()).await;
         let reason = unavailable(&reply);
         assert!(reason.contains("no TLS with the directory"), "{reason}");
     }
@@ -430,21 +424,13 @@ async fn a_server_without_start_tls_is_asked_nothing() {
     }
     let authority = Ca::new("Test CA");
     let (bob, _) = person(&authority, "bob@b.example");
-    let entries = entry(
-        "uid=bob",
-        "bob@b.example",
-        &[("userCertificate;binary", &bob)],
-    );
+    let entries = entry_of_bob(&bob);
     let clear = Differing {
         name: None,
         ..Differing::default()
     };
     let slapd = Slapd::start(&authority, &entries, &clear);
-    let reply = ask(
-        &bound(&authority, &start_tls(&slapd)),
-        recipient("bob@b.example"),
-    )
-    .await;
+    let reply = ask(&bound(&authority, &start_tls(&slapd)), of_bob()).await;
     let reason = unavailable(&reply);
     assert!(reason.contains("refuses StartTLS"), "{reason}");
     // On this machine it can be asked in clear, and then proves nothing.
@@ -453,11 +439,7 @@ async fn a_server_without_start_tls_is_asked_nothing() {
     if let Servers::At { url, .. } = &mut settings.servers {
         *url = url.clone().in_clear().unwrap();
     }
-    let reply = ask(
-        &source(settings, Known::default()),
-        recipient("bob@b.example"),
-    )
-    .await;
+    let reply = ask(&source(settings, Known::default()), of_bob()).await;
     assert_eq!(
         (ders(&reply), reply.authentic),
         (vec![bob.as_slice()], false)
@@ -475,28 +457,24 @@ async fn a_server_that_was_killed_is_unavailable_until_it_is_back() {
     }
     let authority = Ca::new("Test CA");
     let (bob, _) = person(&authority, "bob@b.example");
-    let entries = entry(
-        "uid=bob",
-        "bob@b.example",
-        &[("userCertificate;binary", &bob)],
-    );
+    let entries = entry_of_bob(&bob);
     let mut slapd = Slapd::start(&authority, &entries, &Differing::default());
     let source = bound(&authority, &start_tls(&slapd));
     let found = |reply: &Reply| ders(reply) == [bob.as_slice()];
-    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+    assert!(found(&ask(&source, of_bob()).await));
     slapd.kill();
-    let reply = ask(&source, recipient("bob@b.example")).await;
+    let reply = ask(&source, of_bob()).await;
     let reason = unavailable(&reply);
     assert!(
         reason.contains("no connection to the directory"),
         "{reason}"
     );
     slapd.restart();
-    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+    assert!(found(&ask(&source, of_bob()).await));
     // Restarted between two questions: the connection that was kept is dead, and another is made.
     slapd.kill();
     slapd.restart();
-    assert!(found(&ask(&source, recipient("bob@b.example")).await));
+    assert!(found(&ask(&source, of_bob()).await));
 }
 
 #[tokio::test]
@@ -506,11 +484,7 @@ async fn many_questions_at_once_share_few_connections() {
     }
     let authority = Ca::new("Test CA");
     let (bob, _) = person(&authority, "bob@b.example");
-    let entries = entry(
-        "uid=bob",
-        "bob@b.example",
-        &[("userCertificate;binary", &bob)],
-    );
+    let entries = entry_of_bob(&bob);
     let monitored = Differing {
         before: "moduleload back_monitor\n",
         ..Differing::default()
@@ -520,7 +494,7 @@ async fn many_questions_at_once_share_few_connections() {
     let mut asked = tokio::task::JoinSet::new();
     for _ in 0..50 {
         let source = Arc::clone(&source);
-        asked.spawn(async move { ask(&source, recipient("bob@b.example")).await.said });
+        asked.spawn(async move { ask(&source, of_bob()).await.said });
     }
     for said in asked.join_all().await {
         assert_eq!(said, Said::Found);
@@ -547,14 +521,7 @@ async fn a_referral_is_not_followed_and_is_no_absence() {
     // All that is not beneath its own suffix, and one subtree.
     let elsewhere = "dn: ou=far,dc=b,dc=example\nobjectClass: referral\n\
                      objectClass: extensibleObject\nou: far\nref: ldap://far.example/ou=far\n\n";
-    let entries = [
-        entry(
-            "uid=bob",
-            "bob@b.example",
-            &[("userCertificate;binary", &bob)],
-        ),
-        elsewhere.to_owned(),
-    ];
+    let entries = [entry_of_bob(&bob), elsewhere.to_owned()];
     let referring = Differing {
         before: "referral ldap://far.example/\n",
         database: PUBLIC,
@@ -586,11 +553,7 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
     }
     let authority = Ca::new("Test CA");
     let (bob, _) = person(&authority, "bob@b.example");
-    let entries = entry(
-        "uid=bob",
-        "bob@b.example",
-        &[("userCertificate;binary", &bob)],
-    );
+    let entries = entry_of_bob(&bob);
     let discovered = |secure: bool, port: u16| {
         let target = "dir.b.example";
         let srv = Data::Srv {
@@ -613,7 +576,7 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
         };
         let slapd = Slapd::start(&authority, &entries, &named);
         let source = discovered(secure, slapd.ldap.port());
-        let reply = ask(&source, recipient("bob@b.example")).await;
+        let reply = ask(&source, of_bob()).await;
         assert_eq!(
             (&reply.said, ders(&reply)),
             (&Said::Found, vec![bob.as_slice()]),
@@ -628,11 +591,7 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
         let reply = ask(&source, recipient("nobody@b.example")).await;
         assert!(matches!(reply.said, Said::Absent(_)), "{:?}", reply.said);
         // The other way round the name is wrong.
-        let reply = ask(
-            &discovered(!secure, slapd.ldap.port()),
-            recipient("bob@b.example"),
-        )
-        .await;
+        let reply = ask(&discovered(!secure, slapd.ldap.port()), of_bob()).await;
         let reason = unavailable(&reply);
         assert!(reason.contains("not valid for name"), "{reason}");
     }

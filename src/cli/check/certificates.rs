@@ -20,7 +20,7 @@ use crate::x509::path::RevocationMode;
 
 /// Where a certificate stands between its dates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dates {
+pub(super) enum Dates {
     /// Its last second has passed.
     Expired,
     /// It has some time left, and not much.
@@ -32,7 +32,7 @@ enum Dates {
 }
 
 impl Dates {
-    fn of(certificate: &Certificate, now: Time) -> Self {
+    pub(super) fn of(certificate: &Certificate, now: Time) -> Self {
         let until = certificate.not_after();
         if now < certificate.not_before() {
             Self::NotYet

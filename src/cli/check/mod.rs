@@ -10,6 +10,7 @@ pub(super) mod mta;
 mod private_files;
 mod reinjection;
 mod sockets;
+mod sources;
 mod user;
 
 use std::env;
@@ -27,6 +28,7 @@ use crate::gateway::judge::chain;
 use crate::keystore::files;
 use crate::limits::Limits;
 use crate::lookup::directory::Directory;
+use crate::policy::Policy;
 use crate::store::StoreError;
 use crate::store::sqlite::Sqlite;
 use crate::x509::Certificate;
@@ -97,7 +99,7 @@ fn exit(findings: &[Finding]) -> Exit {
 
 /// Everything that can be found without the MTA. `sockets` is what was found of the listeners.
 fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
-    let mut findings = policy(config);
+    let (policy, mut findings) = policy(config);
     let mut trust = Trust::default();
     findings.extend(trust.read(config, now));
     let paths = SimplePaths::new(
@@ -123,6 +125,7 @@ fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
     findings.extend(sockets);
     findings.extend(reinjection::judged(config));
     findings.push(spool(config));
+    findings.extend(sources::judged(config, policy.as_ref(), now));
     findings.extend(store(config));
     // Whatever else would keep the service from starting.
     let broken = findings.iter().any(|one| one.level == Level::Error);
@@ -151,14 +154,15 @@ fn store(config: &Config) -> Option<Finding> {
     })
 }
 
-fn policy(config: &Config) -> Vec<Finding> {
+/// The policy, where it can be read.
+fn policy(config: &Config) -> (Option<Policy>, Vec<Finding>) {
     let name = match &config.policy {
         Some(path) => format!("policy {}", config.path(path).display()),
         None => "the policy that is compiled in".to_owned(),
     };
     let policy = match build::policy(config) {
         Ok(policy) => policy,
-        Err(error) => return vec![Finding::error(chain(&error))],
+        Err(error) => return (None, vec![Finding::error(chain(&error))]),
     };
     let loaded = Finding::ok(format!("{name} has {} rules", policy.rules().len()));
     let dcas = build::partner_dcas(config, &policy, &Limits::default());
@@ -168,7 +172,8 @@ fn policy(config: &Config) -> Vec<Finding> {
             chain(&error)
         ))
     });
-    std::iter::once(loaded).chain(dcas).collect()
+    let findings = std::iter::once(loaded).chain(dcas).collect();
+    (Some(policy), findings)
 }
 
 /// What `[trust]` names.
@@ -274,10 +279,13 @@ fn key(
 
 fn directory(config: &Config, now: Time) -> Option<Finding> {
     let Some(path) = &config.certificates.directory else {
-        return Some(Finding::warning(
-            "there is no [certificates] directory, so that no certificate of others is known and \
-             nothing is encrypted: name a folder",
-        ));
+        return (!sources::any(config)).then(|| {
+            Finding::warning(
+                "there is no [certificates] directory and no other source is enabled, so that no certificate of \
+                 others is known and nothing is encrypted: name a folder, or enable [smimea], [mcek], [smtp_cert] or \
+                 an [[ldap]]",
+            )
+        });
     };
     let path = config.path(path);
     Some(match Directory::open(&path, &Limits::default()) {

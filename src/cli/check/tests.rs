@@ -1,5 +1,7 @@
 //! Every finding, in copies of a folder of `domsec quickstart`, each with one thing spoilt.
 
+mod sources;
+
 use std::fs;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;

@@ -449,6 +449,19 @@ async fn searches_under_way_are_bounded() {
     assert_eq!(source.count(), 5);
 }
 
+#[test]
+fn no_more_searches_are_under_way_than_there_are_sockets_for() {
+    for (descriptors, under_way) in [
+        (1, 1),
+        (1_024, 256),
+        (4_096, 1_024),
+        (65_536, 4_096),
+        (u64::MAX, 4_096),
+    ] {
+        assert_eq!(Bounds::within(descriptors).under_way, under_way);
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_was_set_back_does_not_make_answers_last() {
     let source = Told::new([found()]);

@@ -225,6 +225,18 @@ async fn over_tcp(
     timeout_at(until, work).await.map_err(|_| late())?
 }
 
+/// Reads an answer to this question, whatever its identifier is.
+pub(super) fn read(octets: &[u8], asking: &Asking) -> Result<Message, String> {
+    let (mut query, _) = query(asking)?;
+    let message = Message::from_vec(octets).map_err(|error| format!("is malformed: {error}"))?;
+    query.metadata.id = message.metadata.id;
+    if answers(&message, &query) {
+        check(message)
+    } else {
+        Err("answers something that was not asked".to_owned())
+    }
+}
+
 /// Whether it is an answer to this query (RFC 5452 §9.1).
 fn answers(message: &Message, query: &Message) -> bool {
     let (theirs, ours) = (&message.metadata, &query.metadata);

@@ -12,18 +12,18 @@ use crate::tlv::Reader;
 use crate::tlv::tag;
 
 /// Octets of one message that comes: an entry with some hundred certificates.
-pub(super) const MESSAGE_OCTETS: usize = 1024 * 1024;
+pub const MESSAGE_OCTETS: usize = 1024 * 1024;
 
 /// Octets of a result's text that are kept.
-const TEXT_OCTETS: usize = 200;
+pub const TEXT_OCTETS: usize = 200;
 
 /// Octets of a cookie of paged results; servers send some 10 to 100.
-const COOKIE_OCTETS: usize = 4096;
+pub const COOKIE_OCTETS: usize = 4096;
 
 /// Why octets are no LDAP message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub(super) enum WireError {
+pub enum WireError {
     /// Not the encoding of RFC 4511 §5.1.
     #[error("an LDAP message is malformed")]
     Encoding(#[from] Asn1Error),
@@ -59,40 +59,48 @@ pub(super) struct SearchRequest<'a> {
 
 /// What came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
+pub struct Message {
     /// To which request; 0 for what nobody asked for (RFC 4511 §4.4).
-    pub(super) id: u32,
-    pub(super) operation: Operation,
+    pub id: u32,
+    /// What it is.
+    pub operation: Operation,
     /// The cookie of paged results; `None` without that control.
-    pub(super) cookie: Option<Vec<u8>>,
+    pub cookie: Option<Vec<u8>>,
 }
 
+/// What a server says (RFC 4511 §4).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Operation {
+pub enum Operation {
+    /// BindResponse.
     Bound(LdapResult),
+    /// SearchResultEntry, without its name.
     Entry(Vec<Attribute>),
+    /// ExtendedResponse.
     Extended(LdapResult),
     /// IntermediateResponse (RFC 4511 §4.13), which says nothing to us.
     Intermediate,
     /// SearchResultReference: a part of the subtree is on other servers.
     Reference,
+    /// SearchResultDone.
     SearchDone(LdapResult),
 }
 
 /// PartialAttribute (RFC 4511 §4.1.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attribute {
+pub struct Attribute {
     /// Its description, printable.
-    pub(super) name: String,
-    pub(super) values: Vec<Vec<u8>>,
+    pub name: String,
+    /// Its values, in their order.
+    pub values: Vec<Vec<u8>>,
 }
 
 /// LDAPResult (RFC 4511 §4.1.9).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LdapResult {
-    pub(super) code: u32,
+pub struct LdapResult {
+    /// The result code (RFC 4511 appendix A).
+    pub code: u32,
     /// The server's words, printable, at most 200 octets.
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// Result codes (RFC 4511 appendix A) that mean something here.
@@ -213,7 +221,7 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
 }
 
 /// How long the message is that begins with `octets`; `None` where its header is not whole yet.
-pub(super) fn length(octets: &[u8]) -> Result<Option<usize>, WireError> {
+pub fn length(octets: &[u8]) -> Result<Option<usize>, WireError> {
     let (Some(first), Some(second)) = (octets.first(), octets.get(1)) else {
         return Ok(None);
     };
@@ -246,7 +254,7 @@ pub(super) fn length(octets: &[u8]) -> Result<Option<usize>, WireError> {
 }
 
 /// Reads one whole message.
-pub(super) fn decode(octets: &[u8]) -> Result<Message, WireError> {
+pub fn decode(octets: &[u8]) -> Result<Message, WireError> {
     let mut outer = Reader::definite(octets);
     let mut fields = outer.expect(tag::SEQUENCE)?.reader();
     outer.finish()?;

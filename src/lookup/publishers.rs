@@ -1,0 +1,143 @@
+//! A source that is asked each time, before a store that knows which domains have ever published there.
+//!
+//! Where answers are kept, [`super::cache::Cached`] stands in its place, and knows that itself.
+
+use std::sync::Arc;
+
+use super::source::Question;
+use super::source::Reply;
+use super::source::Source;
+use crate::gateway::certificates::Answer;
+use crate::gateway::judge::chain;
+use crate::gateway::search::Said;
+use crate::gateway::search::Subject;
+use crate::policy::facts::LookupSource;
+use crate::store::Store;
+
+/// A source, and what is remembered of it.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    source: Arc<dyn Source>,
+    store: Arc<dyn Store>,
+}
+
+impl Remembered {
+    /// Puts `store` before `source`.
+    #[must_use]
+    pub const fn new(source: Arc<dyn Source>, store: Arc<dyn Store>) -> Self {
+        Self { source, store }
+    }
+
+    async fn search(&self, question: &Question) -> Reply {
+        let (source, domain) = (self.source.name(), question.subject.domain());
+        let published = match self.store.published(domain, source).await {
+            Ok(published) => published,
+            Err(error) => return Reply::unavailable(chain(&error)),
+        };
+        let question = Question {
+            expected: question.expected || published,
+            ..question.clone()
+        };
+        let reply = self.source.ask(&question).await;
+        // Before anything goes out: whoever keeps the source from answering next time must not pass for absence.
+        if reply.said == Said::Found && !published {
+            let noted = self.store.note_published(domain, source, question.now);
+            if let Err(error) = noted.await {
+                return Reply::unavailable(chain(&error));
+            }
+        }
+        reply
+    }
+}
+
+impl Source for Remembered {
+    fn name(&self) -> LookupSource {
+        self.source.name()
+    }
+
+    fn covers(&self, subject: Subject<'_>) -> bool {
+        self.source.covers(subject)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
+        Box::pin(self.search(question))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::lookup::source::Missing;
+    use crate::store::memory::MemoryStore;
+    use crate::store::tests::at;
+    use crate::store::tests::bob;
+
+    /// Finds, or is not there.
+    #[derive(Debug)]
+    struct Host(Mutex<bool>);
+
+    impl Source for Host {
+        fn name(&self) -> LookupSource {
+            LookupSource::Mcek
+        }
+
+        fn covers(&self, _: Subject<'_>) -> bool {
+            true
+        }
+
+        fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
+            let said = if *self.0.lock().unwrap() {
+                Said::Found
+            } else {
+                Missing::NoHost.said(question, "it is gone")
+            };
+            Box::pin(std::future::ready(Reply::without(said)))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_published_once_is_not_absent_for_want_of_a_host() {
+        let host = Arc::new(Host(Mutex::new(false)));
+        let source: Arc<dyn Source> = host.clone();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let remembered = Remembered::new(source, Arc::clone(&store));
+        let question = Question {
+            subject: bob(),
+            expected: false,
+            deadline: Instant::now() + Duration::from_secs(10),
+            now: at(0),
+        };
+        let said = async || remembered.ask(&question).await.said;
+        assert_eq!(said().await, Said::Absent("it is gone".to_owned()));
+        *host.0.lock().unwrap() = true;
+        assert_eq!(said().await, Said::Found);
+        let domain = question.subject.domain();
+        assert!(store.published(domain, LookupSource::Mcek).await.unwrap());
+        *host.0.lock().unwrap() = false;
+        assert_eq!(said().await, Said::Unavailable("it is gone".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_makes_nobody_absent() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("domsec.db");
+        let store = crate::store::sqlite::Sqlite::open(&path).unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("DROP TABLE published").unwrap();
+        let source = Arc::new(Host(Mutex::new(true)));
+        let remembered = Remembered::new(source, Arc::new(store));
+        let question = Question {
+            subject: bob(),
+            expected: false,
+            deadline: Instant::now() + Duration::from_secs(10),
+            now: at(0),
+        };
+        let said = remembered.ask(&question).await.said;
+        assert!(matches!(said, Said::Unavailable(_)), "{said:?}");
+    }
+}

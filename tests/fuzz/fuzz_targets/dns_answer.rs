@@ -1,0 +1,7 @@
+//! See `dns_answer` in `servers.rs`.
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| bodies::run("dns_answer", octets));
