@@ -167,6 +167,7 @@ impl Service {
         let store = build::store(&config)?;
         let surroundings = Surroundings {
             cache: Some(Cache::new(Arc::clone(&store), Bounds::default())),
+            harvest: build::harvest(&config, &store).await?,
             store,
             watch: Arc::new(Counting(metrics.clone())),
         };
@@ -287,6 +288,14 @@ impl Service {
             tracing::warn!(
                 "messages at hand took more than {} s: the MTA has them still, and defers",
                 time.as_secs()
+            );
+        }
+        if let Some(harvest) = &self.surroundings.harvest
+            && let Err(error) = harvest.keep_all().await
+        {
+            tracing::warn!(
+                error = chain(&error),
+                "what the last messages have taught is lost: it is learned again with the next ones"
             );
         }
     }
@@ -483,7 +492,8 @@ fn reload(path: &Path, site: &Site, surroundings: &Surroundings) -> bool {
             site.replace_gateway(counted(gateway, &site.metrics), networks);
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
-                "policy, trust and keys were read anew; sockets, limits and re-injection stay until a restart"
+                "policy, trust, keys and sources were read anew; sockets, limits, re-injection, the store and what mail \
+                 has taught stay until a restart"
             );
             true
         }
