@@ -40,6 +40,7 @@ use crate::lookup::cache::Bounds;
 use crate::lookup::cache::Cache;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
+use crate::serve::holdings::Holdings;
 use crate::serve::listen::ListenError;
 use crate::serve::listen::OwnerIds;
 use crate::serve::lookups::Counting;
@@ -165,9 +166,17 @@ impl Service {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         let store = build::store(&config)?;
+        let cache = Cache::new(Arc::clone(&store), Bounds::default());
+        let harvest = build::harvest(&config, &store).await?;
+        let holdings = Holdings::new(
+            metrics.clone(),
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            harvest.clone(),
+        );
         let surroundings = Surroundings {
-            cache: Some(Cache::new(Arc::clone(&store), Bounds::default())),
-            harvest: build::harvest(&config, &store).await?,
+            cache: Some(cache),
+            harvest,
             store,
             watch: Arc::new(Counting(metrics.clone())),
         };
@@ -201,7 +210,10 @@ impl Service {
             surroundings,
             milters,
             admins,
-            admin: Admin::new(registry, Arc::clone(&site)),
+            admin: Admin {
+                holdings: Some(Arc::new(holdings)),
+                ..Admin::new(registry, Arc::clone(&site))
+            },
             site,
         })
     }

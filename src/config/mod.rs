@@ -422,6 +422,11 @@ mod tests {
                 4,
                 "require",
             ),
+            (
+                "domains = []\nauthserv_id = \"x\"\n[harvest]\naddresses = 0",
+                4,
+                "from 1 to 1000000",
+            ),
         ] {
             let error = Config::parse(text, Path::new("f")).unwrap_err();
             let shown = error.to_string();

@@ -96,7 +96,9 @@ pub enum SourceError {
         source_name: &'static str,
     },
     /// What learns from mail is there from the start or not at all.
-    #[error("[harvest] enabled is read at the start: restart domsec, and not reload it, to switch it on")]
+    #[error(
+        "[harvest] enabled is read at the start: restart domsec, and not reload it, to switch it on"
+    )]
     NotBegun,
     /// Mail exchangers want to know who asks.
     #[error(

@@ -545,7 +545,10 @@ mod tests {
     fn where_there_is_no_room_those_seen_last_are_known_and_none_is_thrown_away() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let first = of_store(&store, 10);
-        for (seen, address) in ["a@b.example", "b@b.example", "c@b.example"].iter().enumerate() {
+        for (seen, address) in ["a@b.example", "b@b.example", "c@b.example"]
+            .iter()
+            .enumerate()
+        {
             let own = certificate(address, 2040);
             let seen = i64::try_from(seen).unwrap();
             learn(&first, lesson(address, Some(&own), Some(0)), seen);
@@ -580,9 +583,20 @@ mod tests {
         assert_eq!(kept_at(DAY + 1), DAY);
         // Another one is, at once; and what came between is not taken for newer.
         let other = certificate("bob@b.example", 2040);
-        learn(&harvest, lesson("bob@b.example", Some(&other), Some(DAY - at_noon)), 0);
-        assert_eq!(found(&harvest, "bob@b.example"), Some(own.certificate.clone()));
-        learn(&harvest, lesson("bob@b.example", Some(&other), Some(DAY + 2 - at_noon)), 0);
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&other), Some(DAY - at_noon)),
+            0,
+        );
+        assert_eq!(
+            found(&harvest, "bob@b.example"),
+            Some(own.certificate.clone())
+        );
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&other), Some(DAY + 2 - at_noon)),
+            0,
+        );
         ready(harvest.keep()).unwrap();
         let kept = kept(&store).remove(0).certificate.unwrap();
         assert_eq!(kept.value.certificate, other.certificate);
@@ -593,11 +607,19 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let harvest = of_store(&store, 1);
         let short = certificate("carol@b.example", 2028);
-        learn(&harvest, lesson("carol@b.example", Some(&short), Some(0)), 0);
+        learn(
+            &harvest,
+            lesson("carol@b.example", Some(&short), Some(0)),
+            0,
+        );
         ready(harvest.keep()).unwrap();
         let good = certificate("bob@b.example", 2040);
         let later = 400 * DAY;
-        learn(&harvest, lesson("bob@b.example", Some(&good), Some(later)), later);
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&good), Some(later)),
+            later,
+        );
         ready(harvest.keep()).unwrap();
         let kept = kept(&store);
         assert_eq!(kept.len(), 1);

@@ -841,7 +841,10 @@ mod tests {
         make(&path).unwrap();
         let mut first = connect(&path, "FULL").unwrap();
         schema::migrate(&mut first, &path, &schema::MIGRATIONS[..1]).unwrap();
-        for (number, state) in ["active", "pending", "pending", "retired"].iter().enumerate() {
+        for (number, state) in ["active", "pending", "pending", "retired"]
+            .iter()
+            .enumerate()
+        {
             first
                 .execute(
                     "INSERT INTO certificate (owner, domain, fingerprint, der, chain, state, reason, source, \

@@ -8,6 +8,7 @@
     reason = "processes are waited for, by the clock; a panic names what did not come"
 )]
 
+mod harvest;
 mod passwords;
 mod privileges;
 mod process;
