@@ -504,7 +504,7 @@ fn reload(path: &Path, site: &Site, surroundings: &Surroundings) -> bool {
             site.replace_gateway(counted(gateway, &site.metrics), networks);
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
-                "policy, trust, keys and sources were read anew; sockets, limits, re-injection, the store and what mail \
+                "policy, trust and keys were read anew; sockets, limits, re-injection, the store and what mail \
                  has taught stay until a restart"
             );
             true

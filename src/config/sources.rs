@@ -172,7 +172,9 @@ pub(super) fn sources(
     }
     let harvest = harvest(config, surroundings)?;
     // Not behind the cache: it is in memory as that is.
-    sources.extend(harvest.clone().map(|harvest| harvest as Arc<dyn Source>));
+    if let Some(harvest) = &harvest {
+        sources.push(Arc::<Harvest>::clone(harvest));
+    }
     check_partners(policy, &sources)?;
     Ok(Ordered {
         sources,

@@ -368,7 +368,8 @@ mod tests {
 
     /// One with room for so many, before a store of its own.
     fn harvest(most: usize) -> Harvest {
-        of_store(&(Arc::new(MemoryStore::default()) as Arc<dyn Store>), most)
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        of_store(&store, most)
     }
 
     fn of_store(store: &Arc<dyn Store>, most: usize) -> Harvest {
