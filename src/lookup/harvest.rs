@@ -149,7 +149,9 @@ impl Harvest {
             match take(harvested, lesson, now) {
                 News::Nothing => continue,
                 News::Again => {}
-                News::Something => drop(known.unkept.insert(mailbox.clone())),
+                News::Something => {
+                    known.unkept.insert(mailbox.clone());
+                }
             }
             changed.insert(mailbox);
         }
