@@ -41,6 +41,7 @@ use crate::lookup::cache::Bounds;
 use crate::lookup::cache::Cache;
 use crate::policy::facts::Direction;
 use crate::serve::admin::Admin;
+use crate::serve::holdings::Holdings;
 use crate::serve::listen::ListenError;
 use crate::serve::listen::OwnerIds;
 use crate::serve::lookups::Counting;
@@ -171,11 +172,18 @@ impl Service {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         let store = build::store(&config)?;
+        let bounds = Bounds::within(descriptors::available());
+        let cache = Cache::new(Arc::clone(&store), bounds);
+        let harvest = build::harvest(&config, &store).await?;
+        let holdings = Holdings::new(
+            metrics.clone(),
+            Arc::clone(&store),
+            Arc::clone(&cache),
+            harvest.clone(),
+        );
         let surroundings = Surroundings {
-            cache: Some(Cache::new(
-                Arc::clone(&store),
-                Bounds::within(descriptors::available()),
-            )),
+            cache: Some(cache),
+            harvest,
             store,
             watch: Arc::new(Counting(metrics.clone())),
         };
@@ -209,7 +217,10 @@ impl Service {
             surroundings,
             milters,
             admins,
-            admin: Admin::new(registry, Arc::clone(&site)),
+            admin: Admin {
+                holdings: Some(Arc::new(holdings)),
+                ..Admin::new(registry, Arc::clone(&site))
+            },
             site,
         })
     }
@@ -297,6 +308,14 @@ impl Service {
             tracing::warn!(
                 "messages at hand took more than {} s: the MTA has them still, and defers",
                 time.as_secs()
+            );
+        }
+        if let Some(harvest) = &self.surroundings.harvest
+            && let Err(error) = harvest.keep_all().await
+        {
+            tracing::warn!(
+                error = chain(&error),
+                "what the last messages have taught is lost: it is learned again with the next ones"
             );
         }
     }
@@ -500,7 +519,8 @@ fn reload(path: &Path, site: &Site, surroundings: &Surroundings) -> bool {
             site.replace_gateway(counted(gateway, &site.metrics), networks);
             site.metrics.config_reloaded(ReloadResult::Accepted);
             tracing::info!(
-                "policy, trust and keys were read anew; sockets, limits and re-injection stay until a restart"
+                "policy, trust and keys were read anew; sockets, limits, re-injection, the store and what mail \
+                 has taught stay until a restart"
             );
             true
         }

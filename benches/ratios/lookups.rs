@@ -184,6 +184,7 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).expect("a store"));
         let surroundings = Surroundings {
             cache: Some(Cache::new(Arc::clone(&store), Bounds::default())),
+            harvest: None,
             store,
             watch: Arc::new(Unwatched),
         };

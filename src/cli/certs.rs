@@ -176,7 +176,6 @@ fn failure(error: &StoreError) -> Failure {
         StoreError::Busy { .. }
         | StoreError::Full { .. }
         | StoreError::Gone { .. }
-        | StoreError::Limit(_)
         | StoreError::Sql { .. } => Failure::software(error),
     }
 }

@@ -98,15 +98,18 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
         Arc::new(Aloud)
     };
     // What is kept of answers is not asked for: whoever searches by hand wants to see what is published now.
+    let store = build::store_untouched(&config).map_err(|error| build_failure(&error))?;
+    let runtime = service::runtime().map_err(|error| Failure::software(&error))?;
+    let harvest = runtime.block_on(build::harvest(&config, &store));
     let surroundings = Surroundings {
-        store: build::store_untouched(&config).map_err(|error| build_failure(&error))?,
+        store,
         cache: None,
+        harvest: harvest.map_err(|error| build_failure(&error))?,
         watch,
     };
     let gateway =
         build::gateway_in(&config, &surroundings).map_err(|error| build_failure(&error))?;
     let now = input::now()?;
-    let runtime = service::runtime().map_err(|error| Failure::software(&error))?;
     let mut searched = Vec::new();
     for (word, subject) in [
         ("recipient", Subject::Recipient(&mailbox)),

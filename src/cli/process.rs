@@ -154,8 +154,11 @@ fn prepared(
     store: fn(&Config) -> Result<Arc<dyn Store>, BuildError>,
 ) -> Result<(Gateway, Transaction), Failure> {
     let config = Config::read(&arguments.config).map_err(|error| config_failure(&error))?;
+    let store = store(&config).map_err(|error| build_failure(&error))?;
+    let harvest = wait(build::harvest(&config, &store))?;
     let surroundings = Surroundings {
-        store: store(&config).map_err(|error| build_failure(&error))?,
+        store,
+        harvest: harvest.map_err(|error| build_failure(&error))?,
         ..Surroundings::default()
     };
     let gateway =

@@ -27,6 +27,7 @@ use crate::keystore::files;
 use crate::keystore::files::FileError;
 use crate::keystore::files::FileFault;
 use crate::limits::Limits;
+use crate::lookup::harvest::Harvest;
 use crate::policy::Policy;
 use crate::policy::error::PolicyFileError;
 use crate::policy::partner::PinnedCertificate;
@@ -121,6 +122,21 @@ pub fn store_untouched(config: &Config) -> Result<Arc<dyn Store>, BuildError> {
         None => Arc::new(MemoryStore::default()),
     };
     Ok(Arc::new(Untouched(store)))
+}
+
+/// What mail has taught, as `store` has kept it; `None` where `config` does not have that source.
+///
+/// To be read once and kept when the configuration is read again.
+pub async fn harvest(
+    config: &Config,
+    store: &Arc<dyn Store>,
+) -> Result<Option<Arc<Harvest>>, BuildError> {
+    let settings = &config.harvest;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let harvest = Harvest::load(Arc::clone(store), settings.addresses).await?;
+    Ok(Some(Arc::new(harvest)))
 }
 
 /// The gateway that `config` describes, which remembers nothing of other people's certificates.

@@ -112,6 +112,27 @@ impl Default for RemoteSettings {
     }
 }
 
+/// `[harvest]`: what verified mail teaches.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HarvestSettings {
+    /// Whether it is learned, and a source. Default no.
+    pub enabled: bool,
+    /// How many addresses are remembered. Default 10,000.
+    #[serde(deserialize_with = "addresses")]
+    pub addresses: usize,
+}
+
+impl Default for HarvestSettings {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            // Those with whom a thousand users exchange signed mail; some 50 MB.
+            addresses: 10_000,
+        }
+    }
+}
+
 /// `[[ldap]]`: one directory.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -158,6 +179,17 @@ fn recipient_filter() -> String {
 
 fn authority_filter() -> String {
     AUTHORITY_FILTER.to_owned()
+}
+
+/// All of them are in memory, some 5 kB each.
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    const MOST: usize = 1_000_000;
+    match usize::deserialize(deserializer)? {
+        addresses @ 1..=MOST => Ok(addresses),
+        other => Err(D::Error::custom(format!(
+            "{other} addresses: write a number from 1 to {MOST}"
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::x509::path::RevocationMode;
 
 use lookup::CertificateSources;
 use lookup::DnsSettings;
+use lookup::HarvestSettings;
 use lookup::LdapEntry;
 use lookup::RemoteSettings;
 use lookup::ServerAnchors;
@@ -117,6 +118,9 @@ pub struct Config {
     /// `[smtp_cert]`.
     #[serde(default)]
     pub smtp_cert: RemoteSettings,
+    /// `[harvest]`.
+    #[serde(default)]
+    pub harvest: HarvestSettings,
     /// `[[ldap]]`.
     #[serde(default)]
     pub ldap: Vec<LdapEntry>,
@@ -423,6 +427,11 @@ mod tests {
                 "domains = []\nauthserv_id = \"x\"\n[reinject]\nstarttls = \"may\"",
                 4,
                 "require",
+            ),
+            (
+                "domains = []\nauthserv_id = \"x\"\n[harvest]\naddresses = 0",
+                4,
+                "from 1 to 1000000",
             ),
         ] {
             let error = Config::parse(text, Path::new("f")).unwrap_err();

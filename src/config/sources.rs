@@ -22,6 +22,7 @@ use crate::lookup::dns::Anchors;
 use crate::lookup::dns::AnchorsError;
 use crate::lookup::dns::Resolver;
 use crate::lookup::dns::Validation;
+use crate::lookup::harvest::Harvest;
 use crate::lookup::http::Https;
 use crate::lookup::ldap::Bind;
 use crate::lookup::ldap::FilterError;
@@ -96,6 +97,11 @@ pub enum SourceError {
         /// The source.
         source_name: &'static str,
     },
+    /// What learns from mail is there from the start or not at all.
+    #[error(
+        "[harvest] enabled is read at the start: restart domsec, and not reload it, to switch it on"
+    )]
+    NotBegun,
     /// Mail exchangers want to know who asks.
     #[error(
         "[smtp_cert] is enabled, authserv_id is no host's name, and domains is empty: write one of them"
@@ -127,6 +133,8 @@ pub struct Surroundings {
     pub store: Arc<dyn Store>,
     /// What sources answered of late; without one they are asked each time.
     pub cache: Option<Arc<Cache>>,
+    /// What mail has taught; `None` where the configuration did not have that source when the process began.
+    pub harvest: Option<Arc<Harvest>>,
     /// Who hears what searches come to.
     pub watch: Arc<dyn Watch>,
 }
@@ -137,6 +145,7 @@ impl Default for Surroundings {
         Self {
             store: Arc::new(MemoryStore::default()),
             cache: None,
+            harvest: Some(Arc::new(Harvest::empty())),
             watch: Arc::new(Unwatched),
         }
     }
@@ -166,6 +175,11 @@ pub(super) fn sources(
             None => Arc::new(Remembered::new(source, Arc::clone(&surroundings.store))),
         });
     }
+    let harvest = harvest(config, surroundings)?;
+    // Not behind the cache: it is in memory as that is.
+    if let Some(harvest) = &harvest {
+        sources.push(Arc::<Harvest>::clone(harvest));
+    }
     check_partners(policy, &sources)?;
     Ok(Ordered {
         sources,
@@ -173,7 +187,20 @@ pub(super) fn sources(
         store: Arc::clone(&surroundings.store),
         patience: settings.patience,
         watch: Arc::clone(&surroundings.watch),
+        harvest,
     })
+}
+
+/// What learns from mail, where it is to be a source.
+fn harvest(
+    config: &Config,
+    surroundings: &Surroundings,
+) -> Result<Option<Arc<Harvest>>, SourceError> {
+    match &surroundings.harvest {
+        _ if !config.harvest.enabled => Ok(None),
+        Some(harvest) => Ok(Some(Arc::clone(harvest))),
+        None => Err(SourceError::NotBegun),
+    }
 }
 
 /// A partner whose source is missing would be absent, and its mail leave in clear.

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::gateway::choice::Choice;
+use crate::gateway::learned::Learned;
 use crate::gateway::search::Known;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
@@ -33,6 +34,10 @@ pub trait Certificates: fmt::Debug + Send + Sync {
         choice: &'a Choice,
         now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>>;
+
+    /// Remembers what a message has taught that was delivered, for whoever searches next. Waits for nothing: the disk has
+    /// it later.
+    fn learn(&self, learned: &Learned, now: Time);
 }
 
 /// What became of a choice.
@@ -58,6 +63,10 @@ impl Certificates for Box<dyn Certificates> {
         now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         (**self).settle(subject, search, choice, now)
+    }
+
+    fn learn(&self, learned: &Learned, now: Time) {
+        (**self).learn(learned, now);
     }
 }
 

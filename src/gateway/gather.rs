@@ -102,12 +102,22 @@ impl Gateway {
             // Nothing is encrypted yet: what is chosen now is noted when the message is there.
             let found = self.found(mailbox, now, patience).await;
             let mut chosen = Found::default();
+            let mut waiting = Vec::new();
             for (subject, search) in found {
-                chosen.put(subject, self.chosen(subject, &search, now).finding);
+                let choice = self.chosen(subject, &search, now);
+                chosen.put(subject, choice.finding.clone());
+                if choice.chosen.is_none() && !choice.pending.is_empty() {
+                    waiting.push((subject, search, choice));
+                }
             }
             let found = chosen.of(mailbox);
             record.learn(&found);
-            self.not_taken(transaction, &record, &found)
+            let not_taken = self.not_taken(transaction, &record, &found)?;
+            // No message will come with which it could be noted that a key waits, and nobody could approve it.
+            for (subject, search, choice) in waiting {
+                let _as_found = self.noted(subject, search, choice, now).await;
+            }
+            Some(not_taken)
         } else {
             None
         }

@@ -34,6 +34,13 @@ const MOST_LESSONS: usize = 16;
 /// Certificates that are tried for one author: those that somebody sends along under a name cost a validation each.
 const MOST_TRIED: usize = 4;
 
+/// Octets of a certificate with those that its path leads through. Three of today take five thousand, and three with
+/// post-quantum signatures twenty-five: more than this is not remembered.
+const MOST_PATH: usize = 32 * 1024;
+
+/// Octets of SMIMECapabilities. Every algorithm that we know of, each with parameters, takes two thousand.
+const MOST_CAPABILITIES: usize = 16 * 1024;
+
 /// What a message teaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Learned {
@@ -109,6 +116,13 @@ impl Learned {
     }
 }
 
+impl PathTo {
+    fn octets(&self) -> usize {
+        let all = std::iter::once(&self.certificate).chain(&self.intermediates);
+        all.map(|one| one.der().len()).sum()
+    }
+}
+
 /// Whether the signature is its author's own, or made in the author's name, and holds.
 ///
 /// A domain's says who sent a message and not which key that person has; a reviewer's and a list's speak for nobody.
@@ -181,10 +195,11 @@ impl Material {
         }
         let anchor = outcome.chain.len().saturating_sub(1);
         let intermediates = outcome.chain.into_iter().take(anchor).skip(1);
-        Some(PathTo {
+        let path = PathTo {
             certificate: target.clone(),
             intermediates: intermediates.collect(),
-        })
+        };
+        (path.octets() <= MOST_PATH).then_some(path)
     }
 }
 
@@ -242,5 +257,6 @@ fn key_name<'a>(name: &CertificateName<'a>) -> KeyName<'a> {
 /// SMIMECapabilities, as far as they can be read.
 fn capabilities(signer: &JudgedSigner<'_>) -> Option<Vec<u8>> {
     let value = value(signer.info.signed_attributes.as_ref()?, SMIME_CAPABILITIES)??;
-    Capabilities::decode(value).ok().map(|_| value.to_vec())
+    let is_read = value.len() <= MOST_CAPABILITIES && Capabilities::decode(value).is_ok();
+    is_read.then(|| value.to_vec())
 }

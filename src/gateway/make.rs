@@ -10,6 +10,7 @@ use crate::gateway::edition::Maker;
 use crate::gateway::edition::Restored;
 use crate::gateway::flags;
 use crate::gateway::judge::chain;
+use crate::gateway::learned::Learned;
 use crate::gateway::outcome::Edition;
 use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Outcome;
@@ -45,8 +46,10 @@ impl Gateway {
             restored: &restored,
         };
         let mut shares = Vec::with_capacity(decision.shares.len());
+        let mut is_good = true;
         for share in decision.shares {
             let mut reasons = share.reasons;
+            is_good &= matches!(share.fate, Fate::Deliver(_));
             let fate = if self.monitor {
                 reasons.push(format!(
                     "monitored alone: it would be \"{}\"",
@@ -81,7 +84,13 @@ impl Gateway {
         Outcome {
             shares,
             record: decision.record,
-            learned: arrival.learned.clone(),
+            // A gateway that monitors learns, or what it tells of the messages to come would not be what it will do. But
+            // not from what it would have refused, held or deferred.
+            learned: if self.monitor && !is_good {
+                Learned::default()
+            } else {
+                arrival.learned.clone()
+            },
         }
     }
 

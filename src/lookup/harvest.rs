@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
+
+use tokio::sync::Mutex;
 
 use super::source::Missing;
 use super::source::Question;
@@ -18,7 +20,6 @@ use crate::address::Mailbox;
 use crate::gateway::certificates::Answer;
 use crate::gateway::learned::Learned;
 use crate::gateway::learned::Lesson;
-use crate::gateway::learned::PathTo;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
@@ -26,38 +27,27 @@ use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
 use crate::gateway::search::Subject;
 use crate::policy::facts::LookupSource;
+use crate::store::Store;
+use crate::store::StoreError;
+use crate::store::harvested::Harvested;
+use crate::store::harvested::Signed;
+use crate::store::memory::MemoryStore;
 use crate::x509::Time;
 
 /// How long what was found full is not swept again, in seconds.
 const SWEEP: i64 = 3600;
 
-/// What is known of one address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Harvested {
-    /// The address, in lower case where it is ASCII (RFC 8550 §3).
-    pub mailbox: Mailbox,
-    /// The certificate to encrypt to, and when its owner signed that.
-    pub certificate: Option<Signed<PathTo>>,
-    /// DER of SMIMECapabilities, and when their owner signed them.
-    pub capabilities: Option<Signed<Vec<u8>>>,
-    /// When a message of this author was last seen.
-    pub seen: Time,
-}
+/// Addresses that are kept in one transaction of the store, which others wait for.
+const BATCH: usize = 256;
 
-/// What somebody has signed, and when.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed<T> {
-    /// It.
-    pub value: T,
-    /// When, by the signer's words; `None` where there are none, which is older than any.
-    pub at: Option<Time>,
-}
+/// In seconds. Who signs all day with one certificate is written to the disk once.
+const DAY: i64 = 24 * 3600;
 
-/// What came of a lesson.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What came of lessons.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Each address of which something new is known now, as a whole: to be kept where a restart finds it.
-    pub changed: Vec<Harvested>,
+    /// Of how many addresses something new is known now.
+    pub changed: usize,
     /// How many addresses could not be taken up: there is no room.
     pub refused: usize,
 }
@@ -65,41 +55,65 @@ pub struct Taken {
 /// What verified mail has taught.
 #[derive(Debug)]
 pub struct Harvest {
+    store: Arc<dyn Store>,
     most: usize,
-    known: Mutex<Known>,
+    known: std::sync::Mutex<Known>,
+    /// Whoever has it brings to the store what is not there.
+    keeping: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
     by_mailbox: HashMap<Mailbox, Harvested>,
+    /// Addresses of which the store has not what is known here.
+    unkept: HashSet<Mailbox>,
     swept: Option<Time>,
 }
 
+/// What is new by a lesson.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    /// Nothing.
+    Nothing,
+    /// What was known has been signed again, on the same day.
+    Again,
+    /// Something that is to be kept.
+    Something,
+}
+
 impl Harvest {
-    /// Remembers at most `most` addresses, each with its certificate and capabilities: some 5 kB.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self {
+    /// What `store` has kept, for at most `most` addresses, each with its certificate and capabilities: some 5 kB. What
+    /// is too much, by the time when it was seen last, stays where it is.
+    pub async fn load(store: Arc<dyn Store>, most: usize) -> Result<Self, StoreError> {
+        let kept = store.harvest(most).await?;
+        let kept = kept.into_iter().map(|one| (one.mailbox.folded(), one));
+        let known = Known {
+            by_mailbox: kept.collect(),
+            ..Known::default()
+        };
+        Ok(Self {
+            store,
             most,
-            known: Mutex::default(),
-        }
+            known: std::sync::Mutex::new(known),
+            keeping: Mutex::default(),
+        })
     }
 
-    /// Takes up what was kept, before anything is learned. What is too much is left out.
-    pub fn load(&self, kept: impl IntoIterator<Item = Harvested>) {
-        let mut known = self.known();
-        for harvested in kept {
-            if known.by_mailbox.len() < self.most {
-                let mailbox = harvested.mailbox.folded();
-                known.by_mailbox.insert(mailbox, harvested);
-            }
-        }
-    }
-
-    /// All that is known, in no order.
+    /// One that knows nothing and learns nothing.
     #[must_use]
-    pub fn all(&self) -> Vec<Harvested> {
-        self.known().by_mailbox.values().cloned().collect()
+    pub fn empty() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::default()),
+            most: 0,
+            known: std::sync::Mutex::default(),
+            keeping: Mutex::default(),
+        }
+    }
+
+    /// Of how many addresses something is known.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.known().by_mailbox.len()
     }
 
     /// DER of the SMIMECapabilities that the owner of an address has signed last.
@@ -110,7 +124,7 @@ impl Harvest {
         Some(harvested.capabilities.as_ref()?.value.clone())
     }
 
-    /// Learns from a message that has been delivered.
+    /// Learns from a message that has been delivered; [`Harvest::keep`] brings it to the disk.
     ///
     /// What was signed later replaces what was signed before; an address can be replaced by nobody who cannot sign for
     /// it, since a lesson is of those addresses alone that its certificates name. Where there is no room new addresses
@@ -129,20 +143,58 @@ impl Harvest {
                 refused.insert(mailbox);
                 continue;
             }
-            let harvested = known
-                .by_mailbox
-                .entry(mailbox.clone())
-                .or_insert_with(|| Harvested::new(mailbox.clone(), now));
-            if harvested.take(lesson, now) {
-                changed.insert(mailbox);
+            let harvested = known.by_mailbox.entry(mailbox.clone());
+            let harvested =
+                harvested.or_insert_with(|| Harvested::nothing_of(mailbox.clone(), now));
+            match take(harvested, lesson, now) {
+                News::Nothing => continue,
+                News::Again => {}
+                News::Something => {
+                    known.unkept.insert(mailbox.clone());
+                }
             }
+            changed.insert(mailbox);
         }
-        let changed = changed.iter();
-        let changed = changed.filter_map(|mailbox| known.by_mailbox.get(mailbox).cloned());
         Taken {
-            changed: changed.collect(),
+            changed: changed.len(),
             refused: refused.len(),
         }
+    }
+
+    /// Brings to the store what is not there yet, durably. Where somebody is at it already he does it, and this returns
+    /// at once; what the store does not take is tried again the next time.
+    pub async fn keep(&self) -> Result<(), StoreError> {
+        // Looked at again without the turn: who learned meanwhile, and found it taken, has left it to us.
+        while self.has_unkept() {
+            let Ok(_turn) = self.keeping.try_lock() else {
+                return Ok(());
+            };
+            self.keep_some().await?;
+        }
+        Ok(())
+    }
+
+    /// The same, and it is there when this returns, whoever was at it.
+    pub async fn keep_all(&self) -> Result<(), StoreError> {
+        while self.has_unkept() {
+            let _turn = self.keeping.lock().await;
+            self.keep_some().await?;
+        }
+        drop(self.keeping.lock().await);
+        Ok(())
+    }
+
+    async fn keep_some(&self) -> Result<(), StoreError> {
+        let (names, kept, forgotten) = self.known().take_unkept();
+        let written = self.store.keep_harvest(kept, forgotten).await;
+        if written.is_err() {
+            self.known().unkept.extend(names);
+        }
+        written
+    }
+
+    fn has_unkept(&self) -> bool {
+        !self.known().unkept.is_empty()
     }
 
     fn reply(&self, mailbox: &Mailbox, question: &Question) -> Reply {
@@ -216,59 +268,79 @@ impl Known {
             return false;
         }
         self.swept = Some(now);
-        self.by_mailbox.retain(|_, harvested| {
+        let unkept = &mut self.unkept;
+        self.by_mailbox.retain(|mailbox, harvested| {
             let certificate = harvested.certificate.as_ref();
-            certificate.is_some_and(|one| one.value.certificate.not_after() >= now)
+            let stays = certificate.is_some_and(|one| one.value.certificate.not_after() >= now);
+            if !stays {
+                unkept.insert(mailbox.clone());
+            }
+            stays
         });
         self.by_mailbox.len() < most
     }
+
+    /// Some of what the store has not: the addresses, what is known of them, and those of which nothing is.
+    fn take_unkept(&mut self) -> (Vec<Mailbox>, Vec<Harvested>, Vec<Mailbox>) {
+        let names: Vec<Mailbox> = self.unkept.iter().take(BATCH).cloned().collect();
+        let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
+        for name in &names {
+            self.unkept.remove(name);
+            match self.by_mailbox.get(name) {
+                Some(harvested) => kept.push(harvested.clone()),
+                None => forgotten.push(name.clone()),
+            }
+        }
+        (names, kept, forgotten)
+    }
 }
 
-impl Harvested {
-    const fn new(mailbox: Mailbox, seen: Time) -> Self {
-        Self {
-            mailbox,
-            certificate: None,
-            capabilities: None,
-            seen,
-        }
+/// Takes up what is newer.
+fn take(known: &mut Harvested, lesson: &Lesson, now: Time) -> News {
+    let certificate = replace(
+        &mut known.certificate,
+        lesson.certificate.as_ref(),
+        lesson.signed_at,
+    );
+    let capabilities = replace(
+        &mut known.capabilities,
+        lesson.capabilities.as_ref(),
+        lesson.signed_at,
+    );
+    let news = certificate.max(capabilities);
+    if news > News::Nothing {
+        known.seen = now;
     }
-
-    /// Takes up what is newer; says whether anything is.
-    fn take(&mut self, lesson: &Lesson, now: Time) -> bool {
-        let certificate = replace(
-            &mut self.certificate,
-            lesson.certificate.as_ref(),
-            lesson.signed_at,
-        );
-        let capabilities = replace(
-            &mut self.capabilities,
-            lesson.capabilities.as_ref(),
-            lesson.signed_at,
-        );
-        let changed = certificate || capabilities;
-        if changed {
-            self.seen = now;
-        }
-        changed
-    }
+    news
 }
 
 /// Puts `value` in the place of what was signed before it, or of nothing.
-fn replace<T: Clone>(known: &mut Option<Signed<T>>, value: Option<&T>, at: Option<Time>) -> bool {
+fn replace<T: Clone + PartialEq>(
+    known: &mut Option<Signed<T>>,
+    value: Option<&T>,
+    at: Option<Time>,
+) -> News {
     let Some(value) = value else {
-        return false;
+        return News::Nothing;
     };
-    if known.as_ref().is_some_and(|known| at <= known.at) {
-        return false;
+    let day = |at: Option<Time>| at.map(|at| at.unix().div_euclid(DAY));
+    match known {
+        Some(known) if at <= known.at => News::Nothing,
+        Some(known) if known.value == *value && day(known.at) == day(at) => {
+            known.at = at;
+            News::Again
+        }
+        Some(_) | None => {
+            let value = value.clone();
+            *known = Some(Signed { value, at });
+            News::Something
+        }
     }
-    let value = value.clone();
-    *known = Some(Signed { value, at });
-    true
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::task::Context;
     use std::task::Poll;
     use std::task::Waker;
@@ -279,12 +351,35 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::gateway::learned::PathTo;
+    use crate::store::sqlite::Sqlite;
     use crate::x509::Certificate;
 
     const NOW: i64 = 1_800_000_000;
 
     fn at(seconds: i64) -> Time {
         Time::from_unix(NOW + seconds).unwrap()
+    }
+
+    fn ready<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(done) => done,
+            Poll::Pending => panic!("nobody is asked"),
+        }
+    }
+
+    /// One with room for so many, before a store of its own.
+    fn harvest(most: usize) -> Harvest {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        of_store(&store, most)
+    }
+
+    fn of_store(store: &Arc<dyn Store>, most: usize) -> Harvest {
+        ready(Harvest::load(Arc::clone(store), most)).unwrap()
+    }
+
+    fn kept(store: &Arc<dyn Store>) -> Vec<Harvested> {
+        ready(store.harvest(100)).unwrap()
     }
 
     fn certificate(address: &str, last_year: i32) -> PathTo {
@@ -321,14 +416,7 @@ mod tests {
             deadline: Instant::now(),
             now: at(now),
         };
-        let mut answer = harvest.ask(&question);
-        match answer
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(reply) => reply,
-            Poll::Pending => panic!("nobody is asked"),
-        }
+        ready(harvest.ask(&question))
     }
 
     fn found(harvest: &Harvest, address: &str) -> Option<Certificate> {
@@ -338,7 +426,7 @@ mod tests {
 
     #[test]
     fn what_is_signed_later_replaces_what_was_signed_before_and_nothing_else_does() {
-        let harvest = Harvest::new(10);
+        let harvest = harvest(10);
         let [first, second, third] = [(); 3].map(|()| certificate("bob@b.example", 2040));
         // signingTime of the lesson, its certificate, and the one that is known then.
         let rows = [
@@ -351,7 +439,7 @@ mod tests {
         ];
         for (row, (signed_at, sent, known)) in rows.into_iter().enumerate() {
             let taken = learn(&harvest, lesson("bob@b.example", Some(sent), signed_at), 0);
-            assert_eq!(taken.changed.is_empty(), sent != known, "row {row}");
+            assert_eq!(taken.changed == 0, sent != known, "row {row}");
             assert_eq!(
                 found(&harvest, "bob@b.example"),
                 Some(known.certificate.clone()),
@@ -362,13 +450,13 @@ mod tests {
 
     #[test]
     fn a_newer_message_without_a_certificate_leaves_the_one_that_is_known() {
-        let harvest = Harvest::new(10);
+        let harvest = harvest(10);
         let own = certificate("bob@b.example", 2040);
         learn(&harvest, lesson("bob@b.example", Some(&own), Some(-100)), 0);
         let mut newer = lesson("bob@b.example", None, Some(-10));
         newer.capabilities = Some(vec![0x30, 0]);
         let taken = learn(&harvest, newer, 5);
-        assert_eq!(taken.changed.len(), 1);
+        assert_eq!(taken.changed, 1);
         assert_eq!(found(&harvest, "BOB@b.example"), Some(own.certificate));
         let capabilities = harvest.capabilities(&"Bob@b.example".parse().unwrap());
         assert_eq!(capabilities, Some(vec![0x30, 0]));
@@ -380,7 +468,7 @@ mod tests {
 
     #[test]
     fn what_is_found_proves_nothing_and_ends_with_its_certificate() {
-        let harvest = Harvest::new(10);
+        let harvest = harvest(10);
         assert!(matches!(
             ask(&harvest, "bob@b.example", 0).said,
             Said::Absent(_)
@@ -402,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_full_harvest_forgets_nobody_whose_certificate_is_good() {
-        let harvest = Harvest::new(2);
+        let harvest = harvest(2);
         let good = certificate("bob@b.example", 2040);
         let short = certificate("carol@b.example", 2028);
         learn(&harvest, lesson("bob@b.example", Some(&good), Some(0)), 0);
@@ -419,33 +507,131 @@ mod tests {
         // Who is known is still learned from.
         let newer = certificate("bob@b.example", 2040);
         let taken = learn(&harvest, lesson("bob@b.example", Some(&newer), Some(1)), 1);
-        assert_eq!((taken.changed.len(), taken.refused), (1, 0));
+        assert_eq!((taken.changed, taken.refused), (1, 0));
         // What has expired makes room.
         let taken = learn(&harvest, others(), 400 * 86_400);
-        assert_eq!((taken.changed.len(), taken.refused), (1, 0));
-        assert_eq!(harvest.all().len(), 2);
+        assert_eq!((taken.changed, taken.refused), (1, 0));
+        assert_eq!(harvest.addresses(), 2);
     }
 
     #[test]
     fn what_is_kept_is_known_again() {
-        let harvest = Harvest::new(10);
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        let open = || {
+            let store = Arc::new(Sqlite::open(&folder.path().join("domsec.db")).unwrap());
+            runtime.block_on(Harvest::load(store, 10)).unwrap()
+        };
         let own = certificate("bob@b.example", 2040);
-        let taken = learn(&harvest, lesson("Bob@b.example", Some(&own), Some(-100)), 0);
-        let again = Harvest::new(10);
-        again.load(taken.changed);
-        assert_eq!(again.all(), harvest.all());
+        let first = open();
+        learn(&first, lesson("Bob@b.example", Some(&own), Some(-100)), 0);
+        runtime.block_on(first.keep()).unwrap();
+        drop(first);
+        let again = open();
+        assert_eq!(
+            found(&again, "bob@b.example"),
+            Some(own.certificate.clone())
+        );
         // Still by the time of its signature.
         let older = certificate("bob@b.example", 2040);
         let taken = learn(&again, lesson("bob@b.example", Some(&older), Some(-101)), 1);
         assert_eq!(taken, Taken::default());
-        let small = Harvest::new(0);
-        small.load(harvest.all());
-        assert!(small.all().is_empty());
+        let newer = certificate("bob@b.example", 2040);
+        learn(&again, lesson("bob@b.example", Some(&newer), Some(-99)), 1);
+        runtime.block_on(again.keep_all()).unwrap();
+        drop(again);
+        assert_eq!(found(&open(), "bob@b.example"), Some(newer.certificate));
+    }
+
+    #[test]
+    fn where_there_is_no_room_those_seen_last_are_known_and_none_is_thrown_away() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let first = of_store(&store, 10);
+        for (seen, address) in ["a@b.example", "b@b.example", "c@b.example"]
+            .iter()
+            .enumerate()
+        {
+            let own = certificate(address, 2040);
+            let seen = i64::try_from(seen).unwrap();
+            learn(&first, lesson(address, Some(&own), Some(0)), seen);
+        }
+        ready(first.keep()).unwrap();
+        let small = of_store(&store, 2);
+        assert_eq!(small.addresses(), 2);
+        assert!(found(&small, "a@b.example").is_none());
+        assert!(found(&small, "c@b.example").is_some());
+        assert_eq!(kept(&store).len(), 3);
+    }
+
+    #[test]
+    fn what_is_signed_again_and_again_is_written_once_a_day() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let harvest = of_store(&store, 10);
+        let own = certificate("bob@b.example", 2040);
+        let at_noon = NOW.rem_euclid(DAY);
+        let kept_at = |signed: i64| {
+            learn(
+                &harvest,
+                lesson("bob@b.example", Some(&own), Some(signed - at_noon)),
+                signed,
+            );
+            ready(harvest.keep()).unwrap();
+            let kept = kept(&store).remove(0).certificate.unwrap();
+            kept.at.unwrap().unix() - NOW + at_noon
+        };
+        assert_eq!(kept_at(0), 0);
+        assert_eq!(kept_at(DAY - 1), 0);
+        assert_eq!(kept_at(DAY), DAY);
+        assert_eq!(kept_at(DAY + 1), DAY);
+        // Another one is, at once; and what came between is not taken for newer.
+        let other = certificate("bob@b.example", 2040);
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&other), Some(DAY - at_noon)),
+            0,
+        );
+        assert_eq!(
+            found(&harvest, "bob@b.example"),
+            Some(own.certificate.clone())
+        );
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&other), Some(DAY + 2 - at_noon)),
+            0,
+        );
+        ready(harvest.keep()).unwrap();
+        let kept = kept(&store).remove(0).certificate.unwrap();
+        assert_eq!(kept.value.certificate, other.certificate);
+    }
+
+    #[test]
+    fn what_has_expired_leaves_the_store_too() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let harvest = of_store(&store, 1);
+        let short = certificate("carol@b.example", 2028);
+        learn(
+            &harvest,
+            lesson("carol@b.example", Some(&short), Some(0)),
+            0,
+        );
+        ready(harvest.keep()).unwrap();
+        let good = certificate("bob@b.example", 2040);
+        let later = 400 * DAY;
+        learn(
+            &harvest,
+            lesson("bob@b.example", Some(&good), Some(later)),
+            later,
+        );
+        ready(harvest.keep()).unwrap();
+        let kept = kept(&store);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].mailbox, "bob@b.example".parse().unwrap());
     }
 
     #[test]
     fn authorities_are_not_covered() {
-        let harvest = Harvest::new(1);
+        let harvest = harvest(1);
         assert!(!harvest.covers(Subject::Dca(&"b.example".parse().unwrap())));
         assert!(harvest.covers(Subject::Recipient(&"bob@b.example".parse().unwrap())));
     }

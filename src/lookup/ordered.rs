@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::Sleep;
 
+use super::harvest::Harvest;
 use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
@@ -21,6 +22,8 @@ use crate::gateway::certificates::Noted;
 use crate::gateway::certificates::Unavailable;
 use crate::gateway::choice::Choice;
 use crate::gateway::choice::Event;
+use crate::gateway::judge::chain;
+use crate::gateway::learned::Learned;
 use crate::gateway::search::Asked;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
@@ -104,6 +107,8 @@ pub struct Ordered {
     pub patience: Duration,
     /// Who hears of it.
     pub watch: Arc<dyn Watch>,
+    /// What learns from mail; it is one of the sources, where it is there.
+    pub harvest: Option<Arc<Harvest>>,
 }
 
 impl Ordered {
@@ -219,6 +224,24 @@ impl Certificates for Ordered {
                 }),
             }
         })
+    }
+
+    fn learn(&self, learned: &Learned, now: Time) {
+        if let Some(harvest) = &self.harvest
+            && harvest.learn(learned, now).changed > 0
+        {
+            tokio::spawn(keep(Arc::clone(harvest)));
+        }
+    }
+}
+
+/// Brings to the disk what was learned.
+async fn keep(harvest: Arc<Harvest>) {
+    if let Err(error) = harvest.keep().await {
+        tracing::warn!(
+            error = chain(&error),
+            "what mail has taught is not in the store yet; it is tried again with the next lesson"
+        );
     }
 }
 

@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio::time::timeout;
 
+use super::holdings::Holdings;
 use super::site::Site;
 use crate::telemetry::logging::chain;
 
@@ -46,6 +47,8 @@ pub struct Admin {
     pub registry: Registry,
     /// What `/readyz` asks.
     pub site: Arc<Site>,
+    /// What is looked at for `/metrics`, because nobody tells when it changes.
+    pub holdings: Option<Arc<Holdings>>,
     /// How long a peer may take for the header of its request. Default 10 seconds.
     pub header_time: Duration,
     /// How long a connection may take in all. Default 30 seconds.
@@ -59,6 +62,7 @@ impl Admin {
         Self {
             registry,
             site,
+            holdings: None,
             // Monitoring sends its request at once; this is for a network that loses packets.
             header_time: Duration::from_secs(10),
             // Prometheus gives up after scrape_timeout, by default 10 seconds.
@@ -101,7 +105,7 @@ impl Admin {
 
     async fn converse(&self, stream: TcpStream, mut stopping: watch::Receiver<()>) {
         let service =
-            service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request)) });
+            service_fn(|request| async move { Ok::<_, Infallible>(self.answer(&request).await) });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.header_time)
@@ -127,10 +131,16 @@ impl Admin {
         }
     }
 
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let known = ["/healthz", "/metrics", "/readyz"].contains(&request.uri().path());
+    async fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        let known = ["/healthz", "/metrics", "/readyz"].contains(&path);
         match (known, request.method()) {
-            (true, &Method::GET | &Method::HEAD) => self.page(request.uri().path()),
+            (true, &Method::GET | &Method::HEAD) => {
+                if let (Some(holdings), "/metrics") = (&self.holdings, path) {
+                    holdings.tell().await;
+                }
+                self.page(path)
+            }
             (true, _) => {
                 let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n");
                 let allowed = HeaderValue::from_static("GET, HEAD");

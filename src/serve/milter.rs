@@ -21,6 +21,7 @@ use super::offered::Offered;
 use super::offered::Reaction;
 use super::replace;
 use super::site::Site;
+use super::site::now;
 use super::site::seconds_now;
 use super::spool::Writer;
 use super::stream::Stream;
@@ -263,9 +264,16 @@ impl Connection {
         let limit = self.site.settings.idle_timeout;
         let written = replace::write(&mut self.stream, answer, body, action::go_on);
         match timeout(limit, written).await {
-            Ok(written) => Ok(written?),
-            Err(_) => Err(ConnectionError::Deaf(limit)),
+            Ok(written) => written?,
+            Err(_) => return Err(ConnectionError::Deaf(limit)),
         }
+        // Now it is delivered as far as we can know: what was refused or deferred has not come here. By the gateway of
+        // the day, since it may have been told meanwhile not to learn any more.
+        if let Some(now) = now() {
+            let gateway = self.site.gateway();
+            gateway.certificates.learn(&changes.learned, now);
+        }
+        Ok(())
     }
 
     async fn write(&mut self, octets: &[u8]) -> Result<(), ConnectionError> {

@@ -5,6 +5,7 @@ pub mod admin;
 pub mod answer;
 mod disk;
 mod failure;
+pub mod holdings;
 pub mod journal;
 pub mod key;
 pub mod listen;

@@ -27,6 +27,7 @@ use super::site::Site;
 use super::site::Unfinished;
 use super::spool::Writer;
 use crate::address::Mailbox;
+use crate::gateway::learned::Learned;
 use crate::gateway::outcome::Edition;
 use crate::gateway::outcome::Fate;
 use crate::gateway::outcome::Outcome;
@@ -91,6 +92,8 @@ pub struct Changes {
     pub headers_only: Option<Vec<u8>>,
     /// What the journal holds until the MTA has read the answer.
     pub journal: Vec<Key>,
+    /// What the message teaches once it is taken.
+    pub learned: Learned,
 }
 
 impl Offered {
@@ -266,6 +269,7 @@ impl Offered {
             removed: removed.map(|recipient| recipient.given.clone()).collect(),
             headers_only: bounces.then(|| self.message.sender_given.clone()),
             journal,
+            learned: outcome.learned,
         })))
     }
 

@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use rusqlite::ErrorCode;
 
-use crate::limits::LimitError;
-
 /// Why the store did not answer. None of these means that nothing is known.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -61,9 +59,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// Something is larger than the store keeps.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
     /// A newer version of domsec has written it.
     #[error(
         "the store {} is of version {found}, and this domsec knows no version above {known}: a newer domsec has \
@@ -161,7 +156,6 @@ impl StoreError {
             Self::Corrupt { .. }
             | Self::Exposed { .. }
             | Self::Gone { .. }
-            | Self::Limit(_)
             | Self::Newer { .. }
             | Self::Open { .. }
             | Self::Sql { .. }

@@ -8,7 +8,6 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use super::Acted;
-use super::Capabilities;
 use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
@@ -16,16 +15,16 @@ use super::Order;
 use super::Recalled;
 use super::Settled;
 use super::Settlement;
+use super::State;
 use super::Store;
-use super::StoreError;
 use super::Told;
+use super::harvested::Harvested;
 use super::rules;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::search::Known;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
-use crate::limits::LimitError;
 use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::x509::Time;
@@ -44,7 +43,7 @@ struct Inner {
     entries: BTreeMap<Owner, Vec<Entry>>,
     published: BTreeSet<(Domain, LookupSource)>,
     answers: HashMap<(Owner, LookupSource), Recalled>,
-    capabilities: HashMap<Mailbox, Capabilities>,
+    harvest: HashMap<Mailbox, Harvested>,
     last_id: u64,
     generation: u64,
 }
@@ -111,24 +110,20 @@ impl Store for MemoryStore {
         at_once(())
     }
 
-    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>> {
-        at_once(self.inner().capabilities.get(address).cloned())
+    fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>> {
+        let mut all: Vec<Harvested> = self.inner().harvest.values().cloned().collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.seen));
+        all.truncate(most);
+        at_once(all)
     }
 
-    fn note_capabilities<'a>(
-        &'a self,
-        address: &'a Mailbox,
-        capabilities: Capabilities,
-    ) -> Told<'a, ()> {
-        let octets = capabilities.der.len();
-        let limit = LimitError::check("length of SMIMECapabilities", octets, Capabilities::OCTETS);
-        if let Err(limit) = limit {
-            return Box::pin(std::future::ready(Err(StoreError::Limit(limit))));
-        }
+    fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()> {
         let mut inner = self.inner();
-        let kept = inner.capabilities.get(address);
-        if kept.is_none_or(|kept| kept.seen < capabilities.seen) {
-            inner.capabilities.insert(address.clone(), capabilities);
+        for one in kept {
+            inner.harvest.insert(one.mailbox.clone(), one);
+        }
+        for mailbox in &forgotten {
+            inner.harvest.remove(mailbox);
         }
         at_once(())
     }
@@ -156,6 +151,13 @@ impl Store for MemoryStore {
 
     fn generation(&self) -> Told<'_, u64> {
         at_once(self.inner().generation)
+    }
+
+    fn pending(&self) -> Told<'_, u64> {
+        let inner = self.inner();
+        let all = inner.entries.values().flatten();
+        let pending = all.filter(|entry| entry.state == State::Pending).count();
+        at_once(u64::try_from(pending).unwrap_or(u64::MAX))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod encode;
 mod error;
+pub mod harvested;
 pub mod memory;
 mod recent;
 mod rules;
@@ -30,13 +31,14 @@ use crate::policy::partner::Fingerprint;
 use crate::x509::Time;
 
 pub use error::StoreError;
+use harvested::Harvested;
 
 /// What an answer of the store is: an error is never taken for "nothing is known".
 pub type Told<'a, T> = Answer<'a, Result<T, StoreError>>;
 
 /// Where all this is kept.
 ///
-/// What trust depends on (certificates, who has published, capabilities) is durable when the answer is there;
+/// What trust depends on (certificates, who has published, what mail has taught) is durable when the answer is there;
 /// what sources answered may be lost in a crash.
 pub trait Store: fmt::Debug + Send + Sync {
     /// What is remembered of one subject.
@@ -73,16 +75,12 @@ pub trait Store: fmt::Debug + Send + Sync {
         answer: KeptAnswer,
     ) -> Told<'a, ()>;
 
-    /// The SMIMECapabilities last seen of an address (RFC 8551 §2.5.2).
-    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>>;
+    /// What verified mail has taught, of at most `most` addresses: those that were seen last.
+    fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>>;
 
-    /// Takes note of capabilities, unless newer ones are there. Fails when they are over
-    /// [`Capabilities::OCTETS`].
-    fn note_capabilities<'a>(
-        &'a self,
-        address: &'a Mailbox,
-        capabilities: Capabilities,
-    ) -> Told<'a, ()>;
+    /// Keeps what mail has taught of some addresses, in the place of what was kept of them, and forgets others; in one
+    /// transaction.
+    fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()>;
 
     /// The certificates that `filter` lets through, in the order in which they came, after the one with the
     /// number `after`; at most `most`.
@@ -102,6 +100,9 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// A number that grows with every change of certificates, whichever process made it.
     fn generation(&self) -> Told<'_, u64>;
+
+    /// How many certificates wait for an administrator. Read, not counted: cheap however many there are.
+    fn pending(&self) -> Told<'_, u64>;
 }
 
 /// After this time at the latest a process sees what another one has changed.
@@ -317,21 +318,6 @@ pub struct Recalled {
     pub answer: Option<KeptAnswer>,
     /// What went wrong since.
     pub failure: Option<KeptAnswer>,
-}
-
-/// What somebody's software can read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capabilities {
-    /// SMIMECapabilities, DER (RFC 8551 §2.5.2).
-    pub der: Vec<u8>,
-    /// The signing time of the message in which they were.
-    pub seen: Time,
-}
-
-impl Capabilities {
-    /// The most octets that are kept of one address. Every algorithm that we know of, each with parameters, takes
-    /// two thousand.
-    pub const OCTETS: usize = 16 * 1024;
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 
 use super::Acted;
-use super::Capabilities;
 use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
@@ -34,6 +33,7 @@ use super::Settlement;
 use super::Store;
 use super::StoreError;
 use super::Told;
+use super::harvested::Harvested;
 use super::recent::Recent;
 use super::rules;
 use super::schema;
@@ -43,7 +43,6 @@ use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::search::Known;
 use crate::gateway::search::Owner;
-use crate::limits::LimitError;
 use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::x509::Time;
@@ -243,21 +242,19 @@ impl Store for Sqlite {
         })
     }
 
-    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>> {
-        let address = address.to_string();
-        self.ask(Kind::Read, move |area| area.tables.capabilities(&address))
+    fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>> {
+        self.ask(Kind::Read, move |area| area.tables.harvest(most))
     }
 
-    fn note_capabilities<'a>(
-        &'a self,
-        address: &'a Mailbox,
-        capabilities: Capabilities,
-    ) -> Told<'a, ()> {
-        let address = address.to_string();
+    fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()> {
         self.ask(Kind::Write, move |area| {
-            let octets = capabilities.der.len();
-            LimitError::check("length of SMIMECapabilities", octets, Capabilities::OCTETS)?;
-            area.tables.note_capabilities(&address, &capabilities)
+            for one in &kept {
+                area.tables.keep_harvested(one)?;
+            }
+            for mailbox in &forgotten {
+                area.tables.forget_harvested(&mailbox.to_string())?;
+            }
+            Ok(())
         })
     }
 
@@ -286,6 +283,10 @@ impl Store for Sqlite {
 
     fn generation(&self) -> Told<'_, u64> {
         self.ask(Kind::Read, |area| area.tables.generation())
+    }
+
+    fn pending(&self) -> Told<'_, u64> {
+        self.ask(Kind::Read, |area| area.tables.pending())
     }
 }
 
@@ -567,6 +568,7 @@ mod tests {
     use std::fs;
     use std::fs::Permissions;
 
+    use rusqlite::params;
     use tempfile::TempDir;
 
     use super::*;
@@ -798,7 +800,7 @@ mod tests {
         ));
         let shown = refused(&path);
         assert!(
-            shown.contains("is of version 9, and this domsec knows no version above 1"),
+            shown.contains("is of version 9, and this domsec knows no version above 2"),
             "{shown}"
         );
     }
@@ -811,25 +813,51 @@ mod tests {
         let domain: Domain = "b.example".parse().unwrap();
         block_on(store.note_published(&domain, LookupSource::Mcek, at(0))).unwrap();
         drop(store);
-        let first = schema::MIGRATIONS[0];
-        let second = "ALTER TABLE published ADD COLUMN last INTEGER NOT NULL DEFAULT 0";
+        let next = "ALTER TABLE published ADD COLUMN last INTEGER NOT NULL DEFAULT 0";
+        let with = |steps: &[&'static str]| [schema::MIGRATIONS, steps].concat();
         let mut connection = connect(&path, "FULL").unwrap();
-        let broken = schema::migrate(&mut connection, &path, &[first, second, "CREATE rubbish"]);
+        let broken = schema::migrate(&mut connection, &path, &with(&[next, "CREATE rubbish"]));
         assert!(matches!(broken, Err(StoreError::Sql { .. })), "{broken:?}");
         drop(connection);
-        // Still of the first version.
+        // Still of this version.
         let store = Sqlite::open(&path).unwrap();
         assert!(block_on(store.published(&domain, LookupSource::Mcek)).unwrap());
         drop(store);
         let mut connection = connect(&path, "FULL").unwrap();
         for _ in 0..2 {
-            schema::migrate(&mut connection, &path, &[first, second]).unwrap();
+            schema::migrate(&mut connection, &path, &with(&[next])).unwrap();
         }
         let row = "SELECT domain FROM published WHERE last = 0";
         let kept: String = connection.query_row(row, [], |row| row.get(0)).unwrap();
         assert_eq!(kept, "b.example");
         drop(connection);
-        assert!(refused(&path).contains("is of version 2"));
+        assert!(refused(&path).contains("is of version 3"));
+    }
+
+    #[test]
+    fn a_store_of_the_first_version_keeps_what_it_knows_and_counts_who_waits() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("domsec.db");
+        make(&path).unwrap();
+        let mut first = connect(&path, "FULL").unwrap();
+        schema::migrate(&mut first, &path, &schema::MIGRATIONS[..1]).unwrap();
+        for (number, state) in ["active", "pending", "pending", "retired"]
+            .iter()
+            .enumerate()
+        {
+            first
+                .execute(
+                    "INSERT INTO certificate (owner, domain, fingerprint, der, chain, state, reason, source, \
+                     authentication, first_seen, last_seen, changed) VALUES ('recipient:bob@b.example', 'b.example', \
+                     ?1, x'', x'', ?2, '', 'mcek', 'none', 0, 0, 0)",
+                    params![[u8::try_from(number).unwrap(); 32], state],
+                )
+                .unwrap();
+        }
+        drop(first);
+        let store = Sqlite::open(&path).unwrap();
+        assert_eq!(block_on(store.pending()).unwrap(), 2);
+        assert_eq!(block_on(store.harvest(9)).unwrap(), []);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use rusqlite::Params;
 use rusqlite::Row;
 use rusqlite::params;
 
-use super::Capabilities;
 use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
@@ -19,8 +18,11 @@ use super::State;
 use super::StoreError;
 use super::encode;
 use super::encode::DecodeError;
+use super::harvested::Harvested;
+use super::harvested::Signed;
 use crate::address::Domain;
 use crate::address::Mailbox;
+use crate::gateway::learned::PathTo;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
@@ -153,28 +155,44 @@ impl Tables<'_> {
         Ok(true)
     }
 
-    pub(super) fn capabilities(&self, address: &str) -> Result<Option<Capabilities>, StoreError> {
-        let read = |row: &Row<'_>| {
-            Ok(Capabilities {
-                der: row.get(0)?,
-                seen: decoded(1, encode::time(row.get(1)?))?,
-            })
-        };
-        let sql = "SELECT der, seen FROM capabilities WHERE address = ?1";
-        let found = self.connection.query_row(sql, [address], read);
-        found.optional().map_err(|error| self.failed(error))
+    /// How many certificates wait for an administrator.
+    pub(super) fn pending(&self) -> Result<u64, StoreError> {
+        let number: i64 = self.row("SELECT number FROM waiting", [], |row| row.get(0))?;
+        Ok(number.unsigned_abs())
     }
 
-    pub(super) fn note_capabilities(
-        &self,
-        address: &str,
-        capabilities: &Capabilities,
-    ) -> Result<(), StoreError> {
+    pub(super) fn harvest(&self, most: usize) -> Result<Vec<Harvested>, StoreError> {
+        let sql = "SELECT address, der, chain, der_signed, capabilities, capabilities_signed, seen FROM harvest \
+                   ORDER BY seen DESC LIMIT ?1";
+        let read = || -> rusqlite::Result<Vec<Harvested>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let most = i64::try_from(most).unwrap_or(i64::MAX);
+            statement.query_map([most], read_harvested)?.collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    pub(super) fn keep_harvested(&self, one: &Harvested) -> Result<(), StoreError> {
+        let certificate = one.certificate.as_ref();
+        let capabilities = one.capabilities.as_ref();
+        let at = |time: Option<Time>| time.map(Time::unix);
+        let row = params![
+            one.mailbox.to_string(),
+            certificate.map(|signed| signed.value.certificate.der()),
+            certificate.map(|signed| encode::chain(&signed.value.intermediates)),
+            certificate.and_then(|signed| at(signed.at)),
+            capabilities.map(|signed| signed.value.as_slice()),
+            capabilities.and_then(|signed| at(signed.at)),
+            one.seen.unix(),
+        ];
         self.run(
-            "INSERT INTO capabilities VALUES (?1, ?2, ?3) ON CONFLICT (address) DO UPDATE SET der = ?2, seen = ?3 \
-             WHERE ?3 > seen",
-            params![address, capabilities.der, capabilities.seen.unix()],
+            "INSERT OR REPLACE INTO harvest VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            row,
         )
+    }
+
+    pub(super) fn forget_harvested(&self, address: &str) -> Result<(), StoreError> {
+        self.run("DELETE FROM harvest WHERE address = ?1", [address])
     }
 
     pub(super) fn recall(&self, owner: &str, source: LookupSource) -> Result<Recalled, StoreError> {
@@ -316,6 +334,42 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: text(6)?,
         first_seen: time(9)?,
         changed: time(11)?,
+    })
+}
+
+fn read_harvested(row: &Row<'_>) -> rusqlite::Result<Harvested> {
+    let address: String = row.get(0)?;
+    let mailbox = Mailbox::parse(&address);
+    let mailbox = mailbox.map_err(|_| DecodeError::Word(address, "address"));
+    let signed = |column| {
+        let seconds: Option<i64> = row.get(column)?;
+        let time = seconds.map(|seconds| decoded(column, encode::time(seconds)));
+        time.transpose()
+    };
+    let der: Option<Vec<u8>> = row.get(1)?;
+    let certificate = match der {
+        Some(der) => Some(Signed {
+            value: PathTo {
+                certificate: decoded(1, Certificate::parse(&der).map_err(DecodeError::from))?,
+                intermediates: decoded(2, encode::read_chain(&row.get::<_, Vec<u8>>(2)?))?,
+            },
+            at: signed(3)?,
+        }),
+        None => None,
+    };
+    let capabilities: Option<Vec<u8>> = row.get(4)?;
+    let capabilities = match capabilities {
+        Some(value) => Some(Signed {
+            value,
+            at: signed(5)?,
+        }),
+        None => None,
+    };
+    Ok(Harvested {
+        mailbox: decoded(0, mailbox)?,
+        certificate,
+        capabilities,
+        seen: decoded(6, encode::time(row.get(6)?))?,
     })
 }
 

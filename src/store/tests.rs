@@ -6,12 +6,14 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::gateway::learned::PathTo;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Matching;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Selector;
 use crate::gateway::search::Usage;
 use crate::limits::Limits;
+use crate::store::harvested::Signed;
 use crate::store::memory::MemoryStore;
 use crate::store::sqlite::Sqlite;
 use crate::x509::Certificate;
@@ -427,25 +429,64 @@ fn a_failure_lies_beside_an_answer_and_an_answer_ends_it() {
 }
 
 #[test]
-fn the_newest_capabilities_count_whatever_comes_last() {
+fn what_mail_has_taught_is_kept_and_forgotten() {
+    let of = |address: &str, name: Option<&str>, seen| Harvested {
+        mailbox: address.parse().unwrap(),
+        certificate: name.map(|name| Signed {
+            value: PathTo {
+                certificate: certificate(name),
+                intermediates: vec![certificate("intermediate")],
+            },
+            at: Some(at(seen - 1)),
+        }),
+        capabilities: name.is_none().then_some(Signed {
+            value: vec![0x30, 0],
+            at: None,
+        }),
+        seen: at(seen),
+    };
     each(async |store| {
-        let address = "bob@b.example".parse().unwrap();
-        let of = |octet, seconds| Capabilities {
-            der: vec![octet],
-            seen: at(seconds),
-        };
-        assert_eq!(store.capabilities(&address).await.unwrap(), None);
-        for (octet, seconds) in [(1, 0), (2, 10), (3, 5)] {
-            store
-                .note_capabilities(&address, of(octet, seconds))
-                .await
-                .unwrap();
+        assert_eq!(store.harvest(9).await.unwrap(), []);
+        let (bob, carol) = (
+            of("bob@b.example", Some("bob"), 1),
+            of("carol@b.example", None, 2),
+        );
+        let all = vec![bob.clone(), carol.clone()];
+        store.keep_harvest(all, Vec::new()).await.unwrap();
+        // Those that were seen last come first, and are what is left where there is room for few.
+        let both = [carol.clone(), bob.clone()];
+        assert_eq!(store.harvest(9).await.unwrap(), both);
+        assert_eq!(store.harvest(1).await.unwrap(), both[..1]);
+        let newer = of("bob@b.example", Some("carol"), 3);
+        let gone = vec![carol.mailbox, "nobody@b.example".parse().unwrap()];
+        store.keep_harvest(vec![newer.clone()], gone).await.unwrap();
+        assert_eq!(store.harvest(9).await.unwrap(), [newer]);
+    });
+}
+
+#[test]
+fn those_who_wait_are_counted() {
+    each(async |store| {
+        let [old, one, other] = ["bob", "carol", "frank"].map(certificate);
+        let known = put_in_use(store, &old, 0).await;
+        assert_eq!(store.pending().await.unwrap(), 0);
+        let mut settled = settlement(&known, Some(candidate(&old, 1)), 1);
+        let waits = |certificate: &Certificate| (candidate(certificate, 1), "waits".to_owned());
+        settled.pending = vec![waits(&one), waits(&other)];
+        for _ in 0..2 {
+            let again = store.settle(&bob(), settled.clone()).await;
+            drop(again.unwrap());
+            assert_eq!(store.pending().await.unwrap(), 2);
         }
-        assert_eq!(store.capabilities(&address).await.unwrap(), Some(of(2, 10)));
-        let mut large = of(4, 20);
-        large.der = vec![4; Capabilities::OCTETS + 1];
-        let refused = store.note_capabilities(&address, large).await;
-        assert!(matches!(refused, Err(StoreError::Limit(_))), "{refused:?}");
+        for (certificate, act, left) in [
+            (&one, Act::Reject, 1),
+            (&other, Act::Approve, 0),
+            (&one, Act::Approve, 0),
+        ] {
+            let acted = store.act(order(certificate, act, 2)).await.unwrap();
+            assert!(matches!(acted, Acted::Done(_)), "{acted:?}");
+            assert_eq!(store.pending().await.unwrap(), left);
+        }
     });
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Acted;
-use super::Capabilities;
 use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
@@ -13,6 +12,7 @@ use super::Settled;
 use super::Settlement;
 use super::Store;
 use super::Told;
+use super::harvested::Harvested;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::search::Known;
@@ -50,11 +50,11 @@ impl Store for Untouched {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn capabilities<'a>(&'a self, address: &'a Mailbox) -> Told<'a, Option<Capabilities>> {
-        self.0.capabilities(address)
+    fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>> {
+        self.0.harvest(most)
     }
 
-    fn note_capabilities<'a>(&'a self, _: &'a Mailbox, _: Capabilities) -> Told<'a, ()> {
+    fn keep_harvest<'a>(&'a self, _: Vec<Harvested>, _: Vec<Mailbox>) -> Told<'a, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -78,5 +78,9 @@ impl Store for Untouched {
 
     fn generation(&self) -> Told<'_, u64> {
         self.0.generation()
+    }
+
+    fn pending(&self) -> Told<'_, u64> {
+        self.0.pending()
     }
 }

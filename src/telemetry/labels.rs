@@ -37,6 +37,18 @@ macro_rules! label {
 }
 
 label! {
+    /// How a question was answered to which an answer might be kept.
+    CacheResult "result" {
+        /// From memory.
+        Hit "hit",
+        /// By a search that was under way.
+        Joined "joined",
+        /// By a search of its own.
+        Miss "miss",
+    }
+}
+
+label! {
     /// What happened to somebody's key.
     CertificateEvent "event" {
         /// Two sources name different keys.

@@ -30,6 +30,7 @@ use crate::telemetry::family::Durations;
 use crate::telemetry::family::Gauges;
 use crate::telemetry::family::Open;
 use crate::telemetry::family::Register;
+use crate::telemetry::labels::CacheResult;
 use crate::telemetry::labels::CertificateEvent;
 use crate::telemetry::labels::Ending;
 use crate::telemetry::labels::Front;
@@ -50,29 +51,55 @@ use crate::x509::Identity;
 pub struct Metrics {
     described: Arc<[Described]>,
     aborted_transactions: Counters<(Front,)>,
+    certificate_cache: Gauges<()>,
+    certificate_cache_answers: Counters<(CacheResult,)>,
+    certificate_cache_entries: Gauges<()>,
+    certificate_cache_refreshes: Counters<()>,
     certificate_events: Counters<(CertificateEvent,)>,
     certificate_lookup_duration: Durations<(LookupSource,)>,
     certificate_lookups: Counters<(LookupSource, LookupResult)>,
+    certificate_store_failures: Counters<()>,
+    certificates_pending: Gauges<()>,
     config_reloads: Counters<(ReloadResult,)>,
     connections: Counters<(Front,)>,
     editions: Counters<(Direction, Treatment)>,
+    harvested_addresses: Gauges<()>,
     key_operations: Counters<(KeyOperation, KeyResult)>,
     layers: Counters<(LayerOperation, LayerResult)>,
     limit_refusals: Counters<(Limit,)>,
     message_verdicts: Counters<(Direction, MessageVerdict)>,
     naming_violations: Counters<()>,
+    open_certificate_searches: Gauges<()>,
     open_connections: Gauges<(Front,)>,
     open_transactions: Gauges<(Front,)>,
     own_certificate_not_after: Gauges<(KeyRole,)>,
     panics: Counters<()>,
     recipients: Counters<(Direction, RecipientFate)>,
     repeated_deferrals: Counters<()>,
+    resting_domains: Gauges<()>,
     review_held: Gauges<()>,
     review_oldest_age: Gauges<()>,
     spool: Gauges<()>,
     submissions: Counters<(SubmissionResult,)>,
     transaction_duration: Durations<(Front, Direction)>,
     transactions: Counters<(Front, Direction, Ending)>,
+}
+
+/// What is known of other people's certificates at one time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Answers of sources in memory.
+    pub cached: usize,
+    /// About how many octets they take.
+    pub cached_octets: usize,
+    /// Searches under way.
+    pub searches: usize,
+    /// Domains that are left alone, each counted once for each source.
+    pub resting: usize,
+    /// Addresses of which mail has taught something.
+    pub harvested: usize,
+    /// Certificates that wait for an administrator; `None` where nobody knows.
+    pub pending: Option<u64>,
 }
 
 impl Metrics {
@@ -84,18 +111,32 @@ impl Metrics {
         Ok(Self {
             aborted_transactions: on.counters("domsec_aborted_transactions_total",
                 "transactions that the MTA gave up before their end")?,
+            certificate_cache: on.gauges("domsec_certificate_cache_bytes",
+                "octets, about, of the answers of sources that are kept in memory")?,
+            certificate_cache_answers: on.counters("domsec_certificate_cache_answers_total",
+                "questions to sources before which answers are kept, by where the answer came from")?,
+            certificate_cache_entries: on.gauges("domsec_certificate_cache_entries",
+                "answers of sources that are kept in memory")?,
+            certificate_cache_refreshes: on.counters("domsec_certificate_cache_refreshes_total",
+                "searches that nobody waited for, begun because an answer was about to lapse")?,
             certificate_events: on.counters("domsec_certificate_events_total",
                 "what happened to other people's keys, once for each message that met it")?,
             certificate_lookup_duration: on.durations("domsec_certificate_lookup_duration_seconds",
                 "how long a source took to answer")?,
             certificate_lookups: on.counters("domsec_certificate_lookups_total",
                 "questions for other people's certificates")?,
+            certificate_store_failures: on.counters("domsec_certificate_store_failures_total",
+                "searches that failed because the store of certificates did not answer")?,
+            certificates_pending: on.gauges_once_known("domsec_certificates_pending",
+                "certificates with another key than the one in use, which wait for an administrator")?,
             config_reloads: on.counters("domsec_config_reloads_total",
                 "times that the configuration was read again")?,
             connections: on.counters("domsec_connections_total",
                 "connections that were accepted")?,
             editions: on.counters("domsec_editions_total",
                 "editions of messages that were delivered, by what was done to them; the first that is true")?,
+            harvested_addresses: on.gauges("domsec_harvested_addresses",
+                "addresses of which verified mail has taught something")?,
             key_operations: on.counters("domsec_key_operations_total",
                 "uses of our private keys")?,
             layers: on.counters("domsec_layers_total",
@@ -106,6 +147,8 @@ impl Metrics {
                 "what the signatures of messages that came were worth, as domsec verify says it")?,
             naming_violations: on.counters("domsec_naming_violations_total",
                 "domain and delegated signatures whose certificate breaks the naming convention")?,
+            open_certificate_searches: on.gauges("domsec_open_certificate_searches",
+                "searches for certificates that go on now")?,
             open_connections: on.gauges("domsec_open_connections",
                 "connections that are open now")?,
             open_transactions: on.gauges("domsec_open_transactions",
@@ -118,6 +161,8 @@ impl Metrics {
                 "recipients of messages, by what became of the message for them, at RCPT or at the end")?,
             repeated_deferrals: on.counters("domsec_repeated_deferrals_total",
                 "messages that something unforeseen has deferred three times")?,
+            resting_domains: on.gauges("domsec_resting_domains",
+                "domains that are left alone for a while in one source, because they did not answer several times")?,
             review_held: on.gauges("domsec_review_held",
                 "messages that wait for a review")?,
             review_oldest_age: on.gauges("domsec_review_oldest_age_seconds",
@@ -225,6 +270,36 @@ impl Metrics {
             Event::KeyChanged(_, true) => CertificateEvent::KeyChanged,
             Event::KeyChanged(_, false) => CertificateEvent::KeyPending,
         },));
+    }
+
+    /// What is known of other people's certificates now.
+    pub fn certificates_held(&self, held: &Held) {
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        self.certificate_cache.set((), number(held.cached_octets));
+        self.certificate_cache_entries.set((), number(held.cached));
+        self.open_certificate_searches
+            .set((), number(held.searches));
+        self.resting_domains.set((), number(held.resting));
+        self.harvested_addresses.set((), number(held.harvested));
+        match held.pending {
+            Some(pending) => self.certificates_pending.set((), signed(pending)),
+            None => self.certificates_pending.forget(()),
+        }
+    }
+
+    /// So many more questions were answered so.
+    pub fn cache_answered(&self, result: CacheResult, questions: u64) {
+        self.certificate_cache_answers.add((result,), questions);
+    }
+
+    /// So many more answers were asked for again before they lapsed.
+    pub fn answers_refreshed(&self, searches: u64) {
+        self.certificate_cache_refreshes.add((), searches);
+    }
+
+    /// So many more questions were not answered by the store.
+    pub fn store_failed(&self, questions: u64) {
+        self.certificate_store_failures.add((), questions);
     }
 
     /// A private key of ours was used.

@@ -224,3 +224,41 @@ fn what_is_inside_an_encryption_counts_once_its_signature_is_verified() {
     let closed = people.encrypted(&signed("alice", Vec::new(), &[]), &identity("bob"), cipher);
     assert_eq!(lessons(&closed), []);
 }
+
+#[test]
+fn what_is_inside_an_encryption_and_damaged_teaches_nothing() {
+    let people = People::new();
+    let to_us = identity("dca-b");
+    let made = people.made(&"S(C)".parse().unwrap(), Form::Detached);
+    let text = String::from_utf8(made.entities[0].clone()).unwrap();
+    let changed = text.replace("17 and 4", "18 and 4");
+    assert_ne!(changed, text);
+    for cipher in [
+        domsec::crypto::ContentEncryption::Aes256Cbc,
+        domsec::crypto::ContentEncryption::Aes256Gcm,
+    ] {
+        let encrypted = |inside: &str| people.encrypted(inside.as_bytes(), &to_us, cipher);
+        assert_eq!(lessons(&encrypted(&text)).len(), 1);
+        assert_eq!(lessons(&encrypted(&changed)), []);
+        // Nor where a good signature of the author stands around it.
+        let inside = encrypted(&changed);
+        let signers = [(&identity("alice"), Vec::new())];
+        let around = people.signed_with(&inside, &signers, (&[], &[]), Form::Opaque);
+        assert_eq!(lessons(&around), []);
+    }
+}
+
+#[test]
+fn capabilities_beyond_all_measure_are_not_remembered() {
+    let of = |count: usize| {
+        let aes_256_gcm = const_oid::ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.46");
+        let capability = Capability {
+            oid: Oid::from(aes_256_gcm),
+            parameters: None,
+        };
+        let attribute = build::smime_capabilities(&vec![capability; count]);
+        taught(&signed("alice", vec![attribute], &[]), Some("alice")).capabilities
+    };
+    assert!(of(10).is_some());
+    assert_eq!(of(2_000), None);
+}

@@ -14,6 +14,7 @@ use domsec::gateway::certificates::Certificates;
 use domsec::gateway::certificates::Noted;
 use domsec::gateway::certificates::Unavailable;
 use domsec::gateway::choice::Choice;
+use domsec::gateway::learned::Learned;
 use domsec::gateway::recipient::NotTaken;
 use domsec::gateway::search::Search;
 use domsec::gateway::search::Subject;
@@ -44,6 +45,8 @@ impl Certificates for Silent {
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(pending())
     }
+
+    fn learn(&self, _learned: &Learned, _now: Time) {}
 }
 
 /// One rule that encrypts, after what stands `before` it.

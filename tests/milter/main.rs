@@ -10,6 +10,7 @@
 
 mod breaks;
 mod editions;
+mod harvest;
 mod mail;
 mod mta;
 mod refusals;

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::thread::JoinHandle;
@@ -43,6 +44,20 @@ impl Running {
         };
         let tables = tables.replace("idle_timeout", "");
         fs::write(&path, format!("{top}\n{demo}\n{listen}{tables}")).unwrap();
+        Self::of(folder, domain)
+    }
+
+    /// The same service, stopped and started anew.
+    pub(crate) fn restarted(mut self) -> Self {
+        self.stop();
+        self.ended();
+        let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
+        Self::of(folder, self.domain)
+    }
+
+    /// One of the configuration that is in `folder`.
+    fn of(folder: TempDir, domain: &'static str) -> Self {
+        let path = folder.path().join("demo").join(domain).join("domsec.toml");
         let (stop, stopped) = oneshot::channel();
         let (ready, started) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -89,6 +104,17 @@ impl Running {
     /// Waits until it has ended.
     pub(crate) fn ended(&mut self) {
         self.thread.take().unwrap().join().unwrap();
+    }
+
+    /// Puts `to` in the place of `from` in its configuration, and has it read again.
+    pub(crate) fn reload(&self, from: &str, to: &str) {
+        let path = self.file("domsec.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "no {from:?} in {text}");
+        fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        let own = std::process::id().to_string();
+        let told = Command::new("kill").args(["-HUP", &own]).status();
+        assert!(told.unwrap().success());
     }
 
     /// Recipients that the journal holds.

@@ -9,6 +9,7 @@
 )]
 
 mod descriptors;
+mod harvest;
 mod passwords;
 mod privileges;
 mod process;

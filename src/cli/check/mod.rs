@@ -127,6 +127,7 @@ fn all(config: &Config, sockets: Vec<Finding>, now: Time) -> Vec<Finding> {
     findings.push(spool(config));
     findings.extend(sources::judged(config, policy.as_ref(), now));
     findings.extend(store(config));
+    findings.extend(harvest(config));
     // Whatever else would keep the service from starting.
     let broken = findings.iter().any(|one| one.level == Level::Error);
     match build::gateway(config) {
@@ -151,6 +152,23 @@ fn store(config: &Config) -> Option<Finding> {
             Finding::ok(format!("[store] path {shown} is made at the first start"))
         }
         Err(error) => Finding::error(format!("[store] path: {}", chain(&error))),
+    })
+}
+
+/// What mail teaches, where it is to be remembered.
+fn harvest(config: &Config) -> Option<Finding> {
+    let settings = &config.harvest;
+    settings.enabled.then(|| {
+        let addresses = settings.addresses;
+        match &config.store.path {
+            Some(_) => Finding::ok(format!(
+                "[harvest] remembers {addresses} addresses at most, and keeps them in [store]"
+            )),
+            None => Finding::warning(
+                "[harvest] is enabled, and there is no [store] path: what mail teaches is forgotten at every restart, and \
+                 mail to those it was of may leave unencrypted then: name a file",
+            ),
+        }
     })
 }
 

@@ -410,6 +410,43 @@ fn what_somebody_should_look_at_is_a_warning() {
 }
 
 #[test]
+fn what_mail_teaches_is_a_source_where_it_is_enabled_and_is_to_be_kept() {
+    let mut laid = Laid::out();
+    let at = laid.copy();
+    edit(&at, "[trust]", "[harvest]\n[trust]");
+    let text = "[partner.\"b.example\"]\nsources = [\"harvest\"]\n[[rule]]\nname = \"rest\"\nwhen = 'true'\n";
+    fs::write(at.join("partners.toml"), text).unwrap();
+    let config = fs::read_to_string(at.join("domsec.toml")).unwrap();
+    let lines = config.lines().filter(|line| !line.starts_with("policy ="));
+    let lines: Vec<&str> = std::iter::once("policy = \"partners.toml\"")
+        .chain(lines)
+        .collect();
+    fs::write(at.join("domsec.toml"), lines.join("\n")).unwrap();
+    let found = findings(&at, now());
+    let errors = of(Level::Error, &found);
+    assert!(
+        matches!(errors.as_slice(), [one] if one.contains("publishes certificates in harvest")),
+        "{errors:?}"
+    );
+    add(&at, "[harvest]", "enabled = true");
+    let found = findings(&at, now());
+    assert!(of(Level::Error, &found).is_empty(), "{found:?}");
+    let warned = of(Level::Warning, &found);
+    let is_told = |text: &&str| text.starts_with("[harvest] is enabled, and there is no [store]");
+    assert!(warned.iter().any(is_told), "{warned:?}");
+    edit(&at, "[harvest]", "[store]\npath = \"domsec.db\"\n[harvest]");
+    let found = findings(&at, now());
+    let fine = of(Level::Ok, &found);
+    let is_told = |text: &&str| text.starts_with("[harvest] remembers 10000 addresses");
+    assert!(fine.iter().any(is_told), "{fine:?}");
+    assert!(
+        !of(Level::Warning, &found)
+            .iter()
+            .any(|one| one.contains("[harvest]"))
+    );
+}
+
+#[test]
 fn dates_are_told_of_thirty_days_before_they_end() {
     let mut laid = Laid::out();
     let folder = laid.copy();
