@@ -138,7 +138,7 @@ impl Choice {
         subject: Subject<'_>,
         search: &Search,
         good: &[Good<'_>],
-        (pin, unknown): (&Fingerprint, Option<String>),
+        (pin, by_policy, unknown): (&Fingerprint, bool, Option<String>),
     ) {
         let (pinned, others): (Vec<&Good<'_>>, Vec<&Good<'_>>) = good
             .iter()
@@ -151,9 +151,14 @@ impl Choice {
         for one in &others {
             // Another certificate of the same key is a renewal, and asks for nothing but a new pin.
             if key != Some(one.candidate.certificate.spki_sha256()) {
+                let by = if by_policy {
+                    " by the policy: change dca there, or reject this one"
+                } else {
+                    ""
+                };
                 self.wait(
                     one,
-                    &format!("another key than that of {pin}, which is pinned"),
+                    &format!("another key than that of {pin}, which is pinned{by}"),
                 );
             }
         }

@@ -155,7 +155,7 @@ impl Chooser<'_> {
                 subject.domain()
             ));
         } else if let Some(pin) = pin {
-            choice.pinned(subject, search, &good, (&pin, unknown));
+            choice.pinned(subject, search, &good, (&pin, by_policy.is_some(), unknown));
         } else if good.is_empty() {
             choice.finding = nothing_good(search, &choice.refused, unknown);
         } else {

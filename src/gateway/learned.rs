@@ -39,7 +39,7 @@ const MOST_TRIED: usize = 4;
 const MOST_PATH: usize = 32 * 1024;
 
 /// Octets of SMIMECapabilities. Every algorithm that we know of, each with parameters, takes two thousand.
-const MOST_CAPABILITIES: usize = 16 * 1024;
+const MOST_CAPABILITIES: usize = 4 * 1024;
 
 /// What a message teaches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

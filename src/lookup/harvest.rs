@@ -176,12 +176,14 @@ impl Harvest {
 
     /// The same, and it is there when this returns, whoever was at it.
     pub async fn keep_all(&self) -> Result<(), StoreError> {
-        while self.has_unkept() {
+        loop {
+            // Whoever was at it has given back what he could not write.
             let _turn = self.keeping.lock().await;
+            if !self.has_unkept() {
+                return Ok(());
+            }
             self.keep_some().await?;
         }
-        drop(self.keeping.lock().await);
-        Ok(())
     }
 
     async fn keep_some(&self) -> Result<(), StoreError> {
@@ -277,7 +279,14 @@ impl Known {
             }
             stays
         });
-        self.by_mailbox.len() < most
+        let has_room = self.by_mailbox.len() < most;
+        if !has_room {
+            tracing::warn!(
+                "all {most} addresses of [harvest] are taken, and no certificate among them has expired: mail of \
+                 others teaches nothing; raise addresses and start again"
+            );
+        }
+        has_room
     }
 
     /// Some of what the store has not: the addresses, what is known of them, and those of which nothing is.

@@ -23,7 +23,7 @@ use crate::gateway::search::Authentication;
 /// Octets of a policy (§3.3).
 const POLICY_OCTETS: usize = 64 * 1024;
 /// More patterns than anybody has; those beyond name nobody.
-const PATTERNS: usize = 100;
+const PATTERNS: usize = 32;
 /// How long a policy is used before it is asked for again, and how long it is not asked for that nobody has. Longer
 /// would be of no use: whoever suppresses a policy makes answers worth less, and nothing else.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -31,8 +31,8 @@ const KEPT: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_secs(60);
 /// The longest that the search for one may take of the time of a question.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Domains that are remembered, some 500 octets each.
-const MOST: usize = 10_000;
+/// Domains that are remembered: mostly some 500 octets each, and 10 KiB where names are as long and as many as can be.
+const MOST: usize = 4_000;
 
 /// Finds policies, and remembers them.
 #[derive(Clone, Debug)]
@@ -171,7 +171,8 @@ impl MtaSts {
         let patterns = patterns(&got.body).ok_or(Unknown)?;
         Ok((!patterns.is_empty()).then_some(Vouched {
             patterns,
-            authentication: got.authentication,
+            // Nobody has signed which host it is.
+            authentication: got.authentication.min(Authentication::PartnerTls),
         }))
     }
 }

@@ -109,7 +109,12 @@ pub enum Unfinished {
     #[error("the clock of this host tells no time that a certificate could have; set it")]
     Clock,
     /// The work took too long.
-    #[error("the work took more than {} s ([limits] work)", .0.as_secs())]
+    #[error(
+        "the work took more than {} s ([limits] work), with the search for certificates and the wait for its turns: \
+         see in domsec_certificate_lookup_duration_seconds which source is slow, or raise transactions if processors \
+         are idle",
+        .0.as_secs()
+    )]
     Late(Duration),
     /// A fault of ours.
     #[error("a panic, which is our fault; please report it with the line before this one")]
@@ -120,6 +125,9 @@ pub enum Unfinished {
     )]
     Spool(#[source] io::Error),
 }
+
+/// Recipients whose certificates are judged where the message was received: each takes some tens of microseconds.
+const FEW: usize = 50;
 
 impl Site {
     /// A site of a gateway that trusts clients of those networks.
@@ -226,7 +234,8 @@ impl Site {
         let now = now().ok_or(Unfinished::Clock)?;
         let spool = self.spool.watched();
         let watched = spool.clone();
-        let place = if transaction.message.len() <= AT_ONCE {
+        let is_small = transaction.message.len() <= AT_ONCE;
+        let place = if is_small && transaction.recipients.len() <= FEW {
             Place::Here
         } else {
             Place::Apart

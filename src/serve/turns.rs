@@ -14,14 +14,22 @@ use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
+/// How many may have begun and wait for others, for each that is worked on: what is known of a message takes memory,
+/// whoever keeps it waiting.
+const BEGUN: usize = 64;
+
 /// As much work as this machine does well at a time.
 #[derive(Clone, Debug)]
-pub(super) struct Turns(Arc<Semaphore>);
+pub(super) struct Turns {
+    at_once: Arc<Semaphore>,
+    begun: Arc<Semaphore>,
+}
 
 /// The right to work.
 #[derive(Debug)]
 pub(super) struct Turn {
     permit: OwnedSemaphorePermit,
+    begun: OwnedSemaphorePermit,
     turns: Turns,
 }
 
@@ -36,14 +44,23 @@ pub(super) enum Place {
 
 impl Turns {
     pub(super) fn new(at_once: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_once)))
+        Self {
+            at_once: Arc::new(Semaphore::new(at_once)),
+            begun: Arc::new(Semaphore::new(at_once.saturating_mul(BEGUN))),
+        }
     }
 
     /// The next turn, if it comes within `patience`.
     pub(super) async fn next(&self, patience: Duration) -> Option<Turn> {
-        let permit = timeout(patience, Arc::clone(&self.0).acquire_owned()).await;
+        let both = async {
+            let begun = Arc::clone(&self.begun).acquire_owned().await?;
+            let permit = Arc::clone(&self.at_once).acquire_owned().await?;
+            Ok::<_, AcquireError>((begun, permit))
+        };
+        let (begun, permit) = timeout(patience, both).await.ok()?.ok()?;
         Some(Turn {
-            permit: permit.ok()?.ok()?,
+            permit,
+            begun,
             turns: self.clone(),
         })
     }
@@ -59,6 +76,7 @@ impl Turn {
             turns: self.turns,
             held: Some(self.permit),
             next: None,
+            _begun: self.begun,
         }
     }
 }
@@ -71,6 +89,7 @@ pub(super) struct InTurns<F> {
     held: Option<OwnedSemaphorePermit>,
     /// The next turn, while it is waited for.
     next: Option<NextPermit>,
+    _begun: OwnedSemaphorePermit,
 }
 
 type NextPermit = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
@@ -81,7 +100,7 @@ impl<F: Future> Future for InTurns<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         if this.held.is_none() {
-            let turns = &this.turns.0;
+            let turns = &this.turns.at_once;
             let next = this
                 .next
                 .get_or_insert_with(|| Box::pin(Arc::clone(turns).acquire_owned()));
@@ -145,6 +164,21 @@ mod tests {
                 assert_eq!(waiting.await.unwrap().unwrap(), 7);
                 assert!(turns.next(LONG).await.is_some());
             }
+        });
+    }
+
+    #[test]
+    fn only_so_many_wait_for_others() {
+        runtime().block_on(async {
+            let turns = Turns::new(1);
+            let mut waiting = Vec::new();
+            for _ in 0..BEGUN {
+                let turn = turns.next(LONG).await.unwrap();
+                waiting.push(tokio::spawn(turn.work(Place::Here, pending::<()>())));
+            }
+            assert!(turns.next(SOON).await.is_none());
+            waiting.pop().unwrap().abort();
+            assert!(turns.next(LONG).await.is_some());
         });
     }
 

@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
 use std::thread;
+use std::time::Duration;
 
 use crate::mail::outbound;
 use crate::mta::Mta;
@@ -67,7 +68,8 @@ fn a_server_that_does_not_answer_keeps_back_nobody_but_who_asked_it() {
             waiting.push(scope.spawn(move || Mta::connect(a).offer(&mail).reply()));
         }
         // The directory was asked for each, and neither has an answer: the only turn is free.
-        let asked = [silent.asked.recv().unwrap(), silent.asked.recv().unwrap()];
+        let asked = || silent.asked.recv_timeout(Duration::from_secs(30)).unwrap();
+        let asked = [asked(), asked()];
         let mail = outbound(&["dave@d.example"]);
         assert_eq!(Mta::connect(&a).offer(&mail).taken().body, mail.body);
         assert!(waiting.iter().all(|one| !one.is_finished()));

@@ -297,11 +297,11 @@ fn key(
 
 fn directory(config: &Config, now: Time) -> Option<Finding> {
     let Some(path) = &config.certificates.directory else {
-        return (!sources::any(config)).then(|| {
+        return (!sources::any(config) && !config.harvest.enabled).then(|| {
             Finding::warning(
                 "there is no [certificates] directory and no other source is enabled, so that no certificate of \
-                 others is known and nothing is encrypted: name a folder, or enable [smimea], [mcek], [smtp_cert] or \
-                 an [[ldap]]",
+                 others is known and nothing is encrypted: name a folder, or enable [smimea], [mcek], [smtp_cert], \
+                 [harvest] or an [[ldap]]",
             )
         });
     };

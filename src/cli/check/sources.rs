@@ -39,7 +39,7 @@ const OTHERS_WRITE: u32 = 0o022;
 
 /// Whether any server of others is asked.
 pub(super) fn any(config: &Config) -> bool {
-    ALL.iter().any(|source| is_on(config, *source))
+    SERVERS.iter().any(|source| is_on(config, *source))
 }
 
 /// The tables of the sources, of their servers' authorities, and the folder of the store.
@@ -67,8 +67,8 @@ pub(super) fn judged(config: &Config, policy: Option<&Policy>, now: Time) -> Vec
     findings
 }
 
-/// Every source that asks servers, with its table.
-const ALL: [LookupSource; 4] = [
+/// Every source that asks servers.
+const SERVERS: [LookupSource; 4] = [
     LookupSource::Smimea,
     LookupSource::Mcek,
     LookupSource::Ldap,
@@ -77,7 +77,8 @@ const ALL: [LookupSource; 4] = [
 
 const fn table(source: LookupSource) -> &'static str {
     match source {
-        LookupSource::Directory | LookupSource::Harvest => "[certificates]",
+        LookupSource::Directory => "[certificates]",
+        LookupSource::Harvest => "[harvest]",
         LookupSource::Ldap => "[[ldap]]",
         LookupSource::Mcek => "[mcek]",
         LookupSource::Smimea => "[smimea]",
@@ -87,8 +88,9 @@ const fn table(source: LookupSource) -> &'static str {
 
 fn is_on(config: &Config, source: LookupSource) -> bool {
     match source {
-        // They have no servers.
-        LookupSource::Directory | LookupSource::Harvest => true,
+        // Without a folder it has nothing, and says so.
+        LookupSource::Directory => true,
+        LookupSource::Harvest => config.harvest.enabled,
         LookupSource::Ldap => !config.ldap.is_empty(),
         LookupSource::Mcek => config.mcek.enabled,
         LookupSource::Smimea => config.smimea.enabled,
@@ -370,7 +372,7 @@ fn ordered(config: &Config, policy: &Policy) -> Vec<Finding> {
     let order = &policy.lookup().order;
     // By default it names all that there may be.
     let is_written = *order != Lookup::default().order;
-    for source in ALL {
+    for source in LookupSource::ALL {
         let word = source.as_str();
         let mut partners = policy.partners();
         let of_partner = partners.any(|one| one.sources.iter().flatten().any(|of| *of == source));

@@ -27,7 +27,8 @@ pub(super) struct Joined(Mutex<HashMap<Key, Arc<Answered>>>);
 pub(super) struct Place<'a> {
     joined: &'a Joined,
     key: Key,
-    answered: Arc<Answered>,
+    /// Ours of the table's; given back under its lock.
+    answered: Option<Arc<Answered>>,
 }
 
 impl Joined {
@@ -38,7 +39,7 @@ impl Joined {
         Place {
             joined: self,
             key,
-            answered,
+            answered: Some(answered),
         }
     }
 
@@ -53,15 +54,23 @@ impl Place<'_> {
         &self,
         asking: impl Future<Output = Result<Records, DnsFailure>>,
     ) -> Result<Records, DnsFailure> {
-        self.answered.get_or_init(|| asking).await.clone()
+        match &self.answered {
+            Some(answered) => answered.get_or_init(|| asking).await.clone(),
+            // Given back on the way out alone.
+            None => asking.await,
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut asked = self.joined.asked();
-        // Ours and the table's: places are given out under the same lock.
-        if Arc::strong_count(&self.answered) <= 2 {
+        // Places are given out and given back under the same lock, so that the last one sees that it is.
+        drop(self.answered.take());
+        if asked
+            .get(&self.key)
+            .is_some_and(|left| Arc::strong_count(left) == 1)
+        {
             asked.remove(&self.key);
         }
     }
@@ -73,6 +82,8 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
+    use tokio::sync::Barrier;
+    use tokio::task::JoinSet;
     use tokio::time::sleep;
     use tokio::time::timeout;
 
@@ -105,13 +116,44 @@ mod tests {
         }
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_who_leave_at_once_leave_nothing_behind() {
+        let joined = Arc::new(Joined::default());
+        let asked = Arc::new(AtomicUsize::new(0));
+        for _ in 0..200 {
+            let all = Arc::new(Barrier::new(8));
+            let mut tasks = JoinSet::new();
+            for _ in 0..8 {
+                let (joined, asked, all) =
+                    (Arc::clone(&joined), Arc::clone(&asked), Arc::clone(&all));
+                tasks.spawn(async move {
+                    let place = joined.place("a.example", Kind::Mx);
+                    let answered = place.answer(async {
+                        asked.fetch_add(1, Ordering::Relaxed);
+                        Ok(Records::default())
+                    });
+                    let _records = answered.await;
+                    all.wait().await;
+                });
+            }
+            while let Some(ended) = tasks.join_next().await {
+                ended.unwrap();
+            }
+            assert!(joined.asked().is_empty());
+        }
+    }
+
     #[tokio::test]
     async fn where_the_one_who_asks_goes_away_another_does() {
         let (joined, asked) = (Joined::default(), AtomicUsize::new(0));
         let place = joined.place("a.example", Kind::Mx);
         let first = timeout(Duration::from_millis(1), async {
             let first = joined.place("a.example", Kind::Mx);
-            first.answer(asking(&asked)).await
+            let never = async {
+                asked.fetch_add(1, Ordering::Relaxed);
+                std::future::pending().await
+            };
+            first.answer(never).await
         });
         let (gone, answer) = tokio::join!(first, place.answer(asking(&asked)));
         assert!(gone.is_err());
