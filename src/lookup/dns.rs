@@ -333,6 +333,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_denial_without_its_question_denies_nothing() {
+        let header = |code: u8| [0, 7, 0x81, 0xa0 | code, 0, 0, 0, 0, 0, 0, 0, 0];
+        let answer = |code| read(&header(code), "a.b.example", Kind::Smimea).unwrap_err();
+        for (code, reason) in [
+            (0, "was not asked"),
+            (3, "was not asked"),
+            (5, "does not serve us"),
+        ] {
+            assert!(answer(code).contains(reason), "{code}: {}", answer(code));
+        }
+    }
+
+    #[test]
     fn resolv_conf_gives_servers_and_nothing_else() {
         let text = "# nameserver 192.0.2.9\nsearch b.example\nnameserver 192.0.2.1\n\
                     nameserver 2001:db8::1 # second\nnameserver nonsense\noptions ndots:5\n";

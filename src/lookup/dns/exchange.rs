@@ -249,8 +249,12 @@ fn answers(message: &Message, query: &Message) -> bool {
                     && theirs.query_type == ours.query_type
                     && theirs.query_class == ours.query_class
             }
-            // A server may leave the question out of an error that it answers without reading.
-            ([], _) => theirs.response_code != ResponseCode::NoError,
+            // A server may leave the question out of an error that it answers without reading. That a name does not exist
+            // is no error: it is said of a name.
+            ([], _) => !matches!(
+                theirs.response_code,
+                ResponseCode::NoError | ResponseCode::NXDomain
+            ),
             _ => false,
         }
 }
