@@ -113,12 +113,36 @@ pub(crate) fn wait_for_listener(address: SocketAddr, log: impl Fn() -> String) {
     }
 }
 
+/// A shell that ends somebody when our end of its standard input closes, however the test ends.
+struct Watcher(Child);
+
+impl Watcher {
+    fn start(mut shell: Command) -> Self {
+        let shell = shell
+            // Not in the test's group, with which it would be ended.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Self(shell.expect("a shell"))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // Nothing can be done about a shell that cannot be waited for.
+        let _ended = self.0.wait();
+    }
+}
+
 /// A daemon that puts itself into the background, and is ended by the process id in its file.
 ///
 /// A shell waits for our end of a pipe to close, which it does however the test ends, killed ones
 /// included. So nothing is left running.
 pub(crate) struct Daemon {
-    watcher: Child,
+    _ended: Watcher,
 }
 
 impl Daemon {
@@ -136,26 +160,11 @@ impl Daemon {
                 sleep 0.02
             done
         "#;
-        let watcher = Command::new("/bin/sh")
-            .arg("-c")
-            .arg(SCRIPT)
-            .arg(pid_file)
-            // Not in the test's group, with which it would be ended.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell");
-        Self { watcher }
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        drop(self.watcher.stdin.take());
-        // Nothing can be done about a shell that cannot be waited for.
-        let _ended = self.watcher.wait();
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(SCRIPT).arg(pid_file);
+        Self {
+            _ended: Watcher::start(shell),
+        }
     }
 }
 
@@ -163,7 +172,7 @@ impl Drop for Daemon {
 ///
 /// The shell above it kills it when our end of the pipe closes, which it does however the test ends.
 pub(crate) struct Foreground {
-    shell: Child,
+    _ended: Watcher,
 }
 
 impl Foreground {
@@ -182,25 +191,10 @@ impl Foreground {
         for (name, value) in command.get_envs() {
             shell.env(name, value.unwrap_or_default());
         }
-        let shell = shell
-            .arg(command.get_program())
-            .args(command.get_args())
-            // Not in the test's group, with which it would be ended.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a shell");
-        Self { shell }
-    }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        // Nothing can be done about a shell that cannot be waited for.
-        let _ended = self.shell.wait();
+        shell.arg(command.get_program()).args(command.get_args());
+        Self {
+            _ended: Watcher::start(shell),
+        }
     }
 }
 
