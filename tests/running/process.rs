@@ -90,13 +90,19 @@ impl Laid {
     pub(crate) fn spawn(&self, command: &mut Command) -> Running {
         let path = self.path("domsec.log");
         let log = File::options().create(true).append(true).open(&path);
+        // What a process before it has said is not its own: "ready" of the first is not "ready" of the second.
+        let begins = fs::metadata(&path).expect("a log").len();
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a log"))
             .spawn()
             .expect("the program");
-        Running { child, log: path }
+        Running {
+            child,
+            log: path,
+            begins,
+        }
     }
 
     /// Starts it, which must end by itself: its code, and what it says.
@@ -122,6 +128,8 @@ impl Laid {
 pub(crate) struct Running {
     child: Child,
     log: PathBuf,
+    /// Where its part of the log begins, in octets.
+    begins: u64,
 }
 
 impl Running {
@@ -131,7 +139,9 @@ impl Running {
 
     /// All that it has said.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        let log = fs::read(&self.log).unwrap_or_default();
+        let begins = usize::try_from(self.begins).expect("a log that fits");
+        String::from_utf8_lossy(log.get(begins..).unwrap_or_default()).into_owned()
     }
 
     /// Waits until it has said `what`.
