@@ -8,6 +8,7 @@ mod answer;
 mod exchange;
 mod joined;
 mod name;
+mod tcp;
 mod validate;
 mod wildcard;
 
