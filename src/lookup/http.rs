@@ -217,7 +217,7 @@ impl Https {
         })?;
         let connected = self.connector.connect(host, PORT, deadline).await?;
         let dns = self.connector.dns.as_ref();
-        let associations = tls::associations(dns, host, PORT, connected.secure).await?;
+        let associations = tls::associations(dns, (host, PORT), &connected).await?;
         let server = Server {
             host,
             domain,

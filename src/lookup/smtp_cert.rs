@@ -160,7 +160,7 @@ impl SmtpCert {
         let mut authentication = Authentication::None;
         if drive(&mut inquiry, &mut connected.stream, deadline).await == Stopped::ForTls {
             let dns = self.connector.dns.as_ref();
-            let asking = tls::associations(dns, host, PORT, connected.secure);
+            let asking = tls::associations(dns, (host, PORT), &connected);
             let associations = match timeout_at(deadline, asking).await {
                 Ok(Ok(associations)) => associations,
                 Ok(Err(failure)) => return Err(Silence::Unavailable(chain(&failure))),
