@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::blob;
+use super::hosts;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
 use super::hosts::Wanted;
@@ -86,16 +87,11 @@ impl Source for SmtpCert {
 
     /// Addresses alone: the commands have no other argument.
     fn covers(&self, subject: Subject<'_>) -> bool {
-        matches!(subject, Subject::Recipient(_))
+        hosts::cover(subject)
     }
 
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
-        Box::pin(async move {
-            match Wanted::of(question) {
-                Ok(wanted) => self.search(wanted).await,
-                Err(reply) => *reply,
-            }
-        })
+        hosts::ask(question, |wanted| self.search(wanted))
     }
 }
 
