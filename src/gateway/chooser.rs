@@ -225,6 +225,10 @@ impl Chooser<'_> {
         search: &Search,
         certificate: &Certificate,
     ) -> Result<(), String> {
+        let keys = &search.known.rejected_keys;
+        if !keys.is_empty() && keys.contains(&certificate.spki_sha256()) {
+            return Err("an administrator has rejected its key".to_owned());
+        }
         let rejected = &search.known.rejected;
         if rejected.iter().any(|rejected| rejected.is_of(certificate)) {
             return Err("an administrator has rejected it".to_owned());
