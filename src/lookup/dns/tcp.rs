@@ -416,6 +416,12 @@ mod tests {
         tcp.ask(query, &octets, Instant::now() + patience).await
     }
 
+    /// Both of them, unless one waits for ever.
+    async fn both<A, B>(asking: impl Future<Output = A>, serving: impl Future<Output = B>) -> A {
+        let both = async { tokio::join!(asking, serving).0 };
+        timeout(2 * PATIENCE, both).await.unwrap()
+    }
+
     async fn accept(listener: &TcpListener) -> TcpStream {
         listener.accept().await.unwrap().0
     }
@@ -502,7 +508,7 @@ mod tests {
             let given_up = ask(&tcp, &one, PATIENCE).await;
             (answered, given_up)
         };
-        let ((answered, given_up), ()) = tokio::join!(asking, serving);
+        let (answered, given_up) = both(asking, serving).await;
         assert!(answered.is_ok(), "{answered:?}");
         assert_eq!(given_up.unwrap_err(), "ended the connection over TCP");
     }
@@ -523,11 +529,8 @@ mod tests {
             answer(&mut stream, &query).await;
         };
         let (one, two) = (query(1, "one.b.example"), query(2, "two.b.example"));
-        let (one, two, ()) = tokio::join!(
-            ask(&tcp, &one, PATIENCE),
-            ask(&tcp, &two, PATIENCE),
-            serving
-        );
+        let asking = async { tokio::join!(ask(&tcp, &one, PATIENCE), ask(&tcp, &two, PATIENCE)) };
+        let (one, two) = both(asking, serving).await;
         assert_eq!(one.unwrap_err(), STRANGE);
         assert!(two.is_ok(), "{two:?}");
     }
@@ -543,11 +546,8 @@ mod tests {
             answer(&mut stream, &second).await;
         };
         let (one, two) = (query(1, "one.b.example"), query(2, "two.b.example"));
-        let (one, two, ()) = tokio::join!(
-            ask(&tcp, &one, PATIENCE),
-            ask(&tcp, &two, PATIENCE),
-            serving
-        );
+        let asking = async { tokio::join!(ask(&tcp, &one, PATIENCE), ask(&tcp, &two, PATIENCE)) };
+        let (one, two) = both(asking, serving).await;
         assert!(one.unwrap_err().contains("malformed"));
         assert!(two.is_ok(), "{two:?}");
     }
@@ -570,7 +570,7 @@ mod tests {
             assert_eq!(gone.unwrap_err(), LATE);
             ask(&tcp, &right, PATIENCE).await
         };
-        let (answered, ()) = tokio::join!(asking, serving);
+        let answered = both(asking, serving).await;
         assert_eq!(name_in(&answered.unwrap()), name_in(&right));
     }
 
@@ -636,7 +636,7 @@ mod tests {
                 }
             }
         };
-        tokio::join!(asking, serving);
+        both(asking, serving).await;
     }
 
     #[tokio::test]
