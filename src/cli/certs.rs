@@ -36,6 +36,9 @@ use super::process::config_failure;
 /// Entries that are read at a time: a list may be long, and others wait for the store.
 const PAGE: usize = 500;
 
+/// What is rejected, where it is more than the certificate.
+const KEY: &str = "key";
+
 /// Does what `command` says.
 pub(super) fn run(command: &Certs, colour: Colour) -> Result<Exit, Failure> {
     let paint = Paint::new(colour);
@@ -44,7 +47,8 @@ pub(super) fn run(command: &Certs, colour: Colour) -> Result<Exit, Failure> {
         Certs::Show(arguments) => show(arguments, paint),
         Certs::Approve(arguments) => act(Act::Approve, arguments, paint),
         Certs::Pin(arguments) => act(Act::Pin, arguments, paint),
-        Certs::Reject(arguments) => act(Act::Reject, arguments, paint),
+        Certs::Reject(arguments) if arguments.key => act(Act::RejectKey, &arguments.change, paint),
+        Certs::Reject(arguments) => act(Act::Reject, &arguments.change, paint),
         Certs::Unpin(arguments) => act(Act::Unpin, arguments, paint),
     }
 }
@@ -70,6 +74,9 @@ struct EntryReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     dca: Option<String>,
     state: &'static str,
+    /// Of one that is rejected: `certificate`, or `key` where no other certificate of its key is used either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<&'static str>,
     #[serde(skip_serializing_if = "String::is_empty")]
     reason: String,
     /// Since when it is in that state.
@@ -229,6 +236,11 @@ fn report(entry: &Entry) -> EntryReport {
         address,
         dca,
         state: entry.state.as_str(),
+        rejected: (entry.state == State::Rejected).then_some(if entry.with_key {
+            KEY
+        } else {
+            "certificate"
+        }),
         reason: entry.reason.clone(),
         changed: entry.changed.to_string(),
         source: provenance.source.as_str(),
@@ -249,8 +261,13 @@ fn line(one: &EntryReport, paint: Paint) -> String {
     let state = shown_state(one, paint);
     let (owner, reason) = (printable(&owner(one)), printable(&one.reason));
     let (source, seen) = (one.source, &one.last_seen);
+    let with_key = if one.rejected == Some(KEY) {
+        "(with its key) "
+    } else {
+        ""
+    };
     format!(
-        "{}  {state}  {owner}  {source}  {seen}  {reason}\n",
+        "{}  {state}  {owner}  {source}  {seen}  {with_key}{reason}\n",
         one.fingerprint
     )
 }
@@ -271,6 +288,12 @@ fn details(one: &EntryReport, paint: Paint) -> String {
     row("serial", &one.serial);
     row("valid", &format!("{} to {}", one.not_before, one.not_after));
     row("state since", &one.changed);
+    if one.rejected == Some(KEY) {
+        row(
+            "rejected",
+            "with its key, in whatever certificate that comes",
+        );
+    }
     row("reason", &one.reason);
     row("source", one.source);
     row("authentication", one.authentication);

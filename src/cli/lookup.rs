@@ -23,13 +23,11 @@ use crate::gateway::search::Asked;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
-use crate::gateway::site::Gateway;
 use crate::lookup::ordered::Unwatched;
 use crate::lookup::ordered::Watch;
 use crate::policy::facts::LookupResult;
 use crate::policy::facts::LookupSource;
 use crate::service;
-use crate::x509::Time;
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -111,6 +109,7 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
         build::gateway_in(&config, &surroundings).map_err(|error| build_failure(&error))?;
     let now = input::now()?;
     let mut searched = Vec::new();
+    let mut of_entry = Vec::new();
     for (word, subject) in [
         ("recipient", Subject::Recipient(&mailbox)),
         ("dca", Subject::Dca(mailbox.domain())),
@@ -118,7 +117,15 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
         if !arguments.json {
             output::print(&format!("{}\n", printable(&subject.to_string())))?;
         }
-        let one = runtime.block_on(search(&gateway, subject, now));
+        let mut search = runtime.block_on(gateway.search(subject, now));
+        match subject {
+            Subject::Dca(_) => search.add_of_entries(std::mem::take(&mut of_entry)),
+            Subject::Recipient(mailbox) => {
+                of_entry = gateway.take_dcas(mailbox, &mut search, now);
+            }
+        }
+        let choice = gateway.chosen(subject, &search, now);
+        let one = (search, choice);
         if !arguments.json {
             output::print(&summary(&one))?;
         }
@@ -140,12 +147,6 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
     } else {
         Exit::No
     })
-}
-
-async fn search(gateway: &Gateway, subject: Subject<'_>, now: Time) -> (Search, Choice) {
-    let search = gateway.search(subject, now).await;
-    let choice = gateway.chosen(subject, &search, now);
-    (search, choice)
 }
 
 fn line(asked: &Asked) -> String {

@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::address::Domain;
 use crate::gateway::choice::Choice;
 use crate::gateway::learned::Learned;
 use crate::gateway::search::Known;
@@ -23,6 +24,11 @@ pub trait Certificates: fmt::Debug + Send + Sync {
     ///
     /// Never fails: of a source that did not answer, the search says so.
     fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search>;
+
+    /// Whether what is found for a recipient of the domain can hold the certificate of its DCA (draft §4.1).
+    fn has_entries(&self, _domain: &Domain) -> bool {
+        false
+    }
 
     /// Takes note of what was chosen upon `search`, before anything is encrypted to it.
     ///
@@ -53,6 +59,10 @@ pub enum Noted {
 impl Certificates for Box<dyn Certificates> {
     fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search> {
         (**self).search(subject, now)
+    }
+
+    fn has_entries(&self, domain: &Domain) -> bool {
+        (**self).has_entries(domain)
     }
 
     fn settle<'a>(

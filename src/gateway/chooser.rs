@@ -225,6 +225,10 @@ impl Chooser<'_> {
         search: &Search,
         certificate: &Certificate,
     ) -> Result<(), String> {
+        let keys = &search.known.rejected_keys;
+        if !keys.is_empty() && keys.contains(&certificate.spki_sha256()) {
+            return Err("an administrator has rejected its key".to_owned());
+        }
         let rejected = &search.known.rejected;
         if rejected.iter().any(|rejected| rejected.is_of(certificate)) {
             return Err("an administrator has rejected it".to_owned());
@@ -261,7 +265,11 @@ impl Chooser<'_> {
 
     /// Whether a certificate names the subject: the address as rfc822Name, or the domain by the naming
     /// convention (draft §2.6, §4.1).
-    fn check_names(&self, subject: Subject<'_>, certificate: &Certificate) -> Result<(), String> {
+    pub(super) fn check_names(
+        &self,
+        subject: Subject<'_>,
+        certificate: &Certificate,
+    ) -> Result<(), String> {
         let names = Names {
             former_names_with: self.former_names.to_vec(),
             ..Names::of(certificate)

@@ -1,13 +1,13 @@
 //! Asks for what is not in the message: the certificates of its recipients. Nothing else here waits.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::future::pending;
 use std::future::poll_fn;
 use std::future::ready;
 use std::task::Poll;
 
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 
 use crate::address::Domain;
@@ -19,20 +19,19 @@ use crate::gateway::choice::Choice;
 use crate::gateway::choice::Finding;
 use crate::gateway::choice::Terms;
 use crate::gateway::choose::Findings;
+use crate::gateway::needed::Needed;
 use crate::gateway::outcome::Outcome;
 use crate::gateway::recipient::NotTaken;
 use crate::gateway::record::RecipientRecord;
+use crate::gateway::search::Candidate;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
 use crate::limits::Budget;
-use crate::notation::Layer;
-use crate::notation::SignatureType;
 use crate::octets::Spool;
 use crate::policy::facts::LookupResult;
 use crate::policy::partner::Partner;
-use crate::policy::rule::Rule;
 use crate::x509::Certificate;
 use crate::x509::Time;
 
@@ -70,10 +69,9 @@ impl Gateway {
             .iter()
             .map(|mailbox| self.record(mailbox, transaction))
             .collect();
-        let wanted: Vec<&Mailbox> = records
+        let wanted: Vec<(&Mailbox, Needed)> = records
             .iter()
-            .filter(|record| self.needs_certificate(record, arrival))
-            .map(|record| &record.mailbox)
+            .map(|record| (&record.mailbox, self.needed(record, arrival)))
             .collect();
         let findings = self.settled(&wanted, arrival.now).await;
         let findings: Vec<Findings> = records
@@ -98,9 +96,10 @@ impl Gateway {
     ) -> Option<NotTaken> {
         let mailbox = transaction.recipients.first()?;
         let mut record = self.record(mailbox, transaction);
-        if self.asks_at_recipient(transaction, &record) {
+        let needed = self.needed_at_recipient(transaction, &record);
+        if needed.any() {
             // Nothing is encrypted yet: what is chosen now is noted when the message is there.
-            let found = self.found(mailbox, now, patience).await;
+            let found = self.found((mailbox, needed), now, patience).await;
             let mut chosen = Found::default();
             let mut waiting = Vec::new();
             for (subject, search) in found {
@@ -123,14 +122,16 @@ impl Gateway {
         }
     }
 
-    /// Looks for the certificates of one recipient and of its DCA, until `patience` ends.
+    /// Looks for the certificates of one recipient and of its DCA, as far as they are needed, until `patience` ends.
     async fn found<'m>(
         &self,
-        mailbox: &'m Mailbox,
+        (mailbox, needed): (&'m Mailbox, Needed),
         now: Time,
         patience: Answer<'_, ()>,
     ) -> Vec<(Subject<'m>, Search)> {
-        let subjects = subjects(&[mailbox]);
+        let own = needed.own.then_some(Subject::Recipient(mailbox));
+        let dca = needed.dca.then_some(Subject::Dca(mailbox.domain()));
+        let subjects: Vec<Subject<'m>> = own.into_iter().chain(dca).collect();
         let answers = subjects.iter().map(|subject| self.search(*subject, now));
         let answers = all(answers.collect(), patience).await;
         let late =
@@ -138,34 +139,80 @@ impl Gateway {
         let answers = answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(late));
-        subjects.into_iter().zip(answers).collect()
+        let mut found: Vec<(Subject<'m>, Search)> = subjects.into_iter().zip(answers).collect();
+        let mut of_entry = Vec::new();
+        for (subject, search) in &mut found {
+            match subject {
+                Subject::Dca(_) => search.add_of_entries(std::mem::take(&mut of_entry)),
+                Subject::Recipient(mailbox) => of_entry = self.take_dcas(mailbox, search, now),
+            }
+        }
+        found
     }
 
     /// What is found and chosen for each of `wanted` and for their DCAs. Each is judged and noted when its own answers
     /// are there: at a thousand of them that is work, and is done while others are waited for.
-    async fn settled(&self, wanted: &[&Mailbox], now: Time) -> Found {
-        let subjects = subjects(wanted);
-        let each = subjects.iter().map(|subject| self.finding(*subject, now));
+    async fn settled(&self, wanted: &[(&Mailbox, Needed)], now: Time) -> Found {
+        let domains = by_domain(wanted);
+        let each = domains.iter().map(|wanted| self.of_domain(wanted, now));
         let findings = all(each.collect(), Box::pin(pending())).await;
         let mut settled = Found::default();
-        for (subject, finding) in subjects.into_iter().zip(findings.into_iter().flatten()) {
+        for (subject, finding) in findings.into_iter().flatten().flatten() {
             settled.put(subject, finding);
         }
         settled
     }
 
+    /// What is found and chosen for recipients of one domain, and for its DCA when the entries of all of them are there.
+    fn of_domain<'a>(
+        &'a self,
+        wanted: &'a Wanted<'a>,
+        now: Time,
+    ) -> Answer<'a, Vec<(Subject<'a>, Finding)>> {
+        Box::pin(async move {
+            let dca = Subject::Dca(wanted.domain);
+            let search = async {
+                match wanted.dca {
+                    true => Some(self.search(dca, now).await),
+                    false => None,
+                }
+            };
+            let own = wanted.own.iter().map(|mailbox| self.own(mailbox, now));
+            let own = all(own.collect(), Box::pin(pending()));
+            let (search, own) = join(search, own).await;
+            let mut findings = Vec::with_capacity(own.len() + 1);
+            let mut of_entries = Vec::new();
+            for (mailbox, (finding, of_entry)) in wanted.own.iter().zip(own.into_iter().flatten()) {
+                findings.push((Subject::Recipient(mailbox), finding));
+                of_entries.extend(of_entry);
+            }
+            if let Some(mut search) = search {
+                search.add_of_entries(of_entries);
+                findings.push((dca, self.finding(dca, search, now).await));
+            }
+            findings
+        })
+    }
+
+    /// What is found and chosen for one recipient, and what its entry has of its domain's DCA.
+    fn own<'a>(&'a self, mailbox: &'a Mailbox, now: Time) -> Answer<'a, (Finding, Vec<Candidate>)> {
+        Box::pin(async move {
+            let subject = Subject::Recipient(mailbox);
+            let mut search = self.search(subject, now).await;
+            let of_entry = self.take_dcas(mailbox, &mut search, now);
+            (self.finding(subject, search, now).await, of_entry)
+        })
+    }
+
     /// What is chosen for one subject, noted where it is another one than before: one that could not be noted is not
     /// used.
-    fn finding<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Finding> {
-        Box::pin(async move {
-            let search = self.search(subject, now).await;
-            let choice = self.chosen(subject, &search, now);
-            if choice.is_to_be_noted() && !search.by_policy {
-                self.noted(subject, search, choice, now).await
-            } else {
-                choice.finding
-            }
-        })
+    async fn finding(&self, subject: Subject<'_>, search: Search, now: Time) -> Finding {
+        let choice = self.chosen(subject, &search, now);
+        if choice.is_to_be_noted() && !search.by_policy {
+            self.noted(subject, search, choice, now).await
+        } else {
+            choice.finding
+        }
     }
 
     /// Notes one choice; makes it again where somebody else was first.
@@ -208,24 +255,10 @@ impl Gateway {
         }
     }
 
-    /// Whether any certificate could make a difference for this recipient: whether several rules are
-    /// within reach, or one that encrypts or may be made to.
-    fn needs_certificate(&self, record: &RecipientRecord, arrival: &Arrival<'_>) -> bool {
-        let facts = record.facts(arrival.transaction, Some(&arrival.content));
-        let reached = self.policy.rules_whatever_is_found(&facts);
-        let Ok(rules) = reached else {
-            return true;
-        };
-        let mut layers = arrival.layers.iter();
-        // An E beneath a domain signature demands one above it (draft §5).
-        let opens = layers.any(|one| one.layer == Layer::Enveloped);
-        let of_originator = |rule: &&Rule| {
-            rule.signs(SignatureType::Domain) || rule.signs(SignatureType::Delegated)
-        };
-        rules.len() > 1
-            || rules
-                .iter()
-                .any(|rule| rule.encrypts() || (opens && of_originator(rule)))
+    /// Takes the certificates of its domain's DCA out of what was found for a recipient: they are to be judged as the
+    /// DCA's ([`Search::add_of_entries`]).
+    pub fn take_dcas(&self, mailbox: &Mailbox, search: &mut Search, now: Time) -> Vec<Candidate> {
+        self.chooser(now).take_dcas(mailbox, search)
     }
 
     /// Judges what was found for one subject.
@@ -257,6 +290,12 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Whether the policy names the DCA's certificate of that domain by file, so that nobody is asked for it.
+    pub(super) fn names_dca(&self, domain: &Domain) -> bool {
+        let partner = self.policy.partner(domain);
+        partner.is_some_and(|partner| self.partner_dca(partner).is_some())
+    }
+
     /// The DCA certificate that the policy names for a partner by file.
     fn partner_dca(&self, partner: &Partner) -> Option<&Certificate> {
         let mut known = self.partner_dcas.iter();
@@ -291,17 +330,33 @@ impl Found {
     }
 }
 
-/// All whose certificates are looked for on behalf of `wanted`: each of them, and the DCA of each domain once.
-fn subjects<'m>(wanted: &[&'m Mailbox]) -> Vec<Subject<'m>> {
-    let mut subjects: Vec<Subject<'m>> = Vec::new();
-    let mut domains: HashSet<&Domain> = HashSet::new();
-    for mailbox in wanted {
-        subjects.push(Subject::Recipient(mailbox));
-        if domains.insert(mailbox.domain()) {
-            subjects.push(Subject::Dca(mailbox.domain()));
+/// Whose certificates are looked for of one domain.
+struct Wanted<'m> {
+    domain: &'m Domain,
+    own: Vec<&'m Mailbox>,
+    dca: bool,
+}
+
+/// All whose certificates are looked for: each of them, and the DCA of each domain once.
+fn by_domain<'m>(wanted: &[(&'m Mailbox, Needed)]) -> Vec<Wanted<'m>> {
+    let mut domains: Vec<Wanted<'m>> = Vec::new();
+    let mut places: HashMap<&Domain, usize> = HashMap::new();
+    for (mailbox, needed) in wanted.iter().filter(|(_, needed)| needed.any()) {
+        let domain = mailbox.domain();
+        let place = *places.entry(domain).or_insert_with(|| {
+            domains.push(Wanted {
+                domain,
+                own: Vec::new(),
+                dca: false,
+            });
+            domains.len() - 1
+        });
+        if let Some(wanted) = domains.get_mut(place) {
+            wanted.own.extend(needed.own.then_some(*mailbox));
+            wanted.dca |= needed.dca;
         }
     }
-    subjects
+    domains
 }
 
 /// Waits for all answers, each of which goes on while others wait; nothing in the place of those that

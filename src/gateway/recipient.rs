@@ -40,19 +40,6 @@ impl Gateway {
         !self.monitor && self.policy.may_decide_at_recipient()
     }
 
-    /// Whether what is found for this recipient could decide.
-    pub(super) fn asks_at_recipient(
-        &self,
-        transaction: &Transaction,
-        record: &RecipientRecord,
-    ) -> bool {
-        let rules = self
-            .policy
-            .rules_at_recipient(&record.facts(transaction, None));
-        let may_fail = |rules: Vec<&Rule>| rules.into_iter().any(Rule::encrypts);
-        !self.monitor && rules.is_ok_and(may_fail)
-    }
-
     /// Why a recipient for whom that was found is not taken. A condition that has no value here has none
     /// when the message is there, and is told of then.
     pub(super) fn not_taken(

@@ -330,6 +330,8 @@ pub struct Known {
     pub pending: Vec<Fingerprint>,
     /// Certificates that an administrator has rejected.
     pub rejected: Vec<Fingerprint>,
+    /// Keys that he has rejected, in whatever certificate they come: SHA-256 of the SubjectPublicKeyInfo.
+    pub rejected_keys: Vec<[u8; 32]>,
 }
 
 /// The key that was chosen before.

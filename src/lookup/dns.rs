@@ -8,6 +8,7 @@ mod answer;
 mod exchange;
 mod joined;
 mod name;
+mod tcp;
 mod validate;
 mod wildcard;
 
@@ -140,6 +141,10 @@ impl Resolver {
             (Ok(mut four), Ok(six)) => {
                 four.data.extend(six.data);
                 four.secure &= six.secure;
+                // An alias is one for records of every kind (RFC 1034 §3.6.2), unless it was changed in between.
+                four.canonical = four
+                    .canonical
+                    .filter(|one| six.canonical.as_ref() == Some(one));
                 four.ttl = four.ttl.min(six.ttl);
                 Ok(four)
             }
@@ -164,8 +169,13 @@ impl Resolver {
             match answer::alias(&message, kind)? {
                 Some(target) => at = target.clone(),
                 None => {
-                    let data = data(&message.answers)?;
-                    return Ok(Records { data, secure, ttl });
+                    let host = || name::host(&at).ok().flatten();
+                    return Ok(Records {
+                        data: data(&message.answers)?,
+                        secure,
+                        ttl,
+                        canonical: (at != *name).then(host).flatten(),
+                    });
                 }
             }
         }
@@ -229,6 +239,7 @@ pub fn read(octets: &[u8], name: &str, kind: Kind) -> Result<Option<Records>, St
         data: data(&message.answers)?,
         secure: state == State::Secure,
         ttl: lifetime(&message),
+        canonical: None,
     }))
 }
 

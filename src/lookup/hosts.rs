@@ -24,8 +24,32 @@ use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Provenance;
 use crate::gateway::search::Said;
+use crate::gateway::search::Subject;
 use crate::x509::Certificate;
 use crate::x509::purpose::may_receive_mail;
+
+/// Whether a source of hosts can have certificates of `subject`: of addresses alone, which is all that they can be asked
+/// about.
+#[must_use]
+pub const fn cover(subject: Subject<'_>) -> bool {
+    matches!(subject, Subject::Recipient(_))
+}
+
+/// What `search` finds, where the question is one for hosts; else what is known at once.
+pub fn ask<'a, F>(
+    question: &'a Question,
+    search: impl FnOnce(Wanted<'a>) -> F + Send + 'a,
+) -> Answer<'a, Reply>
+where
+    F: Future<Output = Reply> + Send + 'a,
+{
+    Box::pin(async move {
+        match Wanted::of(question) {
+            Ok(wanted) => search(wanted).await,
+            Err(reply) => *reply,
+        }
+    })
+}
 
 /// A question about an address, whose domain has hosts that can be asked.
 #[derive(Clone, Copy, Debug)]
@@ -73,8 +97,8 @@ impl<'a> Wanted<'a> {
                 Ok(exchangers)
             }
             Ok(Ok(exchangers)) => {
-                let now = u64::try_from(self.question.now.unix()).unwrap_or(0);
-                let vouched = sts.vouched(self.domain(), self.question.deadline, now);
+                let Question { deadline, .. } = *self.question;
+                let vouched = sts.vouched(self.domain(), deadline, self.question.seconds());
                 Ok(Exchangers {
                     vouched: vouched.await,
                     ..exchangers

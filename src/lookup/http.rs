@@ -157,28 +157,9 @@ impl Https {
         deadline: Instant,
         now: u64,
     ) -> Result<Got, HttpFailure> {
-        let Resource { host, mut target } = resource;
-        for _ in 0..=HOPS {
-            let hop = self.hop(&host, &target, domain, deadline);
-            let (got, location) = match timeout_at(deadline, hop).await {
-                Ok(done) => done?,
-                Err(_) => return Err(HttpFailure::TooLate { host }),
-            };
-            let Some(location) = location else {
-                return Ok(got.read(now));
-            };
-            target = match followed(&host, &target, &location) {
-                Ok(target) => target,
-                Err(reason) => {
-                    return Err(redirect(host, &location, reason));
-                }
-            };
-        }
-        Err(redirect(
-            host,
-            &target,
-            "there were three redirects before it",
-        ))
+        let followed = (HOPS, "there were three redirects before it");
+        self.follow(resource, domain, (deadline, now), followed)
+            .await
     }
 
     /// The same for what is there or nowhere: no redirect is followed.
@@ -189,17 +170,38 @@ impl Https {
         deadline: Instant,
         now: u64,
     ) -> Result<Got, HttpFailure> {
-        let Resource { host, target } = resource;
-        let hop = self.hop(&host, &target, domain, deadline);
-        match timeout_at(deadline, hop).await {
-            Ok(Ok((got, None))) => Ok(got.read(now)),
-            Ok(Ok((_, Some(location)))) => Err(redirect(
-                host,
-                &location,
-                "what is asked for is there or nowhere",
-            )),
-            Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(HttpFailure::TooLate { host }),
+        let followed = (0, "what is asked for is there or nowhere");
+        self.follow(resource, domain, (deadline, now), followed)
+            .await
+    }
+
+    /// Follows so many redirects; why the next one is not followed stands beside that.
+    async fn follow(
+        &self,
+        Resource { host, mut target }: Resource,
+        domain: &Domain,
+        (deadline, now): (Instant, u64),
+        (mut hops, enough): (usize, &'static str),
+    ) -> Result<Got, HttpFailure> {
+        loop {
+            let hop = self.hop(&host, &target, domain, deadline);
+            let (got, location) = match timeout_at(deadline, hop).await {
+                Ok(done) => done?,
+                Err(_) => return Err(HttpFailure::TooLate { host }),
+            };
+            let Some(location) = location else {
+                return Ok(got.read(now));
+            };
+            let next = if hops == 0 {
+                Err(enough)
+            } else {
+                followed(&host, &target, &location)
+            };
+            target = match next {
+                Ok(target) => target,
+                Err(reason) => return Err(redirect(host, &location, reason)),
+            };
+            hops = hops.saturating_sub(1);
         }
     }
 
@@ -217,7 +219,7 @@ impl Https {
         })?;
         let connected = self.connector.connect(host, PORT, deadline).await?;
         let dns = self.connector.dns.as_ref();
-        let associations = tls::associations(dns, host, PORT, connected.secure).await?;
+        let associations = tls::associations(dns, (host, PORT), &connected).await?;
         let server = Server {
             host,
             domain,

@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 
 use super::blob;
 use super::blob::BlobError;
+use super::hosts;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
 use super::hosts::Wanted;
@@ -59,16 +60,11 @@ impl Source for Mcek {
 
     /// Addresses alone: the draft has no certificates of domains.
     fn covers(&self, subject: Subject<'_>) -> bool {
-        matches!(subject, Subject::Recipient(_))
+        hosts::cover(subject)
     }
 
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
-        Box::pin(async move {
-            match Wanted::of(question) {
-                Ok(wanted) => self.search(wanted).await,
-                Err(reply) => *reply,
-            }
-        })
+        hosts::ask(question, |wanted| self.search(wanted))
     }
 }
 
@@ -157,7 +153,7 @@ impl Mcek {
             return HostSaid::Missing(Missing::NoHost, reason);
         };
         let deadline = wanted.deadline(self.timeout);
-        let now = u64::try_from(wanted.question.now.unix()).unwrap_or(0);
+        let now = wanted.question.seconds();
         let resource = host.resource.clone();
         let got = self.https.get(resource, wanted.domain(), deadline, now);
         let silence = match got.await {

@@ -41,6 +41,8 @@ pub struct Records {
     pub secure: bool,
     /// How long it may be kept.
     pub ttl: Duration,
+    /// The host at the end of the aliases (its canonical name, RFC 1034 §3.6.2), where the name is one of them.
+    pub canonical: Option<Domain>,
 }
 
 /// What one record holds.
@@ -101,8 +103,12 @@ pub(crate) struct FixedDns(
 #[cfg(test)]
 impl FixedDns {
     pub(crate) fn with(mut self, name: &str, kind: Kind, secure: bool, data: Vec<Data>) -> Self {
-        let ttl = Duration::from_secs(300);
-        let records = Records { data, secure, ttl };
+        let records = Records {
+            data,
+            secure,
+            ttl: Duration::from_secs(300),
+            canonical: None,
+        };
         self.0.insert((name.to_owned(), kind), Ok(records));
         self
     }

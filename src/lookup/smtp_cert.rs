@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::blob;
+use super::hosts;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
 use super::hosts::Wanted;
@@ -86,16 +87,11 @@ impl Source for SmtpCert {
 
     /// Addresses alone: the commands have no other argument.
     fn covers(&self, subject: Subject<'_>) -> bool {
-        matches!(subject, Subject::Recipient(_))
+        hosts::cover(subject)
     }
 
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
-        Box::pin(async move {
-            match Wanted::of(question) {
-                Ok(wanted) => self.search(wanted).await,
-                Err(reply) => *reply,
-            }
-        })
+        hosts::ask(question, |wanted| self.search(wanted))
     }
 }
 
@@ -160,7 +156,7 @@ impl SmtpCert {
         let mut authentication = Authentication::None;
         if drive(&mut inquiry, &mut connected.stream, deadline).await == Stopped::ForTls {
             let dns = self.connector.dns.as_ref();
-            let asking = tls::associations(dns, host, PORT, connected.secure);
+            let asking = tls::associations(dns, (host, PORT), &connected);
             let associations = match timeout_at(deadline, asking).await {
                 Ok(Ok(associations)) => associations,
                 Ok(Err(failure)) => return Err(Silence::Unavailable(chain(&failure))),

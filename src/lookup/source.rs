@@ -44,6 +44,14 @@ pub struct Question {
     pub now: Time,
 }
 
+impl Question {
+    /// The time for which it is asked, in seconds since 1970.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        u64::try_from(self.now.unix()).unwrap_or(0)
+    }
+}
+
 /// What one source answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {

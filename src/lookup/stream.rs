@@ -67,8 +67,10 @@ pub struct Connector {
 pub struct Connected {
     /// It.
     pub stream: TcpStream,
-    /// Whether DNSSEC proves the host's addresses.
+    /// Whether DNSSEC proves the host's addresses, and each alias that leads to them.
     pub secure: bool,
+    /// The name at the end of the aliases, where the host's is one of them.
+    pub canonical: Option<Domain>,
 }
 
 /// Why there is no connection.
@@ -149,7 +151,13 @@ impl Connector {
             }
             let left = u32::try_from(number - index).unwrap_or(u32::MAX);
             match attempt(SocketAddr::new(address, port), left, deadline).await {
-                Attempt::Made(stream) => return Ok(Connected { stream, secure }),
+                Attempt::Made(stream) => {
+                    return Ok(Connected {
+                        stream,
+                        secure,
+                        canonical: answer.canonical,
+                    });
+                }
                 Attempt::Refused(why) => reason = format!("{address}: {why}"),
                 Attempt::Silent => {
                     silent = true;

@@ -33,7 +33,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::names::Dns;
 use super::names::DnsFailure;
+use super::stream::Connected;
 use super::tlsa;
+use super::tlsa::Associations;
 use crate::address::Domain;
 use crate::gateway::search::Association;
 use crate::gateway::search::Authentication;
@@ -148,7 +150,7 @@ pub struct Server<'a> {
     /// The domain on whose behalf it is asked.
     pub domain: &'a Domain,
     /// Its TLSA records, where [`associations`] found some.
-    pub associations: Option<Vec<Association>>,
+    pub associations: Option<Associations>,
     /// What happens where nobody vouches for it.
     pub demand: Demand,
 }
@@ -201,20 +203,20 @@ pub enum TlsFailure {
 
 /// The TLSA records of a server that stand for it, as [`tlsa::of`] has them; `None` where there are none.
 ///
-/// Not asked for where the server's addresses are not `secure`: then its zone is not signed (RFC 7672 §2.2.2). A failure
-/// to find out is one, since whoever wants to pass for the server would see to it.
+/// Not asked for where the addresses that we are `connected` to are not secure: then its zone is not signed, or that at
+/// the end of its aliases (RFC 7672 §2.2.2). A failure to find out is one, since whoever wants to pass for the server
+/// would see to it.
 pub async fn associations(
     dns: &dyn Dns,
-    host: &Domain,
-    port: u16,
-    secure: bool,
-) -> Result<Option<Vec<Association>>, DnsFailure> {
-    if !secure {
+    (host, port): (&Domain, u16),
+    connected: &Connected,
+) -> Result<Option<Associations>, DnsFailure> {
+    if !connected.secure {
         return Ok(None);
     }
-    let found = tlsa::of(dns, host.as_str(), port).await?;
+    let found = tlsa::of(dns, (host, connected.canonical.as_ref()), port).await?;
     Ok(found.map(|mut found| {
-        found.truncate(MOST_ASSOCIATIONS);
+        found.usable.truncate(MOST_ASSOCIATIONS);
         found
     }))
 }
@@ -237,11 +239,19 @@ where
         reason,
     };
     // Also names with underscores, which no public authority may certify.
-    let name = ServerName::try_from(host.as_str().to_owned())
-        .map_err(|error| not_proved(error.to_string()))?;
+    let named = |domain: &Domain| {
+        ServerName::try_from(domain.as_str().to_owned())
+            .map_err(|error| not_proved(error.to_string()))
+    };
+    let name = named(host)?;
+    let base = match &server.associations {
+        Some(associations) => named(&associations.base)?,
+        None => name.clone(),
+    };
     let verifier = Arc::new(Verifier {
         vouching: roots.of(server.domain, host),
-        associations: server.associations,
+        associations: server.associations.map(|found| found.usable),
+        name,
         demand: server.demand,
         provider: Arc::clone(&roots.provider),
         proved: OnceLock::new(),
@@ -252,7 +262,7 @@ where
         .dangerous()
         .with_custom_certificate_verifier(verifier.clone())
         .with_no_client_auth();
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let connecting = TlsConnector::from(Arc::new(config)).connect(base, stream);
     match timeout_at(deadline, connecting).await {
         Err(_) => Err(TlsFailure::TooLate { host: host.clone() }),
         Ok(Err(error)) => Err(failure(host, error)),
@@ -274,6 +284,8 @@ struct Vouching {
 struct Verifier {
     vouching: Vouching,
     associations: Option<Vec<Association>>,
+    /// That of the host, whatever name was sent.
+    name: ServerName<'static>,
     demand: Demand,
     provider: Arc<CryptoProvider>,
     proved: OnceLock<Authentication>,
@@ -293,20 +305,21 @@ impl fmt::Debug for Verifier {
 struct Shown<'a> {
     end_entity: &'a CertificateDer<'a>,
     intermediates: &'a [CertificateDer<'a>],
+    /// What it must name.
     name: &'a ServerName<'a>,
     now: UnixTime,
 }
 
 impl Verifier {
-    /// What the certificate proves.
-    fn judge(&self, shown: Shown<'_>) -> Result<Authentication, Error> {
+    /// What the certificate proves. `base` is the TLSA base domain, where there are such records.
+    fn judge(&self, shown: Shown<'_>, base: &ServerName<'_>) -> Result<Authentication, Error> {
         let by_partner = self.vouching.partner.as_ref().map(|one| vouch(one, shown));
         if let Some(Ok(())) = by_partner {
             return Ok(Authentication::PartnerTls);
         }
         if let Some(associations) = &self.associations {
             // Who has such records is no other than what they say, whoever vouches for it (RFC 7671 §4).
-            return if self.is_associated(associations, shown) {
+            return if self.is_associated(associations, shown, base) {
                 Ok(Authentication::Dnssec)
             } else {
                 Err(CertificateError::ApplicationVerificationFailure.into())
@@ -323,13 +336,28 @@ impl Verifier {
         }
     }
 
-    fn is_associated(&self, associations: &[Association], shown: Shown<'_>) -> bool {
+    fn is_associated(
+        &self,
+        associations: &[Association],
+        shown: Shown<'_>,
+        base: &ServerName<'_>,
+    ) -> bool {
+        // Either name will do, the base domain's first (RFC 7671 §7, RFC 7672 §3.2.2).
+        let names = [
+            Shown {
+                name: base,
+                ..shown
+            },
+            shown,
+        ];
         associations
             .iter()
             .any(|association| match association.usage {
                 // Neither its names nor its dates count (RFC 7671 §5.1).
                 Usage::DomainIssuedCertificate => is_of(association, shown.end_entity),
-                Usage::TrustAnchorAssertion => self.leads_to(association, shown),
+                Usage::TrustAnchorAssertion => {
+                    names.iter().any(|shown| self.leads_to(association, *shown))
+                }
                 Usage::CaConstraint | Usage::ServiceCertificateConstraint => false,
             })
     }
@@ -361,12 +389,13 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let proved = self.judge(Shown {
+        let shown = Shown {
             end_entity,
             intermediates,
-            name: server_name,
+            name: &self.name,
             now,
-        })?;
+        };
+        let proved = self.judge(shown, server_name)?;
         // Called once for each connection.
         let _first = self.proved.set(proved);
         Ok(ServerCertVerified::assertion())

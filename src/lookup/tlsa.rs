@@ -7,6 +7,7 @@ use super::names::Data;
 use super::names::Dns;
 use super::names::DnsFailure;
 use super::names::Kind;
+use crate::address::Domain;
 use crate::crypto;
 use crate::gateway::search::Association;
 use crate::gateway::search::Matching;
@@ -24,23 +25,36 @@ use crate::x509::path::InitialPolicies;
 use crate::x509::path::Purpose;
 use crate::x509::path::RevocationMode;
 
+/// What the TLSA records of a server say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Associations {
+    /// The TLSA base domain: the host, or its canonical name. It goes into SNI, and may be what the certificate names
+    /// (RFC 7671 §7).
+    pub base: Domain,
+    /// Those that are usable, one at least.
+    pub usable: Vec<Association>,
+}
+
 /// The associations of the TLS server at TCP `port` of `host` (RFC 6698 §3), for [`matches()`].
 ///
-/// `None` where there are none, none that is usable, or none that DNSSEC proves: TLS goes on as without them (RFC
-/// 7671 §10.2). `host` is the TLSA base domain: where it is an alias, who wants that of its target asks again.
+/// Where `host` is an alias, and DNSSEC proves that it is one of `canonical`, that one's come first (RFC 7671 §7, RFC
+/// 7672 §2.2.3). `None` where there are none, none that is usable, or none that DNSSEC proves: TLS goes on as without
+/// them (RFC 7671 §10.2). What cannot be known of one name is not looked for at the other.
 pub async fn of(
     dns: &dyn Dns,
-    host: &str,
+    (host, canonical): (&Domain, Option<&Domain>),
     port: u16,
-) -> Result<Option<Vec<Association>>, DnsFailure> {
-    let records = dns
-        .records(&format!("_{port}._tcp.{host}"), Kind::Tlsa)
-        .await?;
-    if !records.secure {
-        return Ok(None);
+) -> Result<Option<Associations>, DnsFailure> {
+    for base in canonical.into_iter().chain([host]) {
+        let name = format!("_{port}._tcp.{base}");
+        let records = dns.records(&name, Kind::Tlsa).await?;
+        if records.secure && !records.data.is_empty() {
+            let usable: Vec<Association> = records.data.into_iter().filter_map(read).collect();
+            let base = base.clone();
+            return Ok((!usable.is_empty()).then_some(Associations { base, usable }));
+        }
     }
-    let usable: Vec<Association> = records.data.into_iter().filter_map(read).collect();
-    Ok(Some(usable).filter(|usable| !usable.is_empty()))
+    Ok(None)
 }
 
 fn read(data: Data) -> Option<Association> {
@@ -226,8 +240,10 @@ mod tests {
         assert!(!matches(&shown, &constraints));
     }
 
-    fn asked(dns: &FixedDns) -> Result<Option<Vec<Association>>, DnsFailure> {
-        let mut answer = pin!(of(dns, "mx.b.example", 25));
+    fn asked(dns: &FixedDns, canonical: Option<&str>) -> Result<Option<Associations>, DnsFailure> {
+        let host = "mx.b.example".parse().unwrap();
+        let canonical = canonical.map(|name| name.parse().unwrap());
+        let mut answer = pin!(of(dns, (&host, canonical.as_ref()), 25));
         match answer
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
@@ -250,15 +266,45 @@ mod tests {
             let records = usages.iter().copied().map(record).collect();
             FixedDns::default().with(NAME, Kind::Tlsa, secure, records)
         };
-        let found = asked(&dns(true, &[0, 3, 255, 2])).unwrap().unwrap();
-        let usages: Vec<Usage> = found.iter().map(|association| association.usage).collect();
+        let found = asked(&dns(true, &[0, 3, 255, 2]), None).unwrap().unwrap();
+        let usages: Vec<Usage> = found.usable.iter().map(|one| one.usage).collect();
         assert_eq!(
             usages,
             [Usage::DomainIssuedCertificate, Usage::TrustAnchorAssertion]
         );
-        assert_eq!(asked(&dns(false, &[3])), Ok(None));
-        assert_eq!(asked(&dns(true, &[0, 1, 255])), Ok(None));
-        assert_eq!(asked(&dns(true, &[])), Ok(None));
-        assert!(asked(&FixedDns::default().failing(NAME, Kind::Tlsa)).is_err());
+        assert_eq!(asked(&dns(false, &[3]), None), Ok(None));
+        assert_eq!(asked(&dns(true, &[0, 1, 255]), None), Ok(None));
+        assert_eq!(asked(&dns(true, &[]), None), Ok(None));
+        assert!(asked(&FixedDns::default().failing(NAME, Kind::Tlsa), None).is_err());
+    }
+
+    #[test]
+    fn the_records_at_the_end_of_the_aliases_come_first() {
+        const HOST: &str = "_25._tcp.mx.b.example";
+        const CANONICAL: &str = "_25._tcp.mx.provider.example";
+        let record = |usage| {
+            vec![Data::Association {
+                usage,
+                selector: 1,
+                matching: 1,
+                data: vec![7; 32],
+            }]
+        };
+        let with =
+            |dns: FixedDns, name, secure, usage| dns.with(name, Kind::Tlsa, secure, record(usage));
+        let host = || with(FixedDns::default(), HOST, true, 3);
+        let base = |dns: &FixedDns| {
+            let found = asked(dns, Some("mx.provider.example"));
+            found.map(|found| found.map(|found| found.base.to_string()))
+        };
+        let of = |name: &str| Ok(Some(name.to_owned()));
+        let canonical = |secure, usage| with(host(), CANONICAL, secure, usage);
+        assert_eq!(base(&canonical(true, 2)), of("mx.provider.example"));
+        // None there, or none that is proven.
+        assert_eq!(base(&host()), of("mx.b.example"));
+        assert_eq!(base(&canonical(false, 2)), of("mx.b.example"));
+        // Secure ones make it the base domain, though they be of no use.
+        assert_eq!(base(&canonical(true, 1)), Ok(None));
+        assert!(base(&host().failing(CANONICAL, Kind::Tlsa)).is_err());
     }
 }

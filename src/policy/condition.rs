@@ -135,6 +135,12 @@ impl Condition {
         &self.checked.facts
     }
 
+    /// Whether it asks for the fact of that name.
+    #[must_use]
+    pub fn asks(&self, fact: &str) -> bool {
+        self.facts().iter().any(|asked| asked.name == fact)
+    }
+
     /// Whether it can be evaluated before the message has arrived.
     #[must_use]
     pub fn is_envelope_only(&self) -> bool {

@@ -274,6 +274,12 @@ pub struct Fact {
 }
 
 impl Fact {
+    /// The name of the fact that is the search for the recipient's own certificate.
+    pub const CERTIFICATE: &'static str = "recipient.certificate";
+
+    /// The name of the fact that is the search for its DCA's.
+    pub const DCA: &'static str = "recipient.dca";
+
     /// Every fact, those of the envelope first.
     #[must_use]
     pub fn all() -> &'static [Self] {
@@ -418,10 +424,10 @@ const FACTS: &[Fact] = &[
     envelope("recipient.partner", FactType::Bool,
         "whether there is a [partner] entry for its domain or a domain above it",
         |f| flag(f.recipient.partner)),
-    envelope("recipient.certificate", RESULTS,
+    envelope(Fact::CERTIFICATE, RESULTS,
         "the search for a certificate of its own",
         |f| text(f.recipient.certificate.as_str())),
-    envelope("recipient.dca", RESULTS,
+    envelope(Fact::DCA, RESULTS,
         "the search for the certificate of its domain's confidentiality authority",
         |f| text(f.recipient.dca.as_str())),
     envelope("session.authenticated", FactType::Bool,

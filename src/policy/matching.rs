@@ -4,6 +4,7 @@ use super::Policy;
 use super::condition::ConditionError;
 use super::error::PolicyFault;
 use super::facts::Direction;
+use super::facts::Fact;
 use super::facts::Facts;
 use super::facts::LookupResult;
 use super::rule::Rule;
@@ -103,14 +104,13 @@ enum Reach {
 
 impl Rule {
     fn reach(&self, facts: &Facts<'_>) -> Result<Reach, ConditionError> {
-        let asks = |name: &str| self.when.facts().iter().any(|fact| fact.name == name);
         let results = |asked: bool| {
             let count = if asked { LookupResult::ALL.len() } else { 1 };
             LookupResult::ALL.into_iter().take(count)
         };
         let (mut always, mut ever) = (true, false);
-        for certificate in results(asks("recipient.certificate")) {
-            for dca in results(asks("recipient.dca")) {
+        for certificate in results(self.when.asks(Fact::CERTIFICATE)) {
+            for dca in results(self.when.asks(Fact::DCA)) {
                 let mut facts = *facts;
                 facts.recipient.certificate = certificate;
                 facts.recipient.dca = dca;

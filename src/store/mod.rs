@@ -174,6 +174,8 @@ pub struct Entry {
     pub candidate: Candidate,
     /// What stands between it and its use.
     pub state: State,
+    /// Whether it is rejected with its key, so that no other certificate of that key is used either.
+    pub with_key: bool,
     /// Why it is in that state, in words.
     pub reason: String,
     /// When it was seen first.
@@ -219,18 +221,21 @@ pub enum Act {
     Pin,
     /// It is never used.
     Reject,
+    /// Its key is never used, in whatever certificate it comes.
+    RejectKey,
     /// It stays in use, and a search may change that.
     Unpin,
 }
 
 impl Act {
-    /// Its name, as of the command.
+    /// Its name, as of the command with its option.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
             Self::Pin => "pin",
             Self::Reject => "reject",
+            Self::RejectKey => "reject --key",
             Self::Unpin => "unpin",
         }
     }

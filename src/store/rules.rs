@@ -2,9 +2,6 @@
 //!
 //! Pure: the entries of the subject in, the same with other states out. Every store writes down what comes out.
 
-use sha2::Digest as _;
-use sha2::Sha256;
-
 use super::Act;
 use super::Entry;
 use super::Order;
@@ -36,13 +33,20 @@ pub(super) fn known(entries: &[Entry]) -> Known {
     Known {
         pinned: with(State::Pinned).next(),
         in_use: in_use.map(|entry| KeyInUse {
-            spki: Sha256::digest(entry.candidate.certificate.spki()).into(),
+            spki: entry.key(),
             fingerprint: entry.fingerprint,
             issuer: entry.candidate.certificate.issuer().to_vec(),
         }),
         kept: in_use.map(|entry| Box::new(entry.candidate.clone())),
         pending: with(State::Pending).collect(),
         rejected: with(State::Rejected).collect(),
+        rejected_keys: {
+            let with_key = entries.iter().filter(|entry| entry.with_key);
+            let mut keys: Vec<[u8; 32]> = with_key.map(Entry::key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        },
     }
 }
 
@@ -65,6 +69,7 @@ fn is_basis(known: &Known, settlement: &Settlement) -> bool {
     let of_choice = settlement.in_use.as_ref().map(fingerprint);
     known.pinned == settlement.known.pinned
         && known.rejected == settlement.known.rejected
+        && known.rejected_keys == settlement.known.rejected_keys
         && in_use(known) == in_use(&settlement.known)
         && !of_choice.is_some_and(|choice| known.rejected.contains(&choice))
         && !of_choice.is_some_and(|choice| known.pinned.is_some_and(|pinned| pinned != choice))
@@ -124,10 +129,19 @@ pub(super) fn act(entries: &mut [Entry], order: &Order) -> Result<(), String> {
         return Ok(());
     };
     let owner = &entry.owner;
+    let key = entry.key();
     let wanted = match (order.act, entry.state) {
         (Act::Approve, State::Active | State::Pinned)
         | (Act::Pin, State::Pinned)
         | (Act::Reject, State::Rejected) => return Ok(()),
+        (Act::RejectKey, _) => {
+            let of_key = entries.iter_mut().filter(|entry| entry.key() == key);
+            for entry in of_key.filter(|entry| !entry.with_key) {
+                entry.become_now(State::Rejected, &order.reason, order.now);
+                entry.with_key = true;
+            }
+            return Ok(());
+        }
         (Act::Approve, State::Pending | State::Rejected | State::Retired) => {
             if let Some(pinned) = other_pin {
                 return Err(format!(
@@ -154,13 +168,23 @@ pub(super) fn act(entries: &mut [Entry], order: &Order) -> Result<(), String> {
     entry.become_now(wanted, &order.reason, order.now);
     if wanted.is_in_use() {
         retire_others(entries, at, order.now);
+        // Whoever wants one of the key wants the key; others that were rejected with it stay so by themselves.
+        for entry in entries.iter_mut().filter(|entry| entry.key() == key) {
+            entry.with_key = false;
+        }
     }
     Ok(())
 }
 
 impl Entry {
+    /// SHA-256 of its SubjectPublicKeyInfo.
+    fn key(&self) -> [u8; 32] {
+        self.candidate.certificate.spki_sha256()
+    }
+
     fn become_now(&mut self, state: State, reason: &str, now: Time) {
         self.state = state;
+        self.with_key = false;
         reason.clone_into(&mut self.reason);
         self.changed = now;
     }
@@ -192,6 +216,7 @@ fn sight(entries: &mut Vec<Entry>, owner: &Owner, candidate: &Candidate, now: Ti
         fingerprint,
         candidate: candidate.clone(),
         state: State::Pending,
+        with_key: false,
         reason: String::new(),
         first_seen: candidate.provenance.seen,
         changed: now,

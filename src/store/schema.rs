@@ -15,7 +15,7 @@ use super::StoreError;
 const APPLICATION: i64 = 0x646f_6d73;
 
 /// One step for each version; a step that was ever released is never changed.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, SECOND];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD];
 
 /// Subjects are texts: `dca:DOMAIN` or `recipient:ADDRESS`, local part octet for octet. Times are seconds since 1970.
 const FIRST: &str = "
@@ -100,6 +100,12 @@ const SECOND: &str = "
     WHEN (OLD.state = 'pending') <> (NEW.state = 'pending') BEGIN
         UPDATE waiting SET number = number + iif(NEW.state = 'pending', 1, -1);
     END;
+";
+
+/// A rejection may be of the key.
+const THIRD: &str = "
+    ALTER TABLE certificate ADD COLUMN with_key INTEGER NOT NULL DEFAULT 0
+        CHECK (with_key IN (0, 1) AND (with_key = 0 OR state = 'rejected'));
 ";
 
 /// Brings the file to the version that `migrations` lead to, all steps or none.

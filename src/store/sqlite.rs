@@ -800,7 +800,7 @@ mod tests {
         ));
         let shown = refused(&path);
         assert!(
-            shown.contains("is of version 9, and this domsec knows no version above 2"),
+            shown.contains("is of version 9, and this domsec knows no version above 3"),
             "{shown}"
         );
     }
@@ -831,7 +831,7 @@ mod tests {
         let kept: String = connection.query_row(row, [], |row| row.get(0)).unwrap();
         assert_eq!(kept, "b.example");
         drop(connection);
-        assert!(refused(&path).contains("is of version 3"));
+        assert!(refused(&path).contains("is of version 4"));
     }
 
     #[test]
@@ -858,6 +858,11 @@ mod tests {
         let store = Sqlite::open(&path).unwrap();
         assert_eq!(block_on(store.pending()).unwrap(), 2);
         assert_eq!(block_on(store.harvest(9)).unwrap(), []);
+        drop(store);
+        let now = connect(&path, "FULL").unwrap();
+        let with_key = "SELECT count(*) FROM certificate WHERE with_key = 0";
+        let kept: i64 = now.query_row(with_key, [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 4);
     }
 
     #[test]

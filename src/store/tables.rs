@@ -122,12 +122,14 @@ impl Tables<'_> {
             entry.first_seen.unix(),
             provenance.seen.unix(),
             entry.changed.unix(),
+            entry.with_key,
         ];
         self.run(
             "INSERT INTO certificate (owner, domain, fingerprint, der, chain, state, reason, source, authentication, \
-             first_seen, last_seen, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+             first_seen, last_seen, changed, with_key) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
              ON CONFLICT (owner, fingerprint) DO UPDATE SET chain = ?5, state = ?6, reason = ?7, source = ?8, \
-             authentication = ?9, last_seen = ?11, changed = ?12",
+             authentication = ?9, last_seen = ?11, changed = ?12, with_key = ?13",
             row,
         )
     }
@@ -285,7 +287,7 @@ impl Tables<'_> {
 fn select(which: &str) -> String {
     format!(
         "SELECT id, owner, fingerprint, der, chain, state, reason, source, authentication, first_seen, last_seen, \
-         changed FROM certificate {which}"
+         changed, with_key FROM certificate {which}"
     )
 }
 
@@ -331,6 +333,7 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
             5,
             State::named(&state).ok_or(DecodeError::Word(state, "state")),
         )?,
+        with_key: row.get(12)?,
         reason: text(6)?,
         first_seen: time(9)?,
         changed: time(11)?,

@@ -272,6 +272,53 @@ fn a_rejected_one_is_never_used_again() {
 }
 
 #[test]
+fn a_rejected_key_is_never_used_again_in_whatever_certificate_it_comes() {
+    each(async |store| {
+        let bad = certificate("bob");
+        let (waiting, later) = (renewed(&bad, 1), renewed(&bad, 2));
+        let basis = put_in_use(store, &bad, 0).await;
+        let mut settled = settlement(&basis, None, 0);
+        settled.pending = vec![
+            (candidate(&waiting, 0), "waits".to_owned()),
+            (candidate(&certificate("carol"), 0), "waits".to_owned()),
+        ];
+        assert_eq!(store.settle(&bob(), settled).await.unwrap(), Settled::Kept);
+        // That of the certificate alone leaves the key.
+        let acted = store.act(order(&bad, Act::Reject, 1)).await.unwrap();
+        assert!(matches!(acted, Acted::Done(_)));
+        let known = store.known(&bob()).await.unwrap();
+        assert_eq!(
+            (known.rejected.len(), &known.rejected_keys[..]),
+            (1, &[][..])
+        );
+        let acted = store.act(order(&bad, Act::RejectKey, 2)).await.unwrap();
+        let Acted::Done(entries) = acted else {
+            panic!("{acted:?}");
+        };
+        assert!(entries.iter().all(|entry| entry.with_key));
+        assert_eq!(state(store, &waiting).await, [State::Rejected]);
+        assert_eq!(state(store, &certificate("carol")).await, [State::Pending]);
+        let after = store.known(&bob()).await.unwrap();
+        assert_eq!(
+            (&after.in_use, &after.rejected_keys[..]),
+            (&None, &[bad.spki_sha256()][..])
+        );
+        // Who has chosen before he knew of it chooses again.
+        let again = settlement(&known, Some(candidate(&later, 3)), 3);
+        let outdated = Settled::Outdated(Box::new(after));
+        assert_eq!(store.settle(&bob(), again).await.unwrap(), outdated);
+        // Whoever approves one of its certificates takes that back.
+        let acted = store.act(order(&waiting, Act::Approve, 4)).await.unwrap();
+        assert!(matches!(acted, Acted::Done(_)));
+        assert_eq!(
+            store.known(&bob()).await.unwrap().rejected_keys,
+            [[0; 32]; 0]
+        );
+        assert_eq!(state(store, &bad).await, [State::Rejected]);
+    });
+}
+
+#[test]
 fn what_cannot_be_done_for_one_subject_is_done_for_none() {
     each(async |store| {
         let (shared, pinned) = (certificate("bob"), certificate("carol"));

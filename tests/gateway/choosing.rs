@@ -560,6 +560,32 @@ fn two_pins_are_for_an_administrator_to_settle() {
 }
 
 #[test]
+fn a_key_that_an_administrator_has_rejected_is_not_used_in_another_certificate() {
+    let (authority, another) = (Authority::new("CA"), Authority::new("another CA"));
+    let mut judging = Judging::by(&authority);
+    judging.anchors.push(another.certificate.clone());
+    let (bad, good) = (key(), key());
+    let rejected = authority.bob(&bad, 1);
+    for again in [authority.bob(&bad, 2), another.bob(&bad, 2)] {
+        let mut search = found(&[(LookupSource::Smimea, Authentication::Dnssec, &again)]);
+        search.known.rejected = vec![Fingerprint::of(&rejected)];
+        // Its key may come again, where that was not rejected with it.
+        assert_eq!(*chosen(&judging.finding(&search)), again);
+        search.known.rejected_keys = vec![rejected.spki_sha256()];
+        let choice = judging.choose(&search);
+        assert_eq!(choice.finding.result(), LookupResult::Invalid);
+        let reason = choice.refused[0].as_ref().unwrap();
+        assert!(reason.contains("has rejected its key"), "{reason}");
+        search.known.pinned = Some(Fingerprint::of(&again));
+        assert_eq!(judging.finding(&search).result(), LookupResult::Invalid);
+    }
+    let next = authority.bob(&good, 3);
+    let mut search = found(&[(LookupSource::Smimea, Authentication::Dnssec, &next)]);
+    search.known.rejected_keys = vec![rejected.spki_sha256()];
+    assert_eq!(*chosen(&judging.finding(&search)), next);
+}
+
+#[test]
 fn what_an_administrator_has_rejected_is_never_used() {
     let authority = Authority::new("CA");
     let judging = Judging::by(&authority);

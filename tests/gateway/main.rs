@@ -14,6 +14,7 @@ mod examples;
 mod hostile;
 mod learned;
 mod lists;
+mod needed;
 mod openssl;
 mod recipients;
 mod replay;

@@ -5,6 +5,7 @@ mod zones;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domsec::gateway::search::Association;
@@ -24,9 +25,11 @@ use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
 use domsec::lookup::tlsa;
+use domsec::lookup::tlsa::Associations;
 use domsec::x509::Time;
 use forger::Over;
 use forger::forge;
+use forger::relay;
 use hickory_resolver::proto::dnssec::rdata::DNSSECRData;
 use hickory_resolver::proto::op::Message;
 use hickory_resolver::proto::op::ResponseCode;
@@ -34,6 +37,7 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::RecordType;
+use tokio::task::JoinSet;
 
 pub(crate) use self::zones::World;
 use crate::zones::label;
@@ -222,12 +226,69 @@ fn records_are_read_as_they_were_written() {
     let up_to = |ttl: Duration, most: u64| ttl > Duration::ZERO && ttl <= Duration::from_secs(most);
     assert!(up_to(ttl("{bob}.b.example"), 600));
     assert!(up_to(ttl("{nobody}.b.example"), 300));
-    let associations = wait(tlsa::of(&dns, "mx.b.example", 25)).expect("an answer");
-    assert_eq!(
-        associations,
-        Some(vec![Association::read(3, 1, 1, vec![7; 32]).expect("one")])
-    );
-    assert_eq!(wait(tlsa::of(&dns, "mx.n.example", 25)), Ok(None));
+}
+
+#[test]
+fn tlsa_records_are_those_at_the_end_of_the_aliases_else_the_hosts_own() {
+    let Some(world) = World::start() else { return };
+    let record = Association::read(3, 1, 1, vec![7; 32]).expect("one");
+    for dns in [
+        own(&world, "dnskey", world.resolver),
+        resolver(vec![world.resolver], Validation::Resolver),
+    ] {
+        for (host, secure, canonical, base) in [
+            ("mx.b.example", true, None, Some("mx.b.example")),
+            (
+                "to-mx.b.example",
+                true,
+                Some("mx.b.example"),
+                Some("mx.b.example"),
+            ),
+            (
+                "to-to-mx.b.example",
+                true,
+                Some("mx.b.example"),
+                Some("mx.b.example"),
+            ),
+            // There are none at the end.
+            (
+                "to-n.b.example",
+                true,
+                Some("mx.n.example"),
+                Some("to-n.b.example"),
+            ),
+            ("mx.n.example", true, None, None),
+            // Without DNSSEC an alias is nobody's word, and neither are addresses.
+            (
+                "to-u.b.example",
+                false,
+                Some("mx.u.example"),
+                Some("to-u.b.example"),
+            ),
+            (
+                "to-mx.u.example",
+                false,
+                Some("mx.b.example"),
+                Some("mx.b.example"),
+            ),
+            ("mx.u.example", false, None, None),
+        ] {
+            let addresses = ask(&dns, host, Kind::Address).expect("an answer");
+            let canonical = canonical.map(|name| name.parse().expect("a domain"));
+            assert_eq!(
+                (addresses.secure, &addresses.canonical),
+                (secure, &canonical),
+                "{host}"
+            );
+            let host = host.parse().expect("a domain");
+            let found = wait(tlsa::of(&dns, (&host, canonical.as_ref()), 25)).expect("an answer");
+            let expected = base.map(|base| Associations {
+                base: base.parse().expect("a domain"),
+                usable: vec![record.clone()],
+            });
+            assert_eq!(found, expected, "{host}");
+        }
+    }
 }
 
 #[test]
@@ -574,6 +635,28 @@ fn a_truncated_answer_is_asked_for_again_over_tcp_and_tcp_may_be_missing() {
         Wanted::of(&ask(&dns, "{bob}.b.example", Kind::Smimea)),
         Secure(1)
     );
+}
+
+#[test]
+fn names_that_are_asked_for_together_share_a_connection() {
+    let Some(world) = World::start() else { return };
+    let server = world.spare(1);
+    let connections = relay(server, world.resolver);
+    let dns = Arc::new(resolver(vec![server], Validation::Resolver));
+    let asked = wait(async {
+        let mut asked = JoinSet::new();
+        // No other answer holds for them, and none is remembered.
+        for number in 0..30 {
+            let dns = Arc::clone(&dns);
+            let name = full(&format!("{{n{number}}}.wild.b.example"));
+            asked.spawn(async move { dns.records(&name, Kind::Smimea).await });
+        }
+        asked.join_all().await
+    });
+    for found in asked {
+        assert_eq!(Wanted::of(&found), Secure(1), "{found:?}");
+    }
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
 }
 
 fn question(address: &str, expected: bool) -> Question {

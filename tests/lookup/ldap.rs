@@ -79,9 +79,12 @@ impl Dns for Known {
 
 impl Known {
     fn with(mut self, name: &str, kind: Kind, secure: bool, data: Data) -> Self {
-        let ttl = Duration::from_secs(300);
-        let data = vec![data];
-        let records = Records { data, secure, ttl };
+        let records = Records {
+            data: vec![data],
+            secure,
+            ttl: Duration::from_secs(300),
+            canonical: None,
+        };
         self.0.insert((name.to_owned(), kind), records);
         self
     }

@@ -368,6 +368,60 @@ fn what_tls_proves_of_the_host_is_what_the_answer_is_worth() {
 }
 
 #[test]
+fn a_host_that_is_an_alias_proves_either_name_by_the_records_at_the_end_of_it() {
+    if !can_run() {
+        return;
+    }
+    const CANONICAL: &str = "keys.provider.example";
+    let (tls, mail) = (Ca::new("TLS root"), Ca::new("mail root"));
+    let bob = mail.person(&[&at_b("bob")]);
+    // Who serves many names is told which one is meant (RFC 7671 §7).
+    let mut nginx = Nginx::new(&format!(
+        "location = /case/bob {{ if ($ssl_server_name != {CANONICAL}) {{ return 421; }} }}"
+    ));
+    let own = nginx.listen(&tls.server(OWN), "");
+    let canonical = nginx.listen(&tls.server(CANONICAL), "");
+    let neither = nginx.listen(&tls.server("keys._mcek.c.example"), "");
+    nginx.write("case/bob", &bob.pem);
+    nginx.start(&["bob"]);
+    let anchor = || Data::Association {
+        usage: 2,
+        selector: 0,
+        matching: 0,
+        data: tls.certificate.der().to_vec(),
+    };
+    let record = |host: &str| format!("_443._tcp.{host}");
+    let at_the_end = |zone: Zone, secure| {
+        let zone = zone.mx("b.example", false, &[]).alias(OWN, CANONICAL);
+        // Those of the alias itself are another's, and not looked at.
+        let other = vec![tlsa(&bob.certificate)];
+        zone.with(&record(CANONICAL), Kind::Tlsa, secure, vec![anchor()])
+            .with(&record(OWN), Kind::Tlsa, true, other)
+    };
+    let secure = |address| Zone::default().secure_at(CANONICAL, address);
+    let asked = |zone| run(ask(&mcek(zone, roots(&[], None)), &at_b("bob"), false));
+    for address in [own, canonical] {
+        let reply = asked(at_the_end(secure(address), true));
+        let wanted = [(&bob.certificate, Authentication::Dnssec)];
+        assert_eq!(found(&reply), wanted, "{:?}", reply.said);
+    }
+    for zone in [
+        at_the_end(secure(neither), true),
+        // Then those of the alias itself count, and name another key.
+        at_the_end(secure(canonical), false),
+        // An alias that anybody can write leads nowhere.
+        at_the_end(Zone::default().at(CANONICAL, canonical), true),
+    ] {
+        let reply = asked(zone);
+        assert!(
+            reason(&reply).contains("does not prove its name"),
+            "{:?}",
+            reply.said
+        );
+    }
+}
+
+#[test]
 fn an_exchanger_that_the_domain_vouches_for_by_mta_sts_is_its_own() {
     use Authentication::None as Nothing;
     use Authentication::PartnerTls;

@@ -47,9 +47,24 @@ pub(crate) struct Zone(BTreeMap<(String, Kind), Result<Records, DnsFailure>>);
 
 impl Zone {
     pub(crate) fn with(mut self, name: &str, kind: Kind, secure: bool, data: Vec<Data>) -> Self {
-        let ttl = Duration::from_secs(300);
-        let records = Records { data, secure, ttl };
+        let records = Records {
+            data,
+            secure,
+            ttl: Duration::from_secs(300),
+            canonical: None,
+        };
         self.0.insert((name.to_owned(), kind), Ok(records));
+        self
+    }
+
+    /// The addresses at `name` are those of its alias, too.
+    pub(crate) fn alias(mut self, alias: &str, name: &str) -> Self {
+        let at = |name: &str| (name.to_owned(), Kind::Address);
+        let mut records = self.0.get(&at(name)).cloned().expect("addresses");
+        if let Ok(records) = &mut records {
+            records.canonical = name.parse().ok();
+        }
+        self.0.insert(at(alias), records);
         self
     }
 

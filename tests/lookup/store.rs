@@ -168,6 +168,26 @@ fn what_an_administrator_rejects_a_running_gateway_does_not_use() {
     assert_eq!(known.in_use, None);
     assert_eq!(known.rejected, [Fingerprint::of(&one)]);
 
+    let key = ["reject", "--key", "--reason", "and copied", &fingerprint];
+    let (code, out, err) = laid.certs(&key);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(
+        out.contains("with its key, in whatever certificate"),
+        "{out}"
+    );
+    thread::sleep(FRESH);
+    let known = block_on(gateway.known(&bob)).expect("a store");
+    assert_eq!(known.rejected_keys, [one.spki_sha256()]);
+    let (_, out, _) = laid.certs(&["list", "--json"]);
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    let listed = &report["certificates"][0];
+    assert_eq!(
+        (&listed["state"], &listed["rejected"]),
+        (&"rejected".into(), &"key".into())
+    );
+    let (_, out, _) = laid.certs(&["list"]);
+    assert!(out.contains("(with its key) and copied"), "{out}");
+
     let (code, _, err) = laid.certs(&["pin", &fingerprint]);
     assert_eq!(code, 1);
     assert!(err.contains("it is rejected: approve it before"), "{err}");

@@ -179,4 +179,23 @@ fn a_rejected_certificate_is_not_used_and_its_owner_is_not_written_to_in_clear()
     let (exit, report) = lookup(folder, "bob@b.example");
     assert_eq!(exit, Some(1), "{report:#}");
     assert_eq!(smimea(&report)["result"], "invalid");
+    let key = [
+        "certs",
+        "reject",
+        "--key",
+        "--config",
+        "domsec.toml",
+        fingerprint,
+    ];
+    let rejected = domsec(folder, &key);
+    assert!(rejected.status.success(), "{rejected:?}");
+    let shown = domsec(
+        folder,
+        &["lookup", "--config", "domsec.toml", "bob@b.example"],
+    );
+    let shown = String::from_utf8(shown.stdout).expect("text");
+    assert!(
+        shown.contains("an administrator has rejected its key"),
+        "{shown}"
+    );
 }

@@ -24,11 +24,12 @@ pub(in super::super) enum Certs {
         after_help = "Example: domsec certs approve --config domsec.toml --reason \"asked Bob on the phone\" FINGERPRINT"
     )]
     Approve(Change),
-    /// Never use a certificate; a gateway that runs obeys at once
+    /// Never use a certificate, or its key; a gateway that runs obeys at once
     #[command(
-        after_help = "Example: domsec certs reject --config domsec.toml --reason \"his laptop is stolen\" FINGERPRINT"
+        after_help = "Example: domsec certs reject --config domsec.toml --key --reason \"his laptop is stolen\" \
+                      FINGERPRINT"
     )]
-    Reject(Change),
+    Reject(Reject),
     /// Use a certificate from now on, whatever is published
     #[command(after_help = "Example: domsec certs pin --config domsec.toml FINGERPRINT")]
     Pin(Change),
@@ -84,6 +85,15 @@ pub(in super::super) struct Change {
     /// SHA-256 of the certificate: 64 hex digits
     #[arg(value_parser = fingerprint)]
     pub(in super::super) fingerprint: Fingerprint,
+}
+
+#[derive(Debug, Args)]
+pub(in super::super) struct Reject {
+    #[command(flatten)]
+    pub(in super::super) change: Change,
+    /// Never use its key either, in whatever certificate it comes: renewed, or issued by somebody else
+    #[arg(long)]
+    pub(in super::super) key: bool,
 }
 
 /// Whose certificate; nobody in particular where neither is given.

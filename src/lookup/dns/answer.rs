@@ -7,6 +7,8 @@
 use hickory_resolver::proto::dnssec::rdata::DNSSECRData;
 use hickory_resolver::proto::dnssec::rdata::RRSIG;
 use hickory_resolver::proto::op::Message;
+use hickory_resolver::proto::op::MessageType;
+use hickory_resolver::proto::op::OpCode;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RData;
@@ -55,6 +57,28 @@ pub(super) fn cut(mut message: Message, name: &Name, kind: RecordType) -> Result
         message.authorities = authorities.into_iter().filter(proof).collect();
     }
     Ok(message)
+}
+
+/// Whether it is an answer to this query (RFC 5452 §9.1).
+pub(super) fn answers(message: &Message, query: &Message) -> bool {
+    let (theirs, ours) = (&message.metadata, &query.metadata);
+    theirs.message_type == MessageType::Response
+        && theirs.op_code == OpCode::Query
+        && theirs.id == ours.id
+        && match (message.queries.as_slice(), query.queries.as_slice()) {
+            ([theirs], [ours]) => {
+                theirs.name == ours.name
+                    && theirs.query_type == ours.query_type
+                    && theirs.query_class == ours.query_class
+            }
+            // A server may leave the question out of an error that it answers without reading. That a name does not exist
+            // is no error: it is said of a name.
+            ([], _) => !matches!(
+                theirs.response_code,
+                ResponseCode::NoError | ResponseCode::NXDomain
+            ),
+            _ => false,
+        }
 }
 
 /// All but signatures.
@@ -143,8 +167,6 @@ fn wildcard_zone(answers: &[Record]) -> Option<Name> {
 
 #[cfg(test)]
 mod tests {
-    use hickory_resolver::proto::op::MessageType;
-    use hickory_resolver::proto::op::OpCode;
     use hickory_resolver::proto::rr::rdata;
 
     use super::super::name::parse;

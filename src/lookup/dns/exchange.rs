@@ -12,8 +12,6 @@ use std::time::Duration;
 
 use hickory_resolver::proto::op::Edns;
 use hickory_resolver::proto::op::Message;
-use hickory_resolver::proto::op::MessageType;
-use hickory_resolver::proto::op::OpCode;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::DNSClass;
@@ -21,12 +19,12 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RecordType;
 use hickory_resolver::proto::rr::rdata::opt::EdnsCode;
 use hickory_resolver::proto::rr::rdata::opt::EdnsOption;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
+
+use super::answer::answers;
+use super::tcp::Tcp;
 
 /// Octets of an answer over UDP: what passes everywhere unfragmented (RFC 9715 §3.1).
 const UDP_OCTETS: u16 = 1232;
@@ -65,15 +63,26 @@ pub(super) struct Asking {
 /// The configured servers.
 #[derive(Debug)]
 pub(super) struct Servers {
-    addresses: Vec<SocketAddr>,
+    all: Vec<Server>,
     /// The one that answered last, which is asked first.
     first: AtomicUsize,
 }
 
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    tcp: Tcp,
+}
+
 impl Servers {
-    pub(super) const fn new(addresses: Vec<SocketAddr>) -> Self {
+    /// Opens no socket.
+    pub(super) fn new(addresses: Vec<SocketAddr>) -> Self {
+        let server = |address| Server {
+            address,
+            tcp: Tcp::new(address),
+        };
         Self {
-            addresses,
+            all: addresses.into_iter().map(server).collect(),
             first: AtomicUsize::new(0),
         }
     }
@@ -81,22 +90,18 @@ impl Servers {
     /// The answer of the first server that gives one. `Err` says what each of them did.
     pub(super) async fn ask(&self, asking: &Asking, deadline: Instant) -> Result<Message, String> {
         let first = self.first.load(Ordering::Relaxed);
-        let order: Vec<(usize, SocketAddr)> = (self.addresses.iter().copied().enumerate())
-            .cycle()
-            .skip(first)
-            .take(self.addresses.len())
-            .collect();
+        let all = || self.all.iter().enumerate();
         let mut faults: Vec<(SocketAddr, String)> = Vec::new();
         for _ in 0..ROUNDS {
-            for &(index, server) in &order {
+            for (index, server) in all().cycle().skip(first).take(self.all.len()) {
                 match ask_one(server, asking, deadline).await {
                     Ok(message) => {
                         self.first.store(index, Ordering::Relaxed);
                         return Ok(message);
                     }
                     Err(fault) => {
-                        faults.retain(|(other, _)| *other != server);
-                        faults.push((server, fault));
+                        faults.retain(|(other, _)| *other != server.address);
+                        faults.push((server.address, fault));
                     }
                 }
                 if Instant::now() >= deadline {
@@ -117,21 +122,18 @@ fn said(faults: &[(SocketAddr, String)]) -> String {
 }
 
 /// RFC 8162 §7: SMIMEA goes over TCP. Who does not listen there is asked over UDP all the same.
-async fn ask_one(
-    server: SocketAddr,
-    asking: &Asking,
-    deadline: Instant,
-) -> Result<Message, String> {
+async fn ask_one(server: &Server, asking: &Asking, deadline: Instant) -> Result<Message, String> {
     let (query, octets) = query(asking)?;
     let within = |patience| deadline.min(Instant::now() + patience);
+    let over_tcp = async |patience| server.tcp.ask(&query, &octets, within(patience)).await;
     if asking.kind == RecordType::SMIMEA
-        && let Ok(message) = over_tcp(server, &query, &octets, within(UDP_PATIENCE)).await
+        && let Ok(message) = over_tcp(UDP_PATIENCE).await
     {
         return check(message);
     }
-    let message = over_udp(server, &query, &octets, within(UDP_PATIENCE)).await?;
+    let message = over_udp(server.address, &query, &octets, within(UDP_PATIENCE)).await?;
     if message.metadata.truncation {
-        let message = over_tcp(server, &query, &octets, within(TCP_PATIENCE)).await;
+        let message = over_tcp(TCP_PATIENCE).await;
         let message = message.map_err(|fault| format!("truncated its answer, and {fault}"))?;
         return check(message);
     }
@@ -196,35 +198,6 @@ async fn over_udp(
     })
 }
 
-async fn over_tcp(
-    server: SocketAddr,
-    query: &Message,
-    octets: &[u8],
-    until: Instant,
-) -> Result<Message, String> {
-    let work = async {
-        let failed = |error: std::io::Error| format!("failed over TCP: {error}");
-        let length = u16::try_from(octets.len()).map_err(|_| "got too long a query".to_owned())?;
-        let mut stream = TcpStream::connect(server).await.map_err(failed)?;
-        let framed = [length.to_be_bytes().as_slice(), octets].concat();
-        stream.write_all(&framed).await.map_err(failed)?;
-        let length = stream.read_u16().await.map_err(failed)?;
-        let mut answer = vec![0; length.into()];
-        stream.read_exact(&mut answer).await.map_err(failed)?;
-        let message = Message::from_vec(&answer)
-            .map_err(|error| format!("sent a malformed answer over TCP: {error}"))?;
-        if !answers(&message, query) {
-            return Err("answered something over TCP that was not asked".to_owned());
-        }
-        if message.metadata.truncation {
-            return Err("truncated its answer over TCP, where that cannot be".to_owned());
-        }
-        Ok(message)
-    };
-    let late = || "did not answer over TCP in time".to_owned();
-    timeout_at(until, work).await.map_err(|_| late())?
-}
-
 /// Reads an answer to this question, whatever its identifier is.
 pub(super) fn read(octets: &[u8], asking: &Asking) -> Result<Message, String> {
     let (mut query, _) = query(asking)?;
@@ -235,28 +208,6 @@ pub(super) fn read(octets: &[u8], asking: &Asking) -> Result<Message, String> {
     } else {
         Err("answers something that was not asked".to_owned())
     }
-}
-
-/// Whether it is an answer to this query (RFC 5452 §9.1).
-fn answers(message: &Message, query: &Message) -> bool {
-    let (theirs, ours) = (&message.metadata, &query.metadata);
-    theirs.message_type == MessageType::Response
-        && theirs.op_code == OpCode::Query
-        && theirs.id == ours.id
-        && match (message.queries.as_slice(), query.queries.as_slice()) {
-            ([theirs], [ours]) => {
-                theirs.name == ours.name
-                    && theirs.query_type == ours.query_type
-                    && theirs.query_class == ours.query_class
-            }
-            // A server may leave the question out of an error that it answers without reading. That a name does not exist
-            // is no error: it is said of a name.
-            ([], _) => !matches!(
-                theirs.response_code,
-                ResponseCode::NoError | ResponseCode::NXDomain
-            ),
-            _ => false,
-        }
 }
 
 /// Passes NOERROR and NXDOMAIN of bounded size and the class IN.

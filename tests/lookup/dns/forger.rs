@@ -1,12 +1,16 @@
 //! Servers that misbehave: what they answer is an answer of a real one, changed, or nothing at all.
 
+use std::io;
 use std::io::Read;
 use std::io::Write;
+use std::net::Shutdown;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -57,14 +61,34 @@ pub(crate) fn forge(
 }
 
 fn serve(mut stream: TcpStream, upstream: SocketAddr, forge: &Forge) -> Option<()> {
-    let query = read(&mut stream)?;
-    match answer(&query, upstream, forge) {
-        Some(answer) => write(&mut stream, &answer),
-        None => {
-            thread::sleep(Duration::from_secs(30));
-            None
+    loop {
+        let query = read(&mut stream)?;
+        match answer(&query, upstream, forge) {
+            Some(answer) => write(&mut stream, &answer)?,
+            None => thread::sleep(Duration::from_secs(30)),
         }
     }
+}
+
+/// Passes on to `upstream` what comes over TCP at `address`, and back; counts the connections.
+pub(crate) fn relay(address: SocketAddr, upstream: SocketAddr) -> Arc<AtomicUsize> {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connections);
+    let listener = TcpListener::bind(address).expect("a listener");
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let server = TcpStream::connect(upstream).expect("a server");
+            let both = |stream: &TcpStream| stream.try_clone().expect("a stream");
+            for (mut from, mut to) in [(both(&client), both(&server)), (server, client)] {
+                thread::spawn(move || {
+                    let _ended = io::copy(&mut from, &mut to);
+                    let _gone = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    connections
 }
 
 fn answer(query: &[u8], upstream: SocketAddr, forge: &Forge) -> Option<Vec<u8>> {

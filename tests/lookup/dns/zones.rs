@@ -21,6 +21,9 @@ const ZONES: &[(&str, Option<&str>, &str)] = &[
         mx A 192.0.2.1\nmx AAAA 2001:db8::1\nmx TXT only-text
         _ldap._tcp SRV 1 2 389 mx
         _25._tcp.mx TLSA 3 1 1 {digest}
+        to-mx CNAME mx\nto-to-mx CNAME to-mx
+        to-n CNAME mx.n.example.\n_25._tcp.to-n TLSA 3 1 1 {digest}
+        to-u CNAME mx.u.example.\n_25._tcp.to-u TLSA 3 1 1 {digest}
         null MX 0 .
         {bob} SMIMEA 3 0 0 {der}
         {two} SMIMEA 1 0 0 {der}\n{two} SMIMEA 3 0 1 {digest}
@@ -56,6 +59,9 @@ const ZONES: &[(&str, Option<&str>, &str)] = &[
         {bob} SMIMEA 3 0 0 {der}
         {toward-b} CNAME {bob}.b.example.
         @ MX 10 mx.b.example.
+        mx A 192.0.2.4
+        _25._tcp.mx TLSA 3 1 1 {digest}
+        to-mx CNAME mx.b.example.
     "),
     ("bogus.example", Some("nsec3"), "
         {bob} SMIMEA 3 0 0 {der}
