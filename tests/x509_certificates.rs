@@ -10,6 +10,7 @@ mod openssl_pki;
 
 use std::sync::Arc;
 
+use domsec::crypto::ContentEncryption;
 use domsec::crypto::CryptoError;
 use domsec::crypto::KeyName;
 use domsec::crypto::Keys;
@@ -18,6 +19,9 @@ use domsec::crypto::PrivateKey;
 use domsec::crypto::RsaEncryption;
 use domsec::crypto::Secret;
 use domsec::crypto::SignatureAlgorithm;
+use domsec::gateway::announced::Announced;
+use domsec::gateway::choose::Reader;
+use domsec::gateway::choose::Written;
 use domsec::limits::Limits;
 use domsec::x509::Certificate;
 use domsec::x509::Identities;
@@ -219,4 +223,31 @@ fn a_key_that_is_not_the_certificates_is_refused() {
     let error = Identity::new(user.clone(), Vec::new(), key_of(&root)).unwrap_err();
     let expected = "private key is not that of the certificate of CN=user";
     assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_a_certificate_says_of_its_subject_s_software_counts_until_that_signs_something_else() {
+    let pki = Pki::new();
+    pki.root("root", CA);
+    let user = |name: &str, capabilities: &str| {
+        let extensions = format!("{USER}1.2.840.113549.1.9.15={capabilities}\n");
+        pki.issue("root", name, &extensions)
+    };
+    // A SEQUENCE of one SMIMECapability, aes256-GCM; and what is none.
+    let gcm = user("gcm", "DER:30:0d:30:0b:06:09:60:86:48:01:65:03:04:01:2e");
+    let broken = user("broken", "DER:30:0d:30:0b");
+    assert!(may_sign_mail(&broken).is_ok());
+
+    let of = |certificate: &Certificate, signed: Option<&Announced>| {
+        let readers = [Reader::new(certificate, signed)];
+        Written::of(&readers, None).cipher
+    };
+    assert_eq!(of(&gcm, None), ContentEncryption::Aes256Gcm);
+    assert_eq!(of(&broken, None), ContentEncryption::Aes256Cbc);
+    let cbc = [
+        0x30, 13, 0x30, 11, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1, 0x2a,
+    ];
+    let signed = Announced::of(&cbc);
+    assert!(signed.is_some());
+    assert_eq!(of(&gcm, signed.as_ref()), ContentEncryption::Aes256Cbc);
 }

@@ -8,6 +8,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::announced::Announced;
 use crate::gateway::choice::Choice;
 use crate::gateway::learned::Learned;
 use crate::gateway::search::Known;
@@ -41,6 +43,9 @@ pub trait Certificates: fmt::Debug + Send + Sync {
         now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>>;
 
+    /// What the software of that recipient can read, by what it has signed last; `None` where nobody knows.
+    fn announced(&self, mailbox: &Mailbox) -> Option<Announced>;
+
     /// Remembers what a message has taught that was delivered, for whoever searches next. Waits for nothing: the disk has
     /// it later.
     fn learn(&self, learned: &Learned, now: Time);
@@ -73,6 +78,10 @@ impl Certificates for Box<dyn Certificates> {
         now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         (**self).settle(subject, search, choice, now)
+    }
+
+    fn announced(&self, mailbox: &Mailbox) -> Option<Announced> {
+        (**self).announced(mailbox)
     }
 
     fn learn(&self, learned: &Learned, now: Time) {

@@ -8,6 +8,7 @@ use crate::crypto::CryptoError;
 use crate::crypto::DigestAlgorithm;
 use crate::crypto::OaepParameters;
 use crate::crypto::RsaEncryption;
+use crate::gateway::announced::Announced;
 use crate::gateway::choice::Finding;
 use crate::gateway::unmet::Unmet;
 use crate::policy::profile::Profile;
@@ -23,15 +24,50 @@ pub struct Findings {
     pub own: Finding,
     /// That of its domain's DCA.
     pub dca: Finding,
+    /// What the recipient's own software can read, by what it has signed last; `None` where nobody knows.
+    pub announced: Option<Announced>,
 }
 
 /// Who can read an encryption for one recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadersFound {
-    /// Their certificates.
-    pub certificates: Vec<Certificate>,
+    /// They.
+    pub readers: Vec<Reader>,
     /// Whether one is the recipient's own: its RecipientInfo names the recipient.
     pub individual: bool,
+}
+
+/// One who can read an encryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reader {
+    /// To which it is encrypted.
+    pub certificate: Certificate,
+    /// What its software can read; `None` where nobody knows.
+    pub announced: Option<Announced>,
+}
+
+impl Reader {
+    /// What its owner has signed in mail counts before what stands in the certificate, which is older (RFC 4262 §3).
+    #[must_use]
+    pub fn new(certificate: &Certificate, signed: Option<&Announced>) -> Self {
+        let in_certificate = || Announced::of(certificate.smime_capabilities()?);
+        Self {
+            certificate: certificate.clone(),
+            announced: signed.cloned().or_else(in_certificate),
+        }
+    }
+
+    /// Whether nothing is known that would keep it from reading `cipher`.
+    #[must_use]
+    pub fn may_read(&self, cipher: ContentEncryption) -> bool {
+        let announced = self.announced.as_ref();
+        announced.is_none_or(|announced| announced.reads(cipher))
+    }
+
+    fn has_announced(&self, cipher: ContentEncryption) -> bool {
+        let announced = self.announced.as_ref();
+        announced.is_some_and(|announced| announced.reads(cipher))
+    }
 }
 
 impl Findings {
@@ -41,6 +77,7 @@ impl Findings {
         Self {
             own: Finding::Absent,
             dca: Finding::Absent,
+            announced: None,
         }
     }
 
@@ -50,23 +87,23 @@ impl Findings {
     /// either to read, so neither is plaintext, and whoever keeps one answer away would else hold up all mail. A rule
     /// that wants the recipient alone says so ([`Readers::Recipient`]).
     pub fn readers(&self, wanted: EncryptTo) -> Result<ReadersFound, Unmet> {
-        let individual = |certificate: &Certificate| ReadersFound {
-            certificates: vec![certificate.clone()],
-            individual: true,
-        };
-        let authority = |certificate: &Certificate| ReadersFound {
-            certificates: vec![certificate.clone()],
-            individual: false,
-        };
+        let own = |certificate: &Certificate| Reader::new(certificate, self.announced.as_ref());
+        let authority = |certificate: &Certificate| Reader::new(certificate, None);
         match (wanted.readers, &self.own, &self.dca) {
-            (Readers::Recipient | Readers::RecipientElseDca, Finding::Found(own), _) => {
-                Ok(individual(own))
+            (Readers::Recipient | Readers::RecipientElseDca, Finding::Found(found), _) => {
+                Ok(ReadersFound {
+                    readers: vec![own(found)],
+                    individual: true,
+                })
             }
             (Readers::Dca | Readers::RecipientElseDca, _, Finding::Found(dca)) => {
-                Ok(authority(dca))
+                Ok(ReadersFound {
+                    readers: vec![authority(dca)],
+                    individual: false,
+                })
             }
-            (Readers::Both, Finding::Found(own), Finding::Found(dca)) => Ok(ReadersFound {
-                certificates: vec![(**own).clone(), (**dca).clone()],
+            (Readers::Both, Finding::Found(found), Finding::Found(dca)) => Ok(ReadersFound {
+                readers: vec![own(found), authority(dca)],
                 individual: true,
             }),
             (Readers::Recipient, own, _) => Err(missing(&[("the recipient", own)])),
@@ -102,22 +139,78 @@ fn missing(findings: &[(&str, &Finding)]) -> Unmet {
     }
 }
 
-/// An envelope for `certificates`, in the algorithms of `profile` or else what every client reads
-/// (DESIGN, decision 3). `originator` describes us.
+/// The cipher of content, and why, where what readers have announced decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// It.
+    pub cipher: ContentEncryption,
+    /// For people.
+    pub why: Option<String>,
+}
+
+/// What shows changes, the best first: written where all readers have announced it.
+const AUTHENTICATED: [ContentEncryption; 2] =
+    [ContentEncryption::Aes256Gcm, ContentEncryption::Aes128Gcm];
+
+/// What every client reads, the best first.
+const USUAL: [ContentEncryption; 3] = [
+    ContentEncryption::Aes256Cbc,
+    ContentEncryption::Aes192Cbc,
+    ContentEncryption::Aes128Cbc,
+];
+
+impl Written {
+    /// What is written for `readers`: the cipher of `profile` unless one of them cannot read it, else one that shows
+    /// changes where all have announced it, else AES in CBC (DESIGN, decision 3; RFC 8551 §2.7.1.1, whose order of
+    /// preference comes after that). Never what we call weak, whatever they announce.
+    #[must_use]
+    pub fn of(readers: &[Reader], profile: Option<&Profile>) -> Self {
+        let wanted = profile.and_then(|profile| profile.cipher);
+        let all_may = |cipher| readers.iter().all(|reader| reader.may_read(cipher));
+        let all_have = |cipher| readers.iter().all(|reader| reader.has_announced(cipher));
+        if let Some(cipher) = wanted.filter(|cipher| all_may(*cipher)) {
+            return Self { cipher, why: None };
+        }
+        let shown = AUTHENTICATED.into_iter().find(|cipher| all_have(*cipher));
+        let cipher = shown
+            .or_else(|| USUAL.into_iter().find(|cipher| all_may(*cipher)))
+            .unwrap_or(ContentEncryption::Aes256Cbc);
+        let why = match wanted {
+            Some(wanted) => Some(format!(
+                "content is encrypted in {}: not every reader has announced {}, which the profile names",
+                cipher.as_str(),
+                wanted.as_str()
+            )),
+            None if cipher == ContentEncryption::Aes256Cbc => None,
+            None => Some(format!(
+                "content is encrypted in {}, as the readers have announced",
+                cipher.as_str()
+            )),
+        };
+        Self { cipher, why }
+    }
+}
+
+/// An envelope for `readers`, in the algorithms of `profile`, else in what they have announced, else in what every client
+/// reads (DESIGN, decision 3). `originator` describes us.
 ///
 /// Fails when a key is of a kind that nothing is encrypted to.
 pub fn envelope(
-    certificates: &[Certificate],
+    readers: &[Reader],
     profile: Option<&Profile>,
     originator: Option<&Certificate>,
 ) -> Result<Envelope, CryptoError> {
-    let cipher = profile
-        .and_then(|profile| profile.cipher)
-        .unwrap_or(ContentEncryption::Aes256Cbc);
+    let cipher = Written::of(readers, profile).cipher;
     let scheme = profile.and_then(|profile| profile.key_encryption);
-    let mut recipients = Vec::with_capacity(certificates.len());
-    for certificate in certificates {
+    let mut recipients = Vec::with_capacity(readers.len());
+    for Reader {
+        certificate,
+        announced,
+    } in readers
+    {
         let default = KeyEncryption::for_key(certificate.spki(), cipher)?;
+        let announced = announced.as_ref().is_some_and(Announced::reads_oaep);
+        let scheme = scheme.or(announced.then_some(RsaKeyEncryption::Oaep));
         let key_encryption = match (&default, scheme) {
             (KeyEncryption::KeyTransport(_), Some(RsaKeyEncryption::Oaep)) => {
                 let parameters = OaepParameters::plain(DigestAlgorithm::Sha256);
@@ -174,18 +267,25 @@ mod tests {
         let dca = || found(include_bytes!("../../certs/dca-b.pem"));
         let either = wanted(Readers::RecipientElseDca);
         for own in others() {
-            let findings = Findings { own, dca: dca() };
+            let findings = Findings {
+                own,
+                dca: dca(),
+                announced: None,
+            };
             let readers = findings.readers(either).unwrap();
             assert!(!readers.individual, "{findings:?}");
-            assert!(
-                matches!(dca(), Finding::Found(one) if readers.certificates.first() == Some(&*one))
-            );
+            assert!(matches!(dca(), Finding::Found(one) if readers.readers[0].certificate == *one));
             // Where the rule wants the recipient, nobody else will do.
             assert!(findings.readers(wanted(Readers::Recipient)).is_err());
             assert!(findings.readers(wanted(Readers::Both)).is_err());
         }
         for dca in others() {
-            let readers = Findings { own: bob(), dca }.readers(either).unwrap();
+            let findings = Findings {
+                own: bob(),
+                dca,
+                announced: None,
+            };
+            let readers = findings.readers(either).unwrap();
             assert!(readers.individual);
         }
     }
@@ -197,6 +297,7 @@ mod tests {
                 let findings = Findings {
                     own: own.clone(),
                     dca,
+                    announced: None,
                 };
                 let unmet = findings
                     .readers(wanted(Readers::RecipientElseDca))
@@ -209,5 +310,83 @@ mod tests {
                 assert!(expected, "{findings:?}: {unmet:?}");
             }
         }
+    }
+
+    /// A reader whose software reads these, or of which nothing is known.
+    fn reader(announced: Option<&[ContentEncryption]>) -> Reader {
+        let Finding::Found(bob) = found(include_bytes!("../../certs/bob.pem")) else {
+            panic!("bob has a certificate");
+        };
+        Reader::new(&bob, announced.map(Announced::with).as_ref())
+    }
+
+    fn profile(cipher: ContentEncryption) -> Profile {
+        Profile {
+            cipher: Some(cipher),
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn content_is_written_as_all_readers_have_announced() {
+        use ContentEncryption::{
+            Aes128Cbc, Aes128Gcm, Aes256Cbc, Aes256Gcm, ChaCha20Poly1305, DesEde3Cbc,
+        };
+        let cases: &[(&[Option<&[ContentEncryption]>], Option<_>, _)] = &[
+            (&[None], None, Aes256Cbc),
+            (&[Some(&[Aes256Cbc, Aes256Gcm])], None, Aes256Gcm),
+            (&[Some(&[Aes128Gcm, Aes256Cbc])], None, Aes128Gcm),
+            (&[Some(&[Aes256Cbc, Aes128Cbc])], None, Aes256Cbc),
+            (&[Some(&[Aes128Cbc, DesEde3Cbc])], None, Aes128Cbc),
+            // Nothing weak, though they ask for it.
+            (&[Some(&[DesEde3Cbc])], None, Aes256Cbc),
+            // What one cannot read is for nobody.
+            (&[Some(&[Aes256Gcm]), None], None, Aes256Cbc),
+            (
+                &[Some(&[Aes256Gcm, Aes128Cbc]), Some(&[Aes128Cbc])],
+                None,
+                Aes128Cbc,
+            ),
+            // The officer's word, unless somebody is known not to read it.
+            (&[None], Some(ChaCha20Poly1305), ChaCha20Poly1305),
+            (&[Some(&[Aes256Cbc, Aes256Gcm])], Some(Aes256Cbc), Aes256Cbc),
+            (&[Some(&[Aes256Cbc])], Some(Aes256Gcm), Aes256Cbc),
+            (&[Some(&[Aes256Gcm])], Some(ChaCha20Poly1305), Aes256Gcm),
+        ];
+        for (announced, wanted, expected) in cases {
+            let readers: Vec<Reader> = announced.iter().map(|one| reader(*one)).collect();
+            let profile = wanted.map(profile);
+            let written = Written::of(&readers, profile.as_ref());
+            assert_eq!(written.cipher, *expected, "{announced:?} {wanted:?}");
+            let usual = wanted.unwrap_or(Aes256Cbc);
+            assert_eq!(written.why.is_some(), *expected != usual, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_content_key_is_encrypted_by_oaep_where_the_reader_has_announced_it_or_the_profile_says_so()
+    {
+        let is_oaep = |reader: Reader, profile: Option<&Profile>| {
+            let envelope = envelope(&[reader], profile, None).unwrap();
+            matches!(
+                envelope.recipients[0].key_encryption,
+                KeyEncryption::KeyTransport(RsaEncryption::Oaep(_))
+            )
+        };
+        let of = |scheme| Profile {
+            key_encryption: Some(scheme),
+            ..Profile::default()
+        };
+        let ours = || Reader {
+            announced: Some(Announced::ours()),
+            ..reader(None)
+        };
+        assert!(!is_oaep(reader(None), None));
+        assert!(is_oaep(ours(), None));
+        assert!(!is_oaep(ours(), Some(&of(RsaKeyEncryption::Pkcs1))));
+        assert!(is_oaep(reader(None), Some(&of(RsaKeyEncryption::Oaep))));
+        // Nobody announces it to say that the rest cannot be read.
+        let silent = reader(Some(&[ContentEncryption::Aes256Cbc]));
+        assert!(is_oaep(silent, Some(&of(RsaKeyEncryption::Oaep))));
     }
 }

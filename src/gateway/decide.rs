@@ -16,8 +16,10 @@ use crate::domsec::layering::Added;
 use crate::domsec::layering::LayerPlan;
 use crate::domsec::layering::Wanted;
 use crate::domsec::verdict::Naming;
+use crate::gateway::announced::Announced;
 use crate::gateway::arrival::Arrival;
 use crate::gateway::choose::Findings;
+use crate::gateway::choose::Reader;
 use crate::gateway::choose::ReadersFound;
 use crate::gateway::edition::EditionPlan;
 use crate::gateway::flags::Flags;
@@ -193,7 +195,7 @@ impl<'a> Common<'a> {
             .transpose()?;
         let profile = self.gateway.profile(rule, &record.mailbox);
         if let Some(readers) = &readers {
-            check_strength(readers, profile)?;
+            check_profile(readers, profile)?;
         }
         let marked = self.is_marked(record);
         Ok(Draft::layered((rule, profile), plan, readers, marked))
@@ -266,7 +268,10 @@ impl<'a> Common<'a> {
                     "encrypt_to names our own DCA, and we have none".to_owned(),
                 )
             })?;
-            readers.certificates.push(own.clone());
+            readers.readers.push(Reader {
+                certificate: own.clone(),
+                announced: Some(Announced::ours()),
+            });
         }
         Ok(readers)
     }
@@ -361,22 +366,33 @@ impl<'a> Fated<'a> {
     }
 }
 
-/// Keys that the profile holds to be too small are not encrypted to.
-pub(super) fn check_strength(
-    readers: &ReadersFound,
-    profile: Option<&Profile>,
-) -> Result<(), Unmet> {
-    let Some(least) = profile.and_then(|profile| profile.minimum_rsa_bits) else {
+/// Keys that the profile holds to be too small are not encrypted to, nor is a reader who cannot read what it demands.
+pub(super) fn check_profile(found: &ReadersFound, profile: Option<&Profile>) -> Result<(), Unmet> {
+    let Some(profile) = profile else {
         return Ok(());
     };
-    for certificate in &readers.certificates {
-        if let Ok(PublicKey::Rsa(key)) = PublicKey::decode(certificate.spki())
-            && key.bits() < least
+    let demanded = profile.cipher.filter(|_| profile.demand);
+    for reader in &found.readers {
+        let certificate = &reader.certificate;
+        if let (Some(least), Ok(PublicKey::Rsa(key))) = (
+            profile.minimum_rsa_bits,
+            PublicKey::decode(certificate.spki()),
+        ) && key.bits() < least
         {
             return Err(Unmet::CertificateInvalid(format!(
                 "the RSA key of {} has {} bits, and the profile demands {least}",
                 certificate.subject_name(),
                 key.bits()
+            )));
+        }
+        if let (Some(cipher), Some(announced)) = (demanded, &reader.announced)
+            && !announced.reads(cipher)
+        {
+            return Err(Unmet::CannotRead(format!(
+                "it demands {}, and {} has announced {}",
+                cipher.as_str(),
+                certificate.subject_name(),
+                announced.names()
             )));
         }
     }

@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::address::Domain;
 use crate::address::Mailbox;
+use crate::gateway::announced::Announced;
 use crate::gateway::arrival::Arrival;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Noted;
@@ -76,7 +77,7 @@ impl Gateway {
         let findings = self.settled(&wanted, arrival.now).await;
         let findings: Vec<Findings> = records
             .iter()
-            .map(|record| findings.of(&record.mailbox))
+            .map(|record| self.findings(&findings, &record.mailbox))
             .collect();
         for (record, found) in records.iter_mut().zip(&findings) {
             record.learn(found);
@@ -109,7 +110,7 @@ impl Gateway {
                     waiting.push((subject, search, choice));
                 }
             }
-            let found = chosen.of(mailbox);
+            let found = self.findings(&chosen, mailbox);
             record.learn(&found);
             let not_taken = self.not_taken(transaction, &record, &found)?;
             // No message will come with which it could be noted that a key waits, and nobody could approve it.
@@ -296,6 +297,12 @@ impl Gateway {
         partner.is_some_and(|partner| self.partner_dca(partner).is_some())
     }
 
+    /// What was found for one recipient, and what its software can read.
+    fn findings(&self, found: &Found, mailbox: &Mailbox) -> Findings {
+        let announced = self.certificates.announced(mailbox);
+        found.of(mailbox, announced)
+    }
+
     /// The DCA certificate that the policy names for a partner by file.
     fn partner_dca(&self, partner: &Partner) -> Option<&Certificate> {
         let mut known = self.partner_dcas.iter();
@@ -321,11 +328,12 @@ impl Found {
     }
 
     /// For one recipient; who was not asked for has none.
-    fn of(&self, mailbox: &Mailbox) -> Findings {
+    fn of(&self, mailbox: &Mailbox, announced: Option<Announced>) -> Findings {
         let known = |finding: Option<&Finding>| finding.cloned().unwrap_or(Finding::Absent);
         Findings {
             own: known(self.own.get(mailbox)),
             dca: known(self.dca.get(mailbox.domain())),
+            announced,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! [`transaction`] → `open` → [`arrival`] → [`gather`] → [`decide`] → `seal` → [`outcome`]. [`gather`]
 //! alone waits, [`decide`] is pure; nothing here reads a clock, a file or the environment.
 
+pub mod announced;
 pub mod arrival;
 mod associated;
 pub mod association;

@@ -5,7 +5,7 @@
 //! message, and is decided there as if nobody had been asked here.
 
 use crate::gateway::choose::Findings;
-use crate::gateway::decide::check_strength;
+use crate::gateway::decide::check_profile;
 use crate::gateway::decide::otherwise;
 use crate::gateway::decide::readers;
 use crate::gateway::outcome::Fate;
@@ -75,7 +75,7 @@ impl Gateway {
         found: &Findings,
     ) -> Result<(), Unmet> {
         match readers(rule, found, &mut Vec::new())? {
-            Some(readers) => check_strength(&readers, self.profile(rule, &record.mailbox)),
+            Some(readers) => check_profile(&readers, self.profile(rule, &record.mailbox)),
             None => Ok(()),
         }
     }

@@ -10,7 +10,9 @@ use crate::crypto::PssParameters;
 use crate::crypto::SignatureAlgorithm;
 use crate::domsec::layering::Added;
 use crate::domsec::layering::LayerPlan;
+use crate::gateway::choose::Reader;
 use crate::gateway::choose::ReadersFound;
+use crate::gateway::choose::Written;
 use crate::gateway::choose::envelope;
 use crate::gateway::decide::Common;
 use crate::gateway::decide::otherwise;
@@ -157,14 +159,13 @@ impl<'a> Common<'a> {
 
     fn share(&self, group: Vec<Fated<'a>>) -> Option<Share<EditionPlan<'a>>> {
         let recipients: Vec<Mailbox> = group.iter().map(|one| one.mailbox.clone()).collect();
-        let mut readers: Vec<Certificate> = Vec::new();
+        let mut readers: Vec<Reader> = Vec::new();
         let mut known: HashSet<&[u8]> = HashSet::new();
         for fated in &group {
             if let Fate::Deliver(draft) = &fated.fate {
-                let found = draft.readers.iter().flat_map(|one| &one.certificates);
-                for certificate in found {
-                    if known.insert(certificate.der()) {
-                        readers.push(certificate.clone());
+                for reader in draft.readers.iter().flat_map(|found| &found.readers) {
+                    if known.insert(reader.certificate.der()) {
+                        readers.push(reader.clone());
                     }
                 }
             }
@@ -176,7 +177,13 @@ impl<'a> Common<'a> {
             Fate::Hold(reason) => Fate::Hold(reason),
             Fate::Refuse(reply) => Fate::Refuse(reply),
             Fate::Deliver(draft) => match self.planned(&draft, &readers, &first.warnings) {
-                Ok(plan) => Fate::Deliver(plan),
+                Ok(plan) => {
+                    let written = plan
+                        .encrypts()
+                        .then(|| Written::of(&readers, draft.profile));
+                    reasons.extend(written.and_then(|written| written.why));
+                    Fate::Deliver(plan)
+                }
                 Err(unmet) => {
                     reasons.push(unmet.to_string());
                     let waited = self.arrival.transaction.waited;
@@ -197,7 +204,7 @@ impl<'a> Common<'a> {
             encrypted_to: readers
                 .iter()
                 .filter(|_| is_encrypted)
-                .map(Certificate::fingerprint)
+                .map(|reader| reader.certificate.fingerprint())
                 .collect(),
         })
     }
@@ -205,7 +212,7 @@ impl<'a> Common<'a> {
     fn planned(
         &self,
         draft: &Draft<'a>,
-        readers: &[Certificate],
+        readers: &[Reader],
         warnings: &[String],
     ) -> Result<EditionPlan<'a>, Unmet> {
         let course = match &draft.course {
@@ -244,7 +251,7 @@ impl<'a> Common<'a> {
         &self,
         draft: &Draft<'a>,
         added: Added,
-        readers: &[Certificate],
+        readers: &[Reader],
     ) -> Result<NewLayer<'a>, Unmet> {
         let Draft { rule, profile, .. } = *draft;
         Ok(match added {

@@ -22,6 +22,9 @@ pub enum Unmet {
     /// One of those to encrypt to is there, and another is not.
     #[error("not all certificates to encrypt to are there: {0}")]
     CertificateMissing(String),
+    /// One of those to encrypt to has announced that it does not read what the profile demands.
+    #[error("a reader cannot read what the profile demands: {0}")]
+    CannotRead(String),
     /// Nobody knows.
     #[error("it is not known whether there is a certificate to encrypt to: {0}")]
     CertificateUnavailable(String),
@@ -92,7 +95,8 @@ impl Unmet {
             // Our certificate has expired or is misnamed: our own fault.
             | Self::NoSigner(NoSigner::Unusable { .. })
             | Self::Seal(_, SealBlame::Ours) => true,
-            Self::CertificateAbsent(_)
+            Self::CannotRead(_)
+            | Self::CertificateAbsent(_)
             | Self::CertificateInvalid(_)
             | Self::CertificateMissing(_)
             | Self::Conditions(_)
@@ -110,6 +114,11 @@ impl Unmet {
     /// RFC 3463 §3.8, and a text.
     const fn told(&self) -> (u16, &'static str) {
         match self {
+            // X.7.6: an algorithm that is needed is not supported.
+            Self::CannotRead(_) => (
+                6,
+                "policy demands an encryption that the recipient's software does not announce",
+            ),
             // X.7.5: information needed to secure the message, such as a key, is not available.
             Self::CertificateAbsent(_) => (
                 5,

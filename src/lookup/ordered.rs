@@ -16,6 +16,8 @@ use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
 use crate::address::Domain;
+use crate::address::Mailbox;
+use crate::gateway::announced::Announced;
 use crate::gateway::certificates::Answer;
 use crate::gateway::certificates::Certificates;
 use crate::gateway::certificates::Noted;
@@ -233,6 +235,10 @@ impl Certificates for Ordered {
                 }),
             }
         })
+    }
+
+    fn announced(&self, mailbox: &Mailbox) -> Option<Announced> {
+        Announced::of(&self.harvest.as_ref()?.capabilities(mailbox)?)
     }
 
     fn learn(&self, learned: &Learned, now: Time) {

@@ -22,7 +22,7 @@ pub struct Profile {
     pub rsa_signature: Option<RsaSignature>,
     /// Bits that an RSA key must have for us to encrypt to it or to believe its signature.
     pub minimum_rsa_bits: Option<usize>,
-    /// Whether a reader who cannot read this is refused; else what it can read is written.
+    /// Whether a reader who has announced other ciphers and not this one is refused; else what it can read is written.
     pub demand: bool,
 }
 

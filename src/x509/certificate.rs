@@ -356,6 +356,12 @@ impl Certificate {
             })
     }
 
+    /// DER of the algorithms that the subject's software can read, as its issuer was told (RFC 4262 §2); not looked at.
+    #[must_use]
+    pub fn smime_capabilities(&self) -> Option<&[u8]> {
+        self.parsed.extensions.smime_capabilities.as_deref()
+    }
+
     /// Dotted certificatePolicies.
     #[must_use]
     pub fn policies(&self) -> Vec<String> {

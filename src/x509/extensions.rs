@@ -28,6 +28,8 @@ pub(super) struct Extensions {
     pub(super) key_usage: Option<KeyUsage>,
     pub(super) name_constraints: Option<NameConstraints>,
     pub(super) policies: Policies,
+    /// The raw extension value: what is wrong with it is no reason not to use the certificate.
+    pub(super) smime_capabilities: Option<Vec<u8>>,
     pub(super) subject_alt_name: Vec<GeneralName>,
     pub(super) subject_key: Option<Vec<u8>>,
     /// Content octets of the types.
@@ -206,6 +208,8 @@ impl Extensions {
         } else if oid == oids::POLICY_MAPPINGS.as_bytes() {
             self.policies.maps_any_policy =
                 maps_any_policy(value).map_err(malformed("policyMappings"))?;
+        } else if oid == oids::SMIME_CAPABILITIES.as_bytes() {
+            self.smime_capabilities = Some(value.to_vec());
         } else if oid == oids::SUBJECT_ALT_NAME.as_bytes() {
             self.subject_alt_name = general_names(value).map_err(malformed("subjectAltName"))?;
         } else if oid == oids::SUBJECT_KEY_IDENTIFIER.as_bytes() {

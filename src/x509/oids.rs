@@ -24,6 +24,9 @@ pub(super) const POLICY_CONSTRAINTS: Oid = Oid::new_unwrap("2.5.29.36");
 pub(super) const EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37");
 pub(super) const INHIBIT_ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.54");
 
+/// SMIMECapabilities (RFC 4262 §2).
+pub(super) const SMIME_CAPABILITIES: Oid = Oid::new_unwrap("1.2.840.113549.1.9.15");
+
 // Values.
 pub(super) const ANY_POLICY: Oid = Oid::new_unwrap("2.5.29.32.0");
 pub(super) const ANY_EXTENDED_KEY_USAGE: Oid = Oid::new_unwrap("2.5.29.37.0");

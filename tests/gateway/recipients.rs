@@ -9,6 +9,8 @@ use std::task::Poll;
 use std::task::Waker;
 use std::time::Duration;
 
+use domsec::address::Mailbox;
+use domsec::gateway::announced::Announced;
 use domsec::gateway::certificates::Answer;
 use domsec::gateway::certificates::Certificates;
 use domsec::gateway::certificates::Noted;
@@ -44,6 +46,10 @@ impl Certificates for Silent {
         _now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(pending())
+    }
+
+    fn announced(&self, _mailbox: &Mailbox) -> Option<Announced> {
+        None
     }
 
     fn learn(&self, _learned: &Learned, _now: Time) {}

@@ -219,7 +219,7 @@ impl People {
         reader: &Identity,
         cipher: ContentEncryption,
     ) -> Vec<u8> {
-        let readers = [reader.certificate().clone()];
+        let readers = [choose::Reader::new(reader.certificate(), None)];
         let envelope = Envelope {
             cipher,
             ..choose::envelope(&readers, None, None).unwrap()

@@ -49,8 +49,12 @@ const POLICY: &str = r#"
 "#;
 
 fn start(top: &str) -> Running {
+    start_with(POLICY, top)
+}
+
+fn start_with(policy: &str, top: &str) -> Running {
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), POLICY).unwrap();
+    fs::write(file.path(), policy).unwrap();
     let (_, path) = file.keep().unwrap();
     Running::start("b", &format!("policy = {path:?}\n{top}"), TABLES)
 }
@@ -90,6 +94,23 @@ fn signed_by(who: &str) -> String {
     )
 }
 
+/// What alice signs now, by software that reads AES in GCM and says so.
+fn signed_by_ours() -> String {
+    let of = |file: &str| certs().join(file);
+    let made = Command::new(env!("CARGO_BIN_EXE_domsec"))
+        .args(["sign", "--detached", "--key"])
+        .arg(of("alice.key"))
+        .arg("--cert")
+        .arg(of("alice.pem"))
+        .arg("--chain")
+        .arg(of("intermediate.pem"))
+        .arg(of("samples/unsigned.eml"))
+        .output()
+        .expect("the program runs");
+    assert!(made.status.success(), "{made:?}");
+    String::from_utf8(made.stdout).unwrap()
+}
+
 fn arrives(mta: &mut Mta, text: &str, to: &str) -> Answer {
     let mut mail = inbound(text.as_bytes());
     mail.to = vec![format!("<{to}@b.example>")];
@@ -112,7 +133,7 @@ fn answer() -> Mail {
 /// Whether what leaves is encrypted; if so, those of these who can read it.
 fn readers<'a>(sealed: &Mail, people: &[&'a str]) -> Option<Vec<&'a str>> {
     let text = String::from_utf8(sealed.text()).unwrap();
-    if !text.contains("smime-type=enveloped-data") {
+    if !text.contains("smime-type=enveloped-data") && !is_authenticated(sealed) {
         assert!(text.contains("smime-type=signed-data"), "{text}");
         return None;
     }
@@ -132,6 +153,12 @@ fn readers<'a>(sealed: &Mail, people: &[&'a str]) -> Option<Vec<&'a str>> {
         opened.status.success()
     };
     Some(people.iter().filter(reads).copied().collect())
+}
+
+/// Whether it is encrypted in a cipher that shows changes.
+fn is_authenticated(sealed: &Mail) -> bool {
+    let text = String::from_utf8(sealed.text()).unwrap();
+    text.contains("smime-type=authEnveloped-data")
 }
 
 fn domsec(running: &Running, arguments: &[&str]) -> String {
@@ -160,6 +187,58 @@ fn who_has_signed_is_encrypted_to_and_still_is_after_a_restart() {
     let mut mta = Mta::connect(&b);
     let sealed = mta.offer(&answer()).taken();
     assert_eq!(readers(&sealed, &["alice", "bob"]), Some(vec!["alice"]));
+    mta.quit();
+}
+
+#[test]
+fn who_has_announced_gcm_is_written_to_in_it_and_nobody_else_is() {
+    let b = start("");
+    let mut mta = Mta::connect(&b);
+    // Her software of long ago, which lists AES in CBC.
+    arrives(&mut mta, &signed(), "bob").taken();
+    let sealed = mta.offer(&answer()).taken();
+    assert_eq!(readers(&sealed, &["alice"]), Some(vec!["alice"]));
+    assert!(!is_authenticated(&sealed));
+    arrives(&mut mta, &signed_by_ours(), "bob").taken();
+    let sealed = mta.offer(&answer()).taken();
+    assert_eq!(readers(&sealed, &["alice", "bob"]), Some(vec!["alice"]));
+    assert!(is_authenticated(&sealed));
+    mta.quit();
+
+    let b = b.restarted();
+    let mut mta = Mta::connect(&b);
+    let sealed = mta.offer(&answer()).taken();
+    assert!(is_authenticated(&sealed));
+    mta.quit();
+}
+
+#[test]
+fn a_cipher_that_the_profile_demands_is_refused_to_who_has_announced_others() {
+    let policy = |demand: bool| {
+        let profile = format!("\n[profile.strong]\ncipher = 'aes-256-gcm'\ndemand = {demand}\n");
+        let rule = "encrypt = \"if-possible\"";
+        let policy = POLICY.replace(rule, &format!("profile = 'strong'\n{rule}"));
+        assert_ne!(policy, POLICY);
+        // So that the message has to be waited for.
+        let (when, waits) = ("\"outbound\"'", "\"outbound\" && message.size > 0'");
+        profile + &policy.replace(when, waits)
+    };
+    let b = start_with(&policy(true), "");
+    let mut mta = Mta::connect(&b);
+    arrives(&mut mta, &signed(), "bob").taken();
+    let refused = mta.offer(&answer()).reply();
+    assert!(refused.starts_with("550 5.7.6 "), "{refused}");
+    // With other software she can read it.
+    arrives(&mut mta, &signed_by_ours(), "bob").taken();
+    assert!(is_authenticated(&mta.offer(&answer()).taken()));
+    mta.quit();
+
+    let b = start_with(&policy(false), "");
+    let mut mta = Mta::connect(&b);
+    arrives(&mut mta, &signed(), "bob").taken();
+    let sealed = mta.offer(&answer()).taken();
+    assert_eq!(readers(&sealed, &["alice"]), Some(vec!["alice"]));
+    assert!(!is_authenticated(&sealed));
     mta.quit();
 }
 

@@ -170,12 +170,17 @@ pub fn encode_key_wrap(wrap: KeyWrap) -> Vec<u8> {
     encode(oid, parameters)
 }
 
+/// The cipher whose object identifier has these content octets; `None` where it is none that we know.
+#[must_use]
+pub fn content_cipher(oid: &[u8]) -> Option<ContentEncryption> {
+    let mut all = ContentEncryption::ALL.into_iter();
+    all.find(|cipher| content_oid(*cipher).as_bytes() == oid)
+}
+
 /// Reads a contentEncryptionAlgorithm (RFC 3565 §4.1, RFC 5084 §3.2, RFC 8103 §3, RFC 3370 §5.1).
 pub fn content_encryption(der: &[u8]) -> Result<ContentParameters, IdentifierError> {
     let identifier = decode(der)?;
-    let algorithm = ContentEncryption::ALL
-        .into_iter()
-        .find(|cipher| content_oid(*cipher) == identifier.oid)
+    let algorithm = content_cipher(identifier.oid.as_bytes())
         .ok_or_else(|| IdentifierError::unsupported(identifier.oid))?;
     let malformed = || IdentifierError::parameters(identifier.oid);
     let parameters = identifier.parameters.ok_or_else(malformed)?;

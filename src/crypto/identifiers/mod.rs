@@ -17,6 +17,7 @@ use super::algorithms::DigestAlgorithm;
 use super::oids;
 
 pub use encryption::ContentParameters;
+pub use encryption::content_cipher;
 pub use encryption::content_encryption;
 pub use encryption::encode_content_encryption;
 pub use encryption::encode_key_agreement;
