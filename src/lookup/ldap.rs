@@ -314,12 +314,7 @@ impl Ldap {
         Ok(found)
     }
 
-    fn search(
-        &self,
-        (base, filter): (String, Filter),
-        paged: bool,
-        deadline: Instant,
-    ) -> Search {
+    fn search(&self, (base, filter): (String, Filter), paged: bool, deadline: Instant) -> Search {
         Search {
             base,
             filter,

@@ -304,7 +304,11 @@ impl Task {
         let (mut reading, mut writing) = split(connection.stream);
         match self.carry((&mut reading, &mut writing), &mut session).await {
             Ok(()) => farewell(&mut writing, &mut session).await,
-            Err(failure) => self.fail(session.into_waiters().collect(), failure),
+            Err(failure) => {
+                // What was complete before the end counts.
+                tell(&mut session);
+                self.fail(session.into_waiters().collect(), failure);
+            }
         }
     }
 
@@ -337,12 +341,7 @@ impl Task {
         let mut flushed = true;
         let mut used = Instant::now();
         loop {
-            while let Some((waiter, found)) = session.next_answer() {
-                waiter.tell(found.map_err(|failure| Ended {
-                    failure: Arc::new(failure),
-                    again: false,
-                }));
-            }
+            tell(session);
             let idle = session.is_idle();
             if !idle {
                 used = Instant::now();
@@ -436,6 +435,16 @@ impl Waiter {
     fn tell(self, found: Result<Entries, Ended>) {
         // Who does not wait any more need not know.
         let _ = self.answer.send(found);
+    }
+}
+
+/// Tells each what was found.
+fn tell(session: &mut Session<Waiter>) {
+    while let Some((waiter, found)) = session.next_answer() {
+        waiter.tell(found.map_err(|failure| Ended {
+            failure: Arc::new(failure),
+            again: false,
+        }));
     }
 }
 

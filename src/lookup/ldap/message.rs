@@ -228,10 +228,7 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
     let Some(page) = request.page else {
         return message(id, &operation, &[]);
     };
-    let page = tlv::element(
-        tag::SEQUENCE,
-        &[&integer(page.size), &octets(page.cookie)],
-    );
+    let page = tlv::element(tag::SEQUENCE, &[&integer(page.size), &octets(page.cookie)]);
     // Not critical: who does not know it gives all at once, up to the limit of the size.
     let control = tlv::element(
         tag::SEQUENCE,
@@ -357,9 +354,7 @@ fn cookie(controls: Reader<'_>) -> Result<Option<Vec<u8>>, WireError> {
 fn printable(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets.get(..TEXT_OCTETS).unwrap_or(octets));
     let plain = text.trim().chars();
-    plain
-        .map(|c| if is_plain(c) { c } else { ' ' })
-        .collect()
+    plain.map(|c| if is_plain(c) { c } else { ' ' }).collect()
 }
 
 fn message(id: u32, operation: &[u8], controls: &[u8]) -> Vec<u8> {

@@ -169,3 +169,6 @@ async fn connect(url: LdapUrl, deadline: Instant) -> Result<TcpStream, Failure> 
     }
     Err(failed(last))
 }
+
+#[cfg(test)]
+mod tests;

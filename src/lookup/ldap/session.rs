@@ -330,7 +330,8 @@ impl<W> Session<W> {
             // One more tells that there are more.
             size_limit: u32::try_from(MOST_ENTRIES + 1).unwrap_or(u32::MAX),
             // At most 2^31 - 1 (RFC 4511 §4.5.1).
-            time_limit: u32::try_from(left.saturating_add(1)).map_or(MOST_ID, |left| left.min(MOST_ID)),
+            time_limit: u32::try_from(left.saturating_add(1))
+                .map_or(MOST_ID, |left| left.min(MOST_ID)),
             page: search.paged.then_some(Page {
                 size: PAGE_ENTRIES,
                 cookie,
