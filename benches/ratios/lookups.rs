@@ -4,6 +4,8 @@
 //! The servers are of this process and take their share of the same processors. That of each domain answers after
 //! another time, evenly spread from the quickest to the slowest, and in no order.
 
+mod ldap;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -89,6 +91,16 @@ pub(crate) fn rows(session: &mut Session) {
             Err(error) => panic!("port 443 of {}: {error}", address()),
         }
     }
+    directory(session);
+}
+
+/// The same at one directory, which has everybody.
+fn directory(session: &mut Session) {
+    let name = "lookup: 1,000 recipients, one LDAP directory / the slowest one";
+    if session.times(name) {
+        let world = World::start(Asked::Ldap).expect("a port that is free");
+        session.measured(name, BOUND, &mut || world.measure());
+    }
 }
 
 /// Which servers take their time.
@@ -98,6 +110,8 @@ enum Asked {
     Dns,
     /// Web servers, which have the certificates (MCEK); the resolver answers at once.
     Https,
+    /// One directory, which takes another time for each domain; no name is asked for.
+    Ldap,
 }
 
 impl Asked {
@@ -107,7 +121,7 @@ impl Asked {
             Self::Dns => (Duration::from_millis(20), Duration::from_millis(200)),
             // A connection, TLS and the request are four ways there and back: the last is on the other side of the
             // Earth.
-            Self::Https => (Duration::from_millis(50), Duration::from_millis(1_000)),
+            Self::Https | Self::Ldap => (Duration::from_millis(50), Duration::from_millis(1_000)),
         }
     }
 
@@ -141,20 +155,30 @@ impl World {
     fn start(asked: Asked) -> io::Result<Self> {
         let people = Arc::new(People::new());
         let servers = runtime(1);
-        let resolver = servers.block_on(Resolver::start(asked, Arc::clone(&people)))?;
-        if asked == Asked::Https {
-            servers.block_on(web(asked, Arc::clone(&people)))?;
-        }
+        let sources = servers.block_on(async {
+            let resolver = Resolver::start(asked, Arc::clone(&people));
+            Ok::<_, io::Error>(match asked {
+                Asked::Dns => format!("{}[smimea]\nenabled = true\n", resolved(resolver.await?)),
+                Asked::Https => {
+                    web(asked, Arc::clone(&people)).await?;
+                    format!("{}[mcek]\nenabled = true\n", resolved(resolver.await?))
+                }
+                Asked::Ldap => {
+                    let address = ldap::start(asked, Arc::clone(&people)).await?;
+                    format!(
+                        "[[ldap]]\nurl = \"ldap://{address}\"\nin_clear = true\nbase = \"o=all\"\n"
+                    )
+                }
+            })
+        })?;
         let folder = TempDir::new()?;
         let certs = format!("{}/certs", env!("CARGO_MANIFEST_DIR"));
-        let (smimea, mcek) = (asked == Asked::Dns, asked == Asked::Https);
         let config = format!(
             "domains = [\"a.example\"]\nauthserv_id = \"gw.a.example\"\npolicy = \"policy.toml\"\n\
              [[key]]\nrole = \"domain\"\ncert = \"{certs}/domain-a.pem\"\nkey = \"{certs}/domain-a.key\"\n\
              [trust]\nanchors = [\"root.pem\"]\n\
              [certificates]\nnetworks = [\"127.0.0.0/8\"]\npublic_anchors = \"root.pem\"\n\
-             [dns]\nservers = [\"{resolver}\"]\nvalidate = \"resolver\"\n\
-             [smimea]\nenabled = {smimea}\n[mcek]\nenabled = {mcek}\n"
+             {sources}"
         );
         fs::write(folder.path().join("root.pem"), &people.root)?;
         fs::write(folder.path().join("policy.toml"), POLICY)?;
@@ -206,6 +230,10 @@ impl World {
         }
         seconds
     }
+}
+
+fn resolved(resolver: SocketAddr) -> String {
+    format!("[dns]\nservers = [\"{resolver}\"]\nvalidate = \"resolver\"\n")
 }
 
 async fn gather(gateway: &Gateway, recipients: Vec<Mailbox>) -> (f64, Gathered) {

@@ -163,6 +163,13 @@ pub struct LdapEntry {
     pub dca_filter: String,
 }
 
+impl LdapEntry {
+    /// Whether each domain is asked where its own directory is, in DNS.
+    pub const fn is_discovered(&self) -> bool {
+        self.url.is_none()
+    }
+}
+
 fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     // Tenfold is 100 minutes: mail that waits for four hours must be tried within them.
     const MOST: u64 = 600;

@@ -35,6 +35,7 @@ use crate::lookup::ldap::Template;
 use crate::lookup::mcek::Mcek;
 use crate::lookup::mta_sts::MtaSts;
 use crate::lookup::names::Dns;
+use crate::lookup::names::NoResolver;
 use crate::lookup::ordered::Order;
 use crate::lookup::ordered::Ordered;
 use crate::lookup::ordered::Unwatched;
@@ -226,12 +227,16 @@ fn remote(config: &Config, limits: &Limits) -> Result<Vec<Arc<dyn Source>>, Sour
         (smimea.enabled, "[smimea]"),
         (mcek.enabled, "[mcek]"),
         (smtp.enabled, "[smtp_cert]"),
-        (!config.ldap.is_empty(), "[[ldap]]"),
+        // The system knows where a directory is that has a url, as it knows of all servers of ours.
+        (
+            config.ldap.iter().any(LdapEntry::is_discovered),
+            "[[ldap]] without url",
+        ),
     ];
-    let Some((_, first)) = wanted.into_iter().find(|(enabled, _)| *enabled) else {
-        return Ok(sources);
+    let dns: Arc<dyn Dns> = match wanted.into_iter().find(|(enabled, _)| *enabled) {
+        Some((_, first)) => dns(config, first)?,
+        None => Arc::new(NoResolver),
     };
-    let dns = dns(config, first)?;
     let networks = config.certificates.networks.iter();
     let connector = Connector {
         dns: Arc::clone(&dns),

@@ -6,17 +6,20 @@
 mod connection;
 mod discovery;
 pub mod filter;
+mod link;
 pub mod message;
 mod pool;
+mod session;
 mod url;
 
-use std::io;
+use std::error::Error;
+use std::fmt::Display;
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::net::lookup_host;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
@@ -27,16 +30,16 @@ pub use filter::Template;
 pub use url::LdapUrl;
 pub use url::LdapUrlError;
 
-use connection::Connection;
-use connection::Entries;
 use connection::Failure;
 use connection::Server;
 use connection::Step;
 use discovery::Directories;
 use discovery::distinguished_name;
 use filter::Filter;
+use link::Link;
 use pool::Pool;
-use url::Host;
+use session::Entries;
+use session::Search;
 use url::Security;
 
 use super::blob;
@@ -46,10 +49,10 @@ use super::source::Reply;
 use super::source::Source;
 use super::stream::ConnectFailure;
 use super::stream::Connector;
+use super::words;
 use crate::address::Domain;
 use crate::crypto::SystemRandomness;
 use crate::gateway::certificates::Answer;
-use crate::gateway::judge::chain;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
@@ -119,7 +122,8 @@ pub struct Ldap {
 #[derive(Debug)]
 struct Directory {
     settings: LdapDirectory,
-    pool: Arc<Pool>,
+    /// The connections to a configured one; a discovered one has a connection of its own for each search.
+    pool: Option<Pool>,
 }
 
 impl Ldap {
@@ -130,8 +134,8 @@ impl Ldap {
     #[must_use]
     pub fn new(directories: Vec<LdapDirectory>, connector: Connector, limits: Limits) -> Self {
         let directories = directories.into_iter().map(|settings| Directory {
+            pool: settings.pool(),
             settings,
-            pool: Arc::new(Pool::new()),
         });
         Self {
             directories: directories.collect(),
@@ -149,14 +153,9 @@ impl Ldap {
         until: Instant,
     ) -> Answered {
         let settings = &directory.settings;
-        let result = match &settings.servers {
-            Servers::At { url, bind } => {
-                let found = self
-                    .search_at(directory, (url, bind.as_ref()), question, until)
-                    .await;
-                found.map_err(|failure| Said::Unavailable(format!("{url}: {}", chain(&failure))))
-            }
-            Servers::Discovered => self.search_discovered(settings, question, until).await,
+        let result = match &directory.pool {
+            Some(pool) => self.search_at(directory, pool, question, until).await,
+            None => self.search_discovered(settings, question, until).await,
         };
         let authentication = settings.authentication(question.subject.domain());
         let found = match result {
@@ -174,25 +173,21 @@ impl Ldap {
     async fn search_at(
         &self,
         directory: &Directory,
-        (url, bind): (&LdapUrl, Option<&Bind>),
+        pool: &Pool,
         question: &Question,
         until: Instant,
-    ) -> Result<Entries, Failure> {
-        let server = Server {
-            name: url.to_string(),
-            security: url.security,
-            server_name: url.server_name(),
-            tls: Arc::clone(&directory.settings.tls),
-        };
+    ) -> Result<Entries, Said> {
+        let searches = directory.settings.searches(&question.subject);
+        let searches = searches.into_iter().map(async |search| {
+            let search = self.search(search, false, until);
+            pool.search(&search).await
+        });
+        // What one of them does not say is not known: the others are given up.
+        let all = try_join_all(searches).await;
+        let all = all.map_err(|failure| Said::Unavailable(said(pool.url(), failure.as_ref())))?;
         let mut found = Entries::default();
-        for (base, filter) in directory.settings.searches(&question.subject) {
-            let one = directory.pool.search(
-                (dial(url, until), &server, bind),
-                (&base, &filter),
-                self.limits.certificates,
-                until,
-            );
-            found.join(one.await?);
+        for one in all {
+            found.join(one);
         }
         Ok(found)
     }
@@ -271,16 +266,15 @@ impl Ldap {
                         },
                         server_name: ServerName::try_from(of.as_str().to_owned()).ok(),
                         tls: Arc::clone(&settings.tls),
+                        bind: None,
                     };
                     let searches = settings.searches_at(&question.subject, name);
                     match self
-                        .search_once(connected.stream, &server, searches, share)
+                        .search_once(connected.stream, server.clone(), searches, share)
                         .await
                     {
                         Ok(found) => return Ok(Ok(found)),
-                        Err(failure) => {
-                            failed = Some(format!("{}: {}", server.name, chain(&failure)));
-                        }
+                        Err(failure) => failed = Some(said(&server.name, failure.as_ref())),
                     }
                 }
                 Err(failure) => match failure {
@@ -306,21 +300,28 @@ impl Ldap {
     async fn search_once(
         &self,
         stream: TcpStream,
-        server: &Server,
+        server: Server,
         searches: Vec<(String, Filter)>,
         until: Instant,
-    ) -> Result<Entries, Failure> {
-        let mut connection = Connection::open(stream, (server, None), until).await?;
+    ) -> Result<Entries, Arc<Failure>> {
+        let connected = std::future::ready(Ok(stream));
+        let link = Link::open(connected, Arc::new(server), Arc::default(), until);
         let mut found = Entries::default();
-        for (base, filter) in searches {
-            let search = (base.as_str(), &filter);
-            let one = connection
-                .search(search, self.limits.certificates, until)
-                .await?;
-            found.join(one);
+        for search in searches {
+            // Nobody else searches there: page by page at once.
+            found.join(link.search_alone(self.search(search, true, until)).await?);
         }
-        connection.close(until).await;
         Ok(found)
+    }
+
+    fn search(&self, (base, filter): (String, Filter), paged: bool, deadline: Instant) -> Search {
+        Search {
+            base,
+            filter,
+            most_values: self.limits.certificates,
+            paged,
+            deadline,
+        }
     }
 }
 
@@ -359,6 +360,21 @@ impl Source for Ldap {
 }
 
 impl LdapDirectory {
+    /// The connections to it, none of which is made yet, where it is configured.
+    fn pool(&self) -> Option<Pool> {
+        let Servers::At { url, bind } = &self.servers else {
+            return None;
+        };
+        let server = Server {
+            name: url.to_string(),
+            security: url.security,
+            server_name: url.server_name(),
+            tls: Arc::clone(&self.tls),
+            bind: bind.clone(),
+        };
+        Some(Pool::new(url.clone(), server))
+    }
+
     fn covers(&self, domain: &Domain) -> bool {
         !domain.is_literal() && (self.domains.is_empty() || self.is_of(domain))
     }
@@ -413,13 +429,6 @@ impl LdapDirectory {
     }
 }
 
-impl Entries {
-    fn join(&mut self, other: Self) {
-        self.count += other.count;
-        self.values.extend(other.values);
-    }
-}
-
 /// What one directory says.
 #[derive(Debug)]
 struct Answered {
@@ -447,7 +456,7 @@ fn read(found: &Entries, provenance: Provenance, limits: &Limits) -> Answered {
         let certificates = match blob::certificates(value, limits) {
             Ok(certificates) => certificates,
             Err(error) => {
-                unread = unread.or_else(|| Some(chain(&error)));
+                unread = unread.or_else(|| Some(words::chain(&error)));
                 continue;
             }
         };
@@ -530,33 +539,9 @@ fn together(answers: Vec<Answered>) -> Reply {
     reply
 }
 
-/// Connects to a configured directory, whose addresses are tried one after another.
-async fn dial(url: &LdapUrl, until: Instant) -> Result<TcpStream, Failure> {
-    let failed = |source| Failure::Connect {
-        server: url.to_string(),
-        source,
-    };
-    let addresses: Vec<std::net::SocketAddr> = match &url.host {
-        Host::Address(address) => vec![(*address, url.port).into()],
-        Host::Name(name) => {
-            let resolving = timeout_at(until, lookup_host((name.as_str(), url.port))).await;
-            let resolved = resolving.map_err(|_| Failure::TimedOut(Step::Resolve))?;
-            resolved.map_err(failed)?.collect()
-        }
-    };
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    let number = addresses.len();
-    for (index, address) in addresses.into_iter().enumerate() {
-        let left = u32::try_from(number - index).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        let share = now + until.saturating_duration_since(now) / left;
-        match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
-    }
-    Err(failed(last))
+/// Why a server gave no answer, for people.
+fn said(server: &dyn Display, failure: &dyn Error) -> String {
+    format!("{server}: {}", words::chain(failure))
 }
 
 fn unavailable(step: Step) -> Said {

@@ -26,3 +26,4 @@ pub mod source;
 pub mod stream;
 pub mod tls;
 pub mod tlsa;
+mod words;

@@ -93,6 +93,20 @@ pub struct DnsFailure {
     pub reason: String,
 }
 
+/// Where no resolver is configured, since nothing is to be asked for: it knows nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoResolver;
+
+impl Dns for NoResolver {
+    fn records<'a>(&'a self, name: &'a str, _: Kind) -> Answer<'a, Result<Records, DnsFailure>> {
+        let failure = DnsFailure {
+            name: name.to_owned(),
+            reason: "[dns] servers is empty".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(failure)))
+    }
+}
+
 /// A resolver with a fixed set of answers, for tests: what it does not have is denied, insecurely.
 #[cfg(test)]
 #[derive(Clone, Debug, Default)]

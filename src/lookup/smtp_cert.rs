@@ -32,11 +32,11 @@ use super::tls::Demand;
 use super::tls::Roots;
 use super::tls::Server;
 use super::tls::TlsFailure;
+use super::words::chain;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::crypto::public_key::PublicKey;
 use crate::gateway::certificates::Answer;
-use crate::gateway::judge::chain;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
@@ -222,7 +222,7 @@ impl SmtpCert {
         }
         // A key beside a certificate that may be there says nothing of it.
         if let Answered::Failed(said) = certificate {
-            return HostSaid::unavailable(format!("{host} says {said}"));
+            return HostSaid::unavailable(format!("{host} says {}", quoted(&said)));
         }
         if !reply.candidates.is_empty() || !reply.keys.is_empty() {
             return HostSaid::Found(Box::new(reply));
@@ -230,10 +230,10 @@ impl SmtpCert {
         // The certificate's answer counts where there is one.
         match (certificate, key) {
             (Answered::Unknown, Answered::Failed(said)) => {
-                HostSaid::unavailable(format!("{host} says {said}"))
+                HostSaid::unavailable(format!("{host} says {}", quoted(&said)))
             }
             (Answered::Denied(said), _) | (_, Answered::Denied(said)) => HostSaid::Denied(Denial {
-                reason: format!("{host} says that there is none: {said}"),
+                reason: format!("{host} says that there is none: {}", quoted(&said)),
                 lifetime: None,
                 authentic: authentication.is_authenticated(),
                 speaks_for_domain: authentication.is_authenticated(),
@@ -383,6 +383,11 @@ fn unanswered(host: &Domain, error: &InquiryError) -> Silence {
         | InquiryError::Reply { .. }
         | InquiryError::Unsolicited { .. } => Silence::Unavailable(reason),
     }
+}
+
+/// A reply as it stands within a sentence of ours; its characters are printable, and at most 404.
+fn quoted(reply: &ServerReply) -> String {
+    format!("{:?}", reply.to_string())
 }
 
 /// A domain with a null MX (RFC 7505 §3).

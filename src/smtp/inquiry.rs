@@ -108,7 +108,7 @@ pub enum InquiryError {
         source: io::Error,
     },
     /// The server refuses to go on.
-    #[error("server says at {step}: {reply}")]
+    #[error("server says at {step}: {:?}", reply.to_string())]
     Refused {
         /// Where.
         step: Step,
@@ -463,7 +463,7 @@ mod tests {
         let later = ["220 mx\r\n", CLEAR, "454 later\r\n", "221 bye\r\n"];
         let (_, answers) = run("bob@b.example", &later);
         let error = answers.unwrap_err().to_string();
-        assert_eq!(error, "server says at STARTTLS: 454 later");
+        assert_eq!(error, "server says at STARTTLS: \"454 later\"");
     }
 
     #[test]

@@ -46,7 +46,9 @@ pub(super) fn any(config: &Config) -> bool {
 pub(super) fn judged(config: &Config, policy: Option<&Policy>, now: Time) -> Vec<Finding> {
     let mut findings = Vec::new();
     if any(config) {
-        findings.extend(dns(config));
+        if asks_names(config) {
+            findings.extend(dns(config));
+        }
         findings.extend(networks(config));
         if config.store.path.is_none() {
             findings.push(Finding::warning(
@@ -65,6 +67,14 @@ pub(super) fn judged(config: &Config, policy: Option<&Policy>, now: Time) -> Vec
     findings.extend(policy.map_or_else(Vec::new, |policy| ordered(config, policy)));
     findings.extend(folder(config));
     findings
+}
+
+/// Whether anything is looked for in DNS: the system knows where a directory is that has a url.
+fn asks_names(config: &Config) -> bool {
+    config.smimea.enabled
+        || config.mcek.enabled
+        || config.smtp_cert.enabled
+        || config.ldap.iter().any(LdapEntry::is_discovered)
 }
 
 /// Every source that asks servers.

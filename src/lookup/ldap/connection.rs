@@ -1,4 +1,4 @@
-//! One connection to a directory: TLS, bind, searches (RFC 4511, RFC 4513).
+//! How a connection to a directory begins: TLS, then bind, each answered before anything else is asked (RFC 4511, RFC 4513).
 
 use std::io;
 use std::sync::Arc;
@@ -15,38 +15,14 @@ use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use super::filter::Filter;
 use super::message;
-use super::message::Attribute;
 use super::message::LdapResult;
 use super::message::Message;
 use super::message::Operation;
-use super::message::SearchRequest;
 use super::message::WireError;
 use super::message::code;
 use super::url::Security;
 use crate::limits::LimitError;
-
-/// What is asked for of an entry (RFC 4523 §2.1, RFC 2798 §2.8): with the option `binary`, which servers demand for
-/// the first (RFC 4523 §2), and without, as others have them.
-const ATTRIBUTES: [&str; 4] = [
-    "userCertificate;binary",
-    "userCertificate",
-    "userSMIMECertificate;binary",
-    "userSMIMECertificate",
-];
-
-/// Entries of one answer. An address is one entry's, or that of a few when somebody has moved.
-pub(super) const MOST_ENTRIES: usize = 100;
-
-/// Entries of one page: most answers are one, and servers give no more than some hundred.
-const PAGE_ENTRIES: u32 = 50;
-
-/// Pages of one answer: twice what is needed for all entries, for servers that give fewer than asked.
-const MOST_PAGES: usize = 4;
-
-/// Octets of all values of one answer: some thousand certificates.
-const ANSWER_OCTETS: usize = 4 * 1024 * 1024;
 
 /// Octets of one read.
 const READ: usize = 16 * 1024;
@@ -113,12 +89,33 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether a connection that was kept may have been dead before anything was asked of it.
-    pub(super) const fn is_of_a_dead_connection(&self) -> bool {
+    /// Whether the answer goes beyond what the server gives at once: page by page it may give more (RFC 2696 §3).
+    pub(super) const fn is_bound_of_server(&self) -> bool {
         matches!(
             self,
-            Self::Lost { .. } | Self::Disconnected(_) | Self::TimedOut(Step::Search)
+            Self::Refused(LdapResult {
+                code: code::SIZE_LIMIT_EXCEEDED | code::ADMIN_LIMIT_EXCEEDED,
+                ..
+            })
         )
+    }
+
+    /// Whether the time was over: with more of it there might have been an answer.
+    pub(super) fn is_time_out(&self) -> bool {
+        match self {
+            Self::TimedOut(_) => true,
+            Self::Connect { source, .. } => source.kind() == io::ErrorKind::TimedOut,
+            Self::Bind { .. }
+            | Self::BindLater(_)
+            | Self::Disconnected(_)
+            | Self::Lost { .. }
+            | Self::Referral
+            | Self::Refused(_)
+            | Self::StartTls(_)
+            | Self::Tls { .. }
+            | Self::TooMuch(_)
+            | Self::Wire(_) => false,
+        }
     }
 }
 
@@ -126,6 +123,7 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Bind,
+    Connect,
     Resolve,
     Search,
     StartTls,
@@ -136,6 +134,7 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Bind => "the bind",
+            Self::Connect => "the connection",
             Self::Resolve => "the search for its address",
             Self::Search => "the search",
             Self::StartTls => "the beginning of TLS",
@@ -144,7 +143,7 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// What is expected of the server at the other end.
+/// What is expected of the server at the other end, and as whom it is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     /// For people.
@@ -153,6 +152,8 @@ pub(super) struct Server {
     /// What its certificate must name; `None` where there is no TLS.
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) tls: Arc<ClientConfig>,
+    /// Our name and password there; nobody's without.
+    pub(super) bind: Option<Bind>,
 }
 
 /// Name and password (RFC 4513 §5.1.3).
@@ -172,42 +173,27 @@ impl std::fmt::Debug for Bind {
     }
 }
 
-/// What one search brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entries {
-    /// How many matched.
-    pub(super) count: usize,
-    /// The values of all their certificate attributes.
-    pub(super) values: Vec<Vec<u8>>,
-}
-
 /// A connection, before or after the handshake.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// A connection on which nothing is under way.
 pub(super) struct Connection {
-    stream: Box<dyn Duplex>,
-    received: Vec<u8>,
-    last_id: u32,
-    in_step: bool,
-}
-
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection")
-            .field("in_step", &self.in_step)
-            .finish_non_exhaustive()
-    }
+    pub(super) stream: Box<dyn Duplex>,
+    /// What has come and was not looked at yet.
+    pub(super) received: Vec<u8>,
+    /// The number of the last request; the first is 1.
+    pub(super) last_id: u32,
 }
 
 impl Connection {
-    /// Protects a connection, and binds.
+    /// Protects a connection, and binds. `progress` hears what is being done.
     pub(super) async fn open(
         stream: TcpStream,
-        (server, bind): (&Server, Option<&Bind>),
+        server: &Server,
         deadline: Instant,
+        progress: &(dyn Fn(Step) + Send + Sync),
     ) -> Result<Self, Failure> {
         // Small requests must not wait for one another; where that cannot be said they may.
         let _ = stream.set_nodelay(true);
@@ -215,8 +201,8 @@ impl Connection {
             stream: Box::new(stream),
             received: Vec::new(),
             last_id: 0,
-            in_step: true,
         };
+        progress(Step::StartTls);
         match server.security {
             Security::Clear => {}
             Security::StartTls => {
@@ -225,87 +211,11 @@ impl Connection {
             }
             Security::Tls => connection = connection.handshake(server, deadline).await?,
         }
-        if let Some(bind) = bind {
+        if let Some(bind) = &server.bind {
+            progress(Step::Bind);
             connection.bind(bind, deadline).await?;
         }
         Ok(connection)
-    }
-
-    /// Whether another search may be made on it.
-    pub(super) const fn is_in_step(&self) -> bool {
-        self.in_step
-    }
-
-    /// Says farewell (RFC 4511 §4.3).
-    pub(super) async fn close(mut self, deadline: Instant) {
-        let id = self.next_id();
-        let farewell = message::unbind(id);
-        // Nobody waits for it, and how it ends changes nothing.
-        let _ = self.send(&farewell, Step::Search, deadline).await;
-        let _ = timeout_at(deadline, self.stream.shutdown()).await;
-    }
-
-    /// The certificates of the entries beneath `base` that `filter` finds; none where the base does not exist.
-    pub(super) async fn search(
-        &mut self,
-        (base, filter): (&str, &Filter),
-        most_values: usize,
-        deadline: Instant,
-    ) -> Result<Entries, Failure> {
-        let mut found = Entries::default();
-        let mut octets = 0;
-        let mut cookie = Vec::new();
-        for _ in 0..MOST_PAGES {
-            let id = self.next_id();
-            let left = deadline.saturating_duration_since(Instant::now()).as_secs();
-            let request = SearchRequest {
-                base,
-                filter,
-                attributes: &ATTRIBUTES,
-                // One more tells that there are more.
-                size_limit: u32::try_from(MOST_ENTRIES + 1).unwrap_or(u32::MAX),
-                time_limit: u32::try_from(left.saturating_add(1)).unwrap_or(u32::MAX),
-                page_size: PAGE_ENTRIES,
-                cookie: &cookie,
-            };
-            self.in_step = false;
-            let request = message::search(id, &request);
-            self.send(&request, Step::Search, deadline).await?;
-            let mut referred = false;
-            let done = loop {
-                let message = self.receive(id, Step::Search, deadline).await?;
-                match message.operation {
-                    Operation::Entry(attributes) => {
-                        found.add(attributes, &mut octets, most_values)?;
-                    }
-                    Operation::Reference => referred = true,
-                    Operation::Intermediate => {}
-                    Operation::SearchDone(result) => break (result, message.cookie),
-                    Operation::Bound(_) | Operation::Extended(_) => {
-                        return Err(Failure::Wire(WireError::Unexpected));
-                    }
-                }
-            };
-            self.in_step = true;
-            let (result, next) = done;
-            match result.code {
-                code::SUCCESS => {}
-                code::NO_SUCH_OBJECT => return Ok(found),
-                code::REFERRAL => return Err(Failure::Referral),
-                _ => return Err(Failure::Refused(result)),
-            }
-            // What is not here may be there.
-            if referred {
-                return Err(Failure::Referral);
-            }
-            match next {
-                Some(next) if !next.is_empty() => cookie = next,
-                Some(_) | None => return Ok(found),
-            }
-        }
-        self.in_step = false;
-        let pages = LimitError::check("number of pages of the answer", MOST_PAGES + 1, MOST_PAGES);
-        pages.map_err(Failure::TooMuch).map(|()| found)
     }
 
     async fn start_tls(&mut self, deadline: Instant) -> Result<(), Failure> {
@@ -370,13 +280,9 @@ impl Connection {
         }
     }
 
-    /// Requests of one connection have different numbers (RFC 4511 §4.1.1.1).
+    /// Two requests at most come before any search.
     const fn next_id(&mut self) -> u32 {
-        self.last_id = if self.last_id >= MOST_ID {
-            1
-        } else {
-            self.last_id + 1
-        };
+        self.last_id += 1;
         self.last_id
     }
 
@@ -432,33 +338,3 @@ impl Connection {
         Err(Failure::Lost { step, source })
     }
 }
-
-impl Entries {
-    fn add(
-        &mut self,
-        attributes: Vec<Attribute>,
-        octets: &mut usize,
-        most_values: usize,
-    ) -> Result<(), Failure> {
-        self.count += 1;
-        LimitError::check("number of entries", self.count, MOST_ENTRIES)
-            .map_err(Failure::TooMuch)?;
-        // A server may send what nobody asked for.
-        let wanted = attributes.into_iter().filter(|attribute| {
-            let mut known = ATTRIBUTES.iter();
-            known.any(|one| one.eq_ignore_ascii_case(&attribute.name))
-        });
-        for value in wanted.flat_map(|attribute| attribute.values) {
-            *octets += value.len();
-            let size = LimitError::check("octets of certificates", *octets, ANSWER_OCTETS);
-            size.map_err(Failure::TooMuch)?;
-            self.values.push(value);
-            let count = LimitError::check("number of certificates", self.values.len(), most_values);
-            count.map_err(Failure::TooMuch)?;
-        }
-        Ok(())
-    }
-}
-
-/// RFC 4511 §4.1.1.1.
-const MOST_ID: u32 = 0x7fff_ffff;

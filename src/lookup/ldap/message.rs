@@ -6,6 +6,7 @@
 use zeroize::Zeroizing;
 
 use super::filter::Filter;
+use crate::lookup::words::is_plain;
 use crate::tlv;
 use crate::tlv::Asn1Error;
 use crate::tlv::Reader;
@@ -30,6 +31,9 @@ pub enum WireError {
     /// It says that it is longer than this.
     #[error("an LDAP message is of {0} octets, and at most {MESSAGE_OCTETS} are read")]
     Long(usize),
+    /// All numbers have been given to requests.
+    #[error("the connection has had all message ids that there are")]
+    OutOfIds,
     /// An answer to something else than was asked.
     #[error("an LDAP message answers nothing that was asked")]
     Unexpected,
@@ -51,8 +55,15 @@ pub(super) struct SearchRequest<'a> {
     pub(super) size_limit: u32,
     /// How many seconds at most; not 0, which is "any".
     pub(super) time_limit: u32,
-    /// Entries of one page (RFC 2696).
-    pub(super) page_size: u32,
+    /// The part of the answer that is wanted; all at once without it.
+    pub(super) page: Option<Page<'a>>,
+}
+
+/// A page of an answer (RFC 2696 §2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page<'a> {
+    /// Its entries at most.
+    pub(super) size: u32,
     /// What the server gave with the last page; empty for the first.
     pub(super) cookie: &'a [u8],
 }
@@ -188,7 +199,13 @@ pub(super) fn unbind(id: u32) -> Vec<u8> {
     message(id, &tlv::element(UNBIND_REQUEST, &[]), &[])
 }
 
-/// SearchRequest (RFC 4511 §4.5.1) with the control of paged results (RFC 2696).
+/// What a search with the number `of` would still bring is not wanted any more (RFC 4511 §4.11).
+pub(super) fn abandon(id: u32, of: u32) -> Vec<u8> {
+    let operation = tlv::element(ABANDON_REQUEST, &[&unsigned(of)]);
+    message(id, &operation, &[])
+}
+
+/// SearchRequest (RFC 4511 §4.5.1), where asked for with the control of paged results (RFC 2696).
 pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
     let attributes: Vec<u8> = request
         .attributes
@@ -208,10 +225,10 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
             &tlv::element(tag::SEQUENCE, &[&attributes]),
         ],
     );
-    let page = tlv::element(
-        tag::SEQUENCE,
-        &[&integer(request.page_size), &octets(request.cookie)],
-    );
+    let Some(page) = request.page else {
+        return message(id, &operation, &[]);
+    };
+    let page = tlv::element(tag::SEQUENCE, &[&integer(page.size), &octets(page.cookie)]);
     // Not critical: who does not know it gives all at once, up to the limit of the size.
     let control = tlv::element(
         tag::SEQUENCE,
@@ -337,9 +354,7 @@ fn cookie(controls: Reader<'_>) -> Result<Option<Vec<u8>>, WireError> {
 fn printable(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets.get(..TEXT_OCTETS).unwrap_or(octets));
     let plain = text.trim().chars();
-    plain
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    plain.map(|c| if is_plain(c) { c } else { ' ' }).collect()
 }
 
 fn message(id: u32, operation: &[u8], controls: &[u8]) -> Vec<u8> {
@@ -352,6 +367,11 @@ fn octets(value: &[u8]) -> Vec<u8> {
 
 /// INTEGER that is not negative.
 fn integer(value: u32) -> Vec<u8> {
+    tlv::element(tag::INTEGER, &[&unsigned(value)])
+}
+
+/// The content of an INTEGER that is not negative.
+fn unsigned(value: u32) -> Vec<u8> {
     let digits = value.to_be_bytes();
     let skip = digits.iter().take_while(|digit| **digit == 0).count();
     let digits = digits.get(skip.min(3)..).unwrap_or_default();
@@ -359,13 +379,14 @@ fn integer(value: u32) -> Vec<u8> {
         Some(0x80..) => &[0],
         _ => &[],
     };
-    tlv::element(tag::INTEGER, &[sign, digits])
+    [sign, digits].concat()
 }
 
 // Application tags of RFC 4511 §4.
 const BIND_REQUEST: u8 = 0x60;
 const BIND_RESPONSE: u8 = 0x61;
 const UNBIND_REQUEST: u8 = 0x42;
+const ABANDON_REQUEST: u8 = 0x50;
 const SEARCH_REQUEST: u8 = 0x63;
 const SEARCH_ENTRY: u8 = 0x64;
 const SEARCH_DONE: u8 = 0x65;
@@ -425,8 +446,10 @@ mod tests {
                 attributes: &["cn"],
                 size_limit: 101,
                 time_limit: 300,
-                page_size: 50,
-                cookie: b"more",
+                page: Some(Page {
+                    size: 50,
+                    cookie: b"more",
+                }),
             },
         );
         #[rustfmt::skip]
@@ -439,6 +462,8 @@ mod tests {
         ];
         assert_eq!(search, wanted.concat());
         assert_eq!(length(&search), Ok(Some(search.len())));
+        let given_up = abandon(4, 200);
+        assert_eq!(given_up, [0x30, 0x07, 0x02, 1, 4, 0x50, 2, 0, 200]);
     }
 
     #[test]

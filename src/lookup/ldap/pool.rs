@@ -1,141 +1,174 @@
-//! The connections to one directory that are kept for the next search.
+//! The connections to one directory, and which of them a search goes by.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::net::lookup_host;
+use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
-use super::connection::Bind;
-use super::connection::Connection;
-use super::connection::Entries;
 use super::connection::Failure;
 use super::connection::Server;
 use super::connection::Step;
-use super::filter::Filter;
+use super::link::Link;
+use super::link::Place;
+use super::link::Try;
+use super::session::Entries;
+use super::session::Search;
+use super::url::Host;
+use super::url::LdapUrl;
 
-/// Connections to one directory at once. A search takes milliseconds; servers count them.
-const MOST_CONNECTIONS: usize = 4;
+/// Connections that searches share: with a hundred searches on each, all 1,000 recipients of a message are asked for at
+/// once. One is used as long as it has room: most of the time it is the only one.
+const MOST_SHARED: usize = 10;
 
-/// How long an unused connection is kept. OpenLDAP and Active Directory keep them for minutes, firewalls for less.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// Connections for searches that are answered in pages: a server may keep the place of one page on each (RFC 2696 §3).
+const MOST_PAGED: usize = 2;
 
 /// Connections to one directory.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<Idle>>,
-    free: Semaphore,
-}
-
-#[derive(Debug)]
-struct Idle {
-    connection: Connection,
-    since: Instant,
+    url: LdapUrl,
+    server: Arc<Server>,
+    links: Mutex<Vec<Link>>,
+    /// Told whenever a search leaves one, and when one ends.
+    room: Arc<Notify>,
+    paged: Semaphore,
 }
 
 impl Pool {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new(url: LdapUrl, server: Server) -> Self {
         Self {
-            idle: Mutex::new(Vec::new()),
-            free: Semaphore::const_new(MOST_CONNECTIONS),
+            url,
+            server: Arc::new(server),
+            links: Mutex::default(),
+            room: Arc::default(),
+            paged: Semaphore::const_new(MOST_PAGED),
         }
     }
 
-    /// Searches on a kept connection, or a new one. One that turns out to be dead is replaced once.
-    pub(super) async fn search<'s>(
-        self: &Arc<Self>,
-        (dial, server, bind): (
-            impl Future<Output = Result<TcpStream, Failure>>,
-            &Server,
-            Option<&Bind>,
-        ),
-        search: (&'s str, &'s Filter),
-        most_values: usize,
-        deadline: Instant,
-    ) -> Result<Entries, Failure> {
-        let free = timeout_at(deadline, self.free.acquire()).await;
-        // It is never closed.
-        let Ok(Ok(_turn)) = free else {
-            return Err(Failure::TimedOut(Step::Wait));
+    /// Where it is.
+    pub(super) const fn url(&self) -> &LdapUrl {
+        &self.url
+    }
+
+    /// Searches beside others; where the server does not give all at once, page by page on a connection of its own.
+    pub(super) async fn search(&self, search: &Search) -> Result<Entries, Arc<Failure>> {
+        match self.search_shared(search).await {
+            Err(failure) if failure.is_bound_of_server() => self.search_paged(search).await,
+            answered => answered,
+        }
+    }
+
+    /// A connection that may have been dead before is replaced once.
+    async fn search_shared(&self, search: &Search) -> Result<Entries, Arc<Failure>> {
+        let (link, place) = self.join(search.deadline).await?;
+        let since = place.since();
+        let ended = match link.search(search.clone(), place, Try::First).await {
+            Ok(found) => return Ok(found),
+            Err(ended) => ended,
         };
-        if let Some(connection) = self.take() {
-            // One that a firewall has forgotten says nothing at all: half of the time is left for a new one.
-            let left = deadline.saturating_duration_since(Instant::now());
-            let first = deadline - left / 2;
-            let found = self.search_on(connection, search, most_values, first).await;
-            match found {
-                Err(failure) if failure.is_of_a_dead_connection() => {}
-                answered => return answered,
+        if !ended.again || Instant::now() >= search.deadline {
+            return Err(ended.failure);
+        }
+        // What has happened to one may have happened to all: a firewall was started anew, say.
+        for link in self.links().iter() {
+            link.retire_unless_heard(since);
+        }
+        let (link, place) = self.join(search.deadline).await?;
+        let found = link.search(search.clone(), place, Try::Last).await;
+        found.map_err(|ended| ended.failure)
+    }
+
+    async fn search_paged(&self, search: &Search) -> Result<Entries, Arc<Failure>> {
+        let Ok(Ok(_turn)) = timeout_at(search.deadline, self.paged.acquire()).await else {
+            return Err(Arc::new(Failure::TimedOut(Step::Wait)));
+        };
+        let link = self.dial(Arc::default(), search.deadline);
+        link.search_alone(search.clone()).await
+    }
+
+    /// A place on a connection, as soon as there is one.
+    async fn join(&self, deadline: Instant) -> Result<(Link, Place), Arc<Failure>> {
+        loop {
+            if let Some(joined) = self.try_join(deadline) {
+                // One word may stand for several places: whoever waits next looks, too.
+                self.room.notify_one();
+                return Ok(joined);
             }
-        }
-        let stream = dial.await?;
-        let connection = Connection::open(stream, (server, bind), deadline).await?;
-        self.search_on(connection, search, most_values, deadline)
-            .await
-    }
-
-    async fn search_on(
-        self: &Arc<Self>,
-        mut connection: Connection,
-        search: (&str, &Filter),
-        most_values: usize,
-        deadline: Instant,
-    ) -> Result<Entries, Failure> {
-        let found = connection.search(search, most_values, deadline).await;
-        if connection.is_in_step() {
-            self.keep(connection);
-        }
-        found
-    }
-
-    /// The one that was used last: the others may go idle.
-    fn take(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = idle.pop()?;
-        (last.since.elapsed() < IDLE).then_some(last.connection)
-    }
-
-    fn keep(self: &Arc<Self>, connection: Connection) {
-        let since = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(Idle { connection, since });
-        drop(idle);
-        // Whoever forgets the pool forgets its connections with it.
-        let pool = Arc::downgrade(self);
-        tokio::spawn(async move {
-            tokio::time::sleep_until(since + IDLE).await;
-            if let Some(pool) = pool.upgrade() {
-                pool.drop_idle().await;
-            }
-        });
-    }
-
-    /// Ends those that nobody has used for long.
-    async fn drop_idle(&self) {
-        let mut over = Vec::new();
-        {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let (used, unused): (Vec<Idle>, Vec<Idle>) = std::mem::take(&mut *idle)
-                .into_iter()
-                .partition(|one| one.since.elapsed() < IDLE);
-            *idle = used;
-            over.extend(unused);
-        }
-        for one in over {
-            one.connection.close(Instant::now() + FAREWELL).await;
+            let room = timeout_at(deadline, self.room.notified()).await;
+            room.map_err(|_| Arc::new(Failure::TimedOut(Step::Wait)))?;
         }
     }
 
-    /// How many are kept.
+    fn try_join(&self, deadline: Instant) -> Option<(Link, Place)> {
+        let mut links = self.links();
+        links.retain(|link| !link.is_gone());
+        let with_room = links
+            .iter()
+            .find_map(|link| Some((link.clone(), link.place()?)));
+        if with_room.is_some() || links.len() >= MOST_SHARED {
+            return with_room;
+        }
+        let link = self.dial(Arc::clone(&self.room), deadline);
+        let place = link.place()?;
+        links.push(link.clone());
+        Some((link, place))
+    }
+
+    /// Begins a connection, which must be there by `deadline`.
+    fn dial(&self, room: Arc<Notify>, deadline: Instant) -> Link {
+        let stream = connect(self.url.clone(), deadline);
+        Link::open(stream, Arc::clone(&self.server), room, deadline)
+    }
+
+    fn links(&self) -> MutexGuard<'_, Vec<Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections take searches.
     #[cfg(test)]
-    pub(super) fn idle(&self) -> usize {
-        self.idle.lock().unwrap().len()
+    pub(super) fn open(&self) -> usize {
+        let links = self.links();
+        links.iter().filter(|link| link.place().is_some()).count()
     }
 }
+
+/// Connects to a configured directory, whose addresses are tried one after another.
+async fn connect(url: LdapUrl, deadline: Instant) -> Result<TcpStream, Failure> {
+    let failed = |source| Failure::Connect {
+        server: url.to_string(),
+        source,
+    };
+    let addresses: Vec<SocketAddr> = match &url.host {
+        Host::Address(address) => vec![(*address, url.port).into()],
+        Host::Name(name) => {
+            let resolving = timeout_at(deadline, lookup_host((name.as_str(), url.port))).await;
+            let resolved = resolving.map_err(|_| Failure::TimedOut(Step::Resolve))?;
+            resolved.map_err(failed)?.collect()
+        }
+    };
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let number = addresses.len();
+    for (index, address) in addresses.into_iter().enumerate() {
+        let left = u32::try_from(number - index).unwrap_or(u32::MAX);
+        let now = Instant::now();
+        let share = now + deadline.saturating_duration_since(now) / left;
+        match timeout_at(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(failed(last))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ use std::net::UdpSocket;
 use std::thread;
 
 use super::*;
+use crate::config::build;
+use crate::gateway::judge::chain;
 
 /// A resolver that is not there.
 const NOBODY: &str = "[dns]\nservers = [\"127.0.0.1:9\"]\n";
@@ -49,6 +51,30 @@ fn found(laid: &mut Laid, spoil: fn(&Path)) -> Vec<Finding> {
     let folder = laid.copy();
     spoil(&folder);
     findings(&folder, now())
+}
+
+#[test]
+fn a_directory_with_a_url_needs_no_resolver_and_one_without_does() {
+    let mut laid = Laid::out();
+    let about_dns = |findings: &[Finding]| {
+        let mut texts = findings.iter().map(|one| one.text.as_str());
+        texts.any(|text| text.starts_with("[dns]"))
+    };
+    for (lines, asked) in [
+        ("url = \"ldaps://192.0.2.1\"", false),
+        ("url = \"ldaps://dir.b.example\"", false),
+        ("domains = [\"b.example\"]", true),
+    ] {
+        let folder = laid.copy();
+        public_anchors(&folder, "ca/ca.pem");
+        append(&folder, &format!("[[ldap]]\n{lines}"));
+        assert_eq!(about_dns(&findings(&folder, now())), asked, "{lines}");
+        let config = Config::read(&folder.join("domsec.toml")).unwrap();
+        let built = build::gateway(&config);
+        let failed = built.err().map(|error| chain(&error)).unwrap_or_default();
+        assert_eq!(failed.contains("[dns] servers is empty"), asked, "{failed}");
+        assert_eq!(failed.is_empty(), !asked, "{failed}");
+    }
 }
 
 #[test]
