@@ -202,7 +202,6 @@ impl Certificates for Ordered {
                     .map(|(_, reason)| reason.clone())
                     .unwrap_or_default(),
                 pending: pending.collect(),
-                retired: Vec::new(),
                 now,
             };
             let noted = if settlement.in_use.is_none() && settlement.pending.is_empty() {

@@ -194,8 +194,6 @@ pub struct Settlement {
     /// Certificates of other keys that may not be used before an administrator has approved them, each with the
     /// reason.
     pub pending: Vec<(Candidate, String)>,
-    /// What is no longer to be used: expired, revoked by its issuer, withdrawn. A pinned one stays.
-    pub retired: Vec<Fingerprint>,
     /// When.
     pub now: Time,
 }

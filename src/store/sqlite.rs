@@ -592,7 +592,6 @@ mod tests {
             in_use: Some(candidate(&certificate("bob"), 0)),
             reason: "the first".to_owned(),
             pending: Vec::new(),
-            retired: Vec::new(),
             now: at(0),
         }
     }
