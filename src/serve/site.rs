@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -19,6 +20,7 @@ use super::disk::AT_ONCE;
 use super::journal::Journal;
 use super::next_hop::Takes;
 use super::offers::Offers;
+use super::recipient::NOTINGS;
 use super::spool::Spool;
 use super::submission::Settings as SubmissionSettings;
 use super::submission::Target;
@@ -52,6 +54,8 @@ pub struct Site {
     turns: Turns,
     /// The same for answers to RCPT, so that they do not wait for messages.
     pub(super) recipient_turns: Turns,
+    /// Places for what is noted after RCPT was answered.
+    pub(super) recipient_notings: Arc<Semaphore>,
     /// Turns that are held by work past its time.
     overdue: Arc<AtomicUsize>,
 }
@@ -145,6 +149,7 @@ impl Site {
             }),
             turns: Turns::new(settings.limits.transactions),
             recipient_turns: Turns::new(settings.limits.transactions),
+            recipient_notings: Arc::new(Semaphore::new(NOTINGS)),
             overdue: Arc::default(),
             settings,
             spool,
