@@ -142,7 +142,6 @@ async fn settle(store: Arc<Sqlite>, owner: Owner) {
         in_use: Some(candidate(bob())),
         reason: "a bench".to_owned(),
         pending: Vec::new(),
-        retired: Vec::new(),
         now: now(),
     };
     let settled = store.settle(&owner, settlement).await;

@@ -269,11 +269,12 @@ pub struct ServiceLimits {
     /// Messages that are worked on at one time, 1 to 1,000,000. Default 4; others wait in turn, for `wait`.
     #[serde(deserialize_with = "places")]
     pub transactions: usize,
-    /// How long a message waits for its turn before it is deferred, in seconds. Default 60.
+    /// How long a message waits for its turns before it is deferred, in seconds: for the first one, and for those that it
+    /// needs to go on where certificates were waited for. Default 60.
     #[serde(deserialize_with = "seconds")]
     pub wait: Duration,
-    /// How long the work on one message may take before it is deferred, in seconds. Default 240: below
-    /// Postfix's `milter_content_timeout` (300).
+    /// How long the work on one message may take before it is deferred, in seconds, with the search for certificates and
+    /// without `wait`. Default 240: both together as Postfix's `milter_content_timeout` (300).
     #[serde(deserialize_with = "seconds")]
     pub work: Duration,
 }

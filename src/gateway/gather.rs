@@ -22,7 +22,8 @@ use crate::gateway::choice::Terms;
 use crate::gateway::choose::Findings;
 use crate::gateway::needed::Needed;
 use crate::gateway::outcome::Outcome;
-use crate::gateway::recipient::NotTaken;
+use crate::gateway::recipient::Early;
+use crate::gateway::recipient::Unnoted;
 use crate::gateway::record::RecipientRecord;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Search;
@@ -88,13 +89,14 @@ impl Gateway {
     /// Decides for the one recipient of a transaction whose message has not arrived, as far as that
     /// can be. A search without an answer when `patience` ends is one that is unavailable.
     ///
-    /// `None` where the message has to be waited for, or goes on.
+    /// `None` where the message has to be waited for, or goes on. Waits for no disk: what is to be noted comes with the
+    /// answer, for [`Gateway::note`].
     pub async fn at_recipient(
         &self,
         transaction: &Transaction,
         now: Time,
         patience: Answer<'_, ()>,
-    ) -> Option<NotTaken> {
+    ) -> Option<Early> {
         let mailbox = transaction.recipients.first()?;
         let mut record = self.record(mailbox, transaction);
         let needed = self.needed_at_recipient(transaction, &record);
@@ -102,25 +104,36 @@ impl Gateway {
             // Nothing is encrypted yet: what is chosen now is noted when the message is there.
             let found = self.found((mailbox, needed), now, patience).await;
             let mut chosen = Found::default();
-            let mut waiting = Vec::new();
+            let mut unnoted = Unnoted {
+                now,
+                of: Vec::new(),
+            };
             for (subject, search) in found {
                 let choice = self.chosen(subject, &search, now);
                 chosen.put(subject, choice.finding.clone());
                 if choice.chosen.is_none() && !choice.pending.is_empty() {
-                    waiting.push((subject, search, choice));
+                    unnoted.of.push((subject.into(), search, choice));
                 }
             }
             let found = self.findings(&chosen, mailbox);
             record.learn(&found);
             let not_taken = self.not_taken(transaction, &record, &found)?;
-            // No message will come with which it could be noted that a key waits, and nobody could approve it.
-            for (subject, search, choice) in waiting {
-                let _as_found = self.noted(subject, search, choice, now).await;
-            }
-            Some(not_taken)
+            Some(Early { not_taken, unnoted })
         } else {
             None
         }
+    }
+
+    /// Notes which keys wait of a recipient who was not taken: no message will come with which it could be noted, and
+    /// nobody could approve them.
+    ///
+    /// Fails where the store does not keep it, with the reason.
+    pub async fn note(&self, unnoted: Unnoted) -> Result<(), String> {
+        for (owner, search, choice) in unnoted.of {
+            self.noted(owner.as_subject(), search, choice, unnoted.now)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Looks for the certificates of one recipient and of its DCA, as far as they are needed, until `patience` ends.
@@ -210,36 +223,38 @@ impl Gateway {
     async fn finding(&self, subject: Subject<'_>, search: Search, now: Time) -> Finding {
         let choice = self.chosen(subject, &search, now);
         if choice.is_to_be_noted() && !search.by_policy {
-            self.noted(subject, search, choice, now).await
+            let noted = self.noted(subject, search, choice, now).await;
+            noted.unwrap_or_else(Finding::Unavailable)
         } else {
             choice.finding
         }
     }
 
-    /// Notes one choice; makes it again where somebody else was first.
+    /// Notes one choice; makes it again where somebody else was first. Fails where it could not be noted, with the reason.
     async fn noted(
         &self,
         subject: Subject<'_>,
         mut search: Search,
         mut choice: Choice,
         now: Time,
-    ) -> Finding {
+    ) -> Result<Finding, String> {
         for _ in 0..ATTEMPTS {
             let noted = self.certificates.settle(subject, &search, &choice, now);
             match noted.await {
-                Ok(Noted::Kept) => return choice.finding,
+                Ok(Noted::Kept) => return Ok(choice.finding),
                 Ok(Noted::Outdated(known)) => {
                     search.known = *known;
                     choice = self.chosen(subject, &search, now);
                     if !choice.is_to_be_noted() {
-                        return choice.finding;
+                        return Ok(choice.finding);
                     }
                 }
-                Err(error) => return Finding::Unavailable(error.to_string()),
+                Err(error) => return Err(error.to_string()),
             }
         }
-        let reason = format!("its certificate was changed {ATTEMPTS} times while it was looked at");
-        Finding::Unavailable(reason)
+        Err(format!(
+            "its certificate was changed {ATTEMPTS} times while it was looked at"
+        ))
     }
 
     pub(super) fn record(&self, mailbox: &Mailbox, transaction: &Transaction) -> RecipientRecord {

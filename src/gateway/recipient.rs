@@ -4,12 +4,15 @@
 //! the envelope alone, and what the rule wants of the recipient is not there. All else waits for the
 //! message, and is decided there as if nobody had been asked here.
 
+use crate::gateway::choice::Choice;
 use crate::gateway::choose::Findings;
 use crate::gateway::decide::check_profile;
 use crate::gateway::decide::otherwise;
 use crate::gateway::decide::readers;
 use crate::gateway::outcome::Fate;
 use crate::gateway::record::RecipientRecord;
+use crate::gateway::search::Owner;
+use crate::gateway::search::Search;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
 use crate::gateway::unmet::Unmet;
@@ -17,6 +20,32 @@ use crate::policy::facts::Direction;
 use crate::policy::rule::Otherwise;
 use crate::policy::rule::Rule;
 use crate::reply::Reply;
+use crate::x509::Time;
+
+/// What is decided at RCPT, and what is to be noted of it.
+#[derive(Clone, Debug)]
+pub struct Early {
+    /// The answer, which waits for nothing more.
+    pub not_taken: NotTaken,
+    /// For [`Gateway::note`], after the answer.
+    pub unnoted: Unnoted,
+}
+
+/// Keys of a recipient that wait for an administrator, and of which the store may not know.
+#[derive(Clone, Debug)]
+#[must_use = "nobody can approve a key that was not noted"]
+pub struct Unnoted {
+    pub(super) now: Time,
+    pub(super) of: Vec<(Owner, Search, Choice)>,
+}
+
+impl Unnoted {
+    /// Whether there is nothing to note.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+}
 
 /// A recipient who is refused or deferred alone.
 #[derive(Clone, Debug)]

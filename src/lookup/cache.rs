@@ -25,6 +25,7 @@ use super::lifetime::Lifetime;
 use super::lifetime::RETRY;
 use super::lifetime::seconds;
 use super::rest::Failed;
+use super::rest::Order;
 use super::rest::Pace;
 use super::rest::Rests;
 use super::rest::Turn;
@@ -342,13 +343,21 @@ struct OneSearch {
     question: Question,
 }
 
+/// How a search begins.
+enum Begun {
+    /// The source is to be asked, since then.
+    Asks(Order),
+    /// With its end.
+    Known(Reply),
+}
+
 impl OneSearch {
     async fn run(mut self, flight: Flight, refresh: Option<OwnedSemaphorePermit>) {
         let reply = match self.remembered(refresh.is_some()).await {
-            Ok(Some(reply)) => reply,
+            Ok(Begun::Known(reply)) => reply,
             Err(error) => self.of.cache.broken(&error),
-            Ok(None) => {
-                let (reply, kept) = self.asked().await;
+            Ok(Begun::Asks(began)) => {
+                let (reply, kept) = self.asked(began).await;
                 flight.tell(reply);
                 // After who waits has been told; before the next search of the same.
                 if let Some(kept) = kept {
@@ -361,7 +370,7 @@ impl OneSearch {
     }
 
     /// What need not be asked: what is kept, and of whom nothing is asked now.
-    async fn remembered(&mut self, refresh: bool) -> Result<Option<Reply>, StoreError> {
+    async fn remembered(&mut self, refresh: bool) -> Result<Begun, StoreError> {
         let Cached { source, cache, .. } = &self.of;
         let (source, domain) = (source.name(), self.question.subject.domain());
         if !self.question.expected && cache.store.published(domain, source).await? {
@@ -369,13 +378,13 @@ impl OneSearch {
             self.question.expected = true;
         }
         if !refresh && let Some(reply) = self.kept().await? {
-            return Ok(Some(reply));
+            return Ok(Begun::Known(reply));
         }
-        Ok(self.left_alone().await)
+        Ok(self.begun().await)
     }
 
     /// What is said of a domain that is not asked now. Waits for a search that has gone ahead.
-    async fn left_alone(&self) -> Option<Reply> {
+    async fn begun(&self) -> Begun {
         let Cached { source, cache, .. } = &self.of;
         let domain = self.question.subject.domain();
         let of_domain = (source.name(), domain);
@@ -384,9 +393,9 @@ impl OneSearch {
                 .rests
                 .turn(of_domain, self.question.now, self.of.pace())
             {
-                Turn::Ask => return None,
+                Turn::Ask(began) => return Begun::Asks(began),
                 Turn::Rest(until) => {
-                    return Some(failed(format!(
+                    return Begun::Known(failed(format!(
                         "{domain} did not answer several times, and is left alone until {until}"
                     )));
                 }
@@ -394,7 +403,7 @@ impl OneSearch {
                     // Nothing is ever sent: it changes by its end.
                     let ended = timeout_at(self.question.deadline, ahead.changed()).await;
                     if ended.is_err() {
-                        return Some(failed(format!(
+                        return Begun::Known(failed(format!(
                             "{domain} did not answer several times, and does not yet"
                         )));
                     }
@@ -436,17 +445,17 @@ impl OneSearch {
     }
 
     /// Asks the source, and takes note of what it says; returns what is to be kept in the store.
-    async fn asked(&self) -> (Reply, Option<KeptAnswer>) {
+    async fn asked(&self, began: Order) -> (Reply, Option<KeptAnswer>) {
         let Cached { source, cache, .. } = &self.of;
         let question = &self.question;
         let permit = timeout_at(question.deadline, cache.under_way.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
             return (Reply::unavailable("too many searches are under way"), None);
         };
-        let begun = Instant::now();
+        let since = Instant::now();
         let reply = timeout_at(question.deadline + GRACE, source.ask(question)).await;
         let reply = reply.unwrap_or_else(|_| Reply::unavailable("there was no answer in time"));
-        let elapsed = i64::try_from(begun.elapsed().as_secs()).unwrap_or(i64::MAX);
+        let elapsed = i64::try_from(since.elapsed().as_secs()).unwrap_or(i64::MAX);
         let now = later(question.now, elapsed);
         let (source, domain) = (source.name(), question.subject.domain());
         let pace = self.of.pace();
@@ -459,7 +468,7 @@ impl OneSearch {
         let place = self.of.place(question);
         if let Said::Unavailable(reason) = &reply.said {
             let wanted = reply.lifetime.map(|wanted| seconds(wanted.as_secs()));
-            let times = (question.now, now);
+            let times = (began, now);
             let noted = cache.rests.failed((source, domain), times, wanted, pace);
             tell_of_failure((source, domain), reason, noted);
             let failure = Failure {

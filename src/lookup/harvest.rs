@@ -8,9 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 use super::source::Missing;
 use super::source::Question;
@@ -40,14 +43,17 @@ const SWEEP: i64 = 3600;
 /// Addresses that are kept in one transaction of the store, which others wait for.
 const BATCH: usize = 256;
 
-/// In seconds. Who signs all day with one certificate is written to the disk once.
-const DAY: i64 = 24 * 3600;
+/// How long it is not on the disk that somebody has signed again what was known of him. It says which lesson is the
+/// newest; who signs all day with one certificate makes no transaction with each message.
+pub(super) const LATER: Duration = Duration::from_secs(60);
 
 /// What came of lessons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Of how many addresses something new is known now.
+    /// Of how many addresses something new is known now, which is to be kept at once.
     pub changed: usize,
+    /// How many have signed again what was known of them: to be kept soon.
+    pub again: usize,
     /// How many addresses could not be taken up: there is no room.
     pub refused: usize,
 }
@@ -60,6 +66,8 @@ pub struct Harvest {
     known: std::sync::Mutex<Known>,
     /// Whoever has it brings to the store what is not there.
     keeping: Mutex<()>,
+    /// Whether somebody waits for [`LATER`] to end.
+    later: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +83,7 @@ struct Known {
 enum News {
     /// Nothing.
     Nothing,
-    /// What was known has been signed again, on the same day.
+    /// What was known has been signed again, later.
     Again,
     /// Something that is to be kept.
     Something,
@@ -83,8 +91,15 @@ enum News {
 
 impl Harvest {
     /// What `store` has kept, for at most `most` addresses, each with its certificate and capabilities: some 5 kB. What
-    /// is too much, by the time when it was seen last, stays where it is.
+    /// is too much is forgotten, in the store as well, those first that were seen longest ago.
     pub async fn load(store: Arc<dyn Store>, most: usize) -> Result<Self, StoreError> {
+        let forgotten = store.shorten_harvest(most).await?;
+        if forgotten > 0 {
+            tracing::warn!(
+                "{forgotten} addresses are forgotten, those from which mail came longest ago: [harvest] addresses allows \
+                 {most}; the next mail of their owners teaches them again, where there is room"
+            );
+        }
         let kept = store.harvest(most).await?;
         let kept = kept.into_iter().map(|one| (one.mailbox.folded(), one));
         let known = Known {
@@ -96,6 +111,7 @@ impl Harvest {
             most,
             known: std::sync::Mutex::new(known),
             keeping: Mutex::default(),
+            later: AtomicBool::default(),
         })
     }
 
@@ -107,6 +123,7 @@ impl Harvest {
             most: 0,
             known: std::sync::Mutex::default(),
             keeping: Mutex::default(),
+            later: AtomicBool::default(),
         }
     }
 
@@ -133,6 +150,7 @@ impl Harvest {
     pub fn learn(&self, learned: &Learned, now: Time) -> Taken {
         let mut known = self.known();
         let mut changed: HashSet<Mailbox> = HashSet::new();
+        let mut again: HashSet<Mailbox> = HashSet::new();
         let mut refused: HashSet<Mailbox> = HashSet::new();
         for lesson in &learned.lessons {
             let mailbox = lesson.mailbox.folded();
@@ -148,15 +166,14 @@ impl Harvest {
                 harvested.or_insert_with(|| Harvested::nothing_of(mailbox.clone(), now));
             match take(harvested, lesson, now) {
                 News::Nothing => continue,
-                News::Again => {}
-                News::Something => {
-                    known.unkept.insert(mailbox.clone());
-                }
-            }
-            changed.insert(mailbox);
+                News::Again => again.insert(mailbox.clone()),
+                News::Something => changed.insert(mailbox.clone()),
+            };
+            known.unkept.insert(mailbox);
         }
         Taken {
             changed: changed.len(),
+            again: again.len(),
             refused: refused.len(),
         }
     }
@@ -174,7 +191,18 @@ impl Harvest {
         Ok(())
     }
 
-    /// The same, and it is there when this returns, whoever was at it.
+    /// The same, when `after` is over; at once, and without doing anything, where somebody waits for that already.
+    pub async fn keep_later(&self, after: Duration) -> Result<(), StoreError> {
+        if self.later.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        sleep(after).await;
+        // Who learns from now on waits himself.
+        self.later.store(false, Ordering::Release);
+        self.keep().await
+    }
+
+    /// As [`Harvest::keep`], and it is there when this returns, whoever was at it.
     pub async fn keep_all(&self) -> Result<(), StoreError> {
         loop {
             // Whoever was at it has given back what he could not write.
@@ -207,12 +235,9 @@ impl Harvest {
         let (Some(harvested), Some(certificate)) = (harvested, certificate) else {
             return denied("no verified mail of its owner has named a certificate");
         };
+        // One that has expired is no *absent*: its owner reads S/MIME, and must not be written to in clear because the
+        // next one has not come yet. Whoever judges it says what is wrong with it.
         let path = &certificate.value;
-        let not_after = path.certificate.not_after();
-        if not_after < question.now {
-            let reason = format!("the certificate that its owner has named expired on {not_after}");
-            return denied(&reason);
-        }
         Reply {
             candidates: vec![Candidate {
                 certificate: path.certificate.clone(),
@@ -332,10 +357,9 @@ fn replace<T: Clone + PartialEq>(
     let Some(value) = value else {
         return News::Nothing;
     };
-    let day = |at: Option<Time>| at.map(|at| at.unix().div_euclid(DAY));
     match known {
         Some(known) if at <= known.at => News::Nothing,
-        Some(known) if known.value == *value && day(known.at) == day(at) => {
+        Some(known) if known.value == *value => {
             known.at = at;
             News::Again
         }
@@ -476,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_proves_nothing_and_ends_with_its_certificate() {
+    fn what_is_found_proves_nothing_and_is_no_absence_when_it_has_expired() {
         let harvest = harvest(10);
         assert!(matches!(
             ask(&harvest, "bob@b.example", 0).said,
@@ -490,11 +514,8 @@ mod tests {
         assert_eq!(provenance.authentication, Authentication::None);
         assert_eq!(provenance.seen, at(0));
         let expired = ask(&harvest, "bob@b.example", 400 * 86_400);
-        let reason = expired.said.reason().unwrap();
-        assert!(
-            matches!(expired.said, Said::Absent(_)) && reason.contains("expired on 2028"),
-            "{reason}"
-        );
+        assert_eq!(expired.said, Said::Found);
+        assert_eq!(expired.candidates, reply.candidates);
     }
 
     #[test]
@@ -554,64 +575,90 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_room_those_seen_last_are_known_and_none_is_thrown_away() {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        let first = of_store(&store, 10);
-        for (seen, address) in ["a@b.example", "b@b.example", "c@b.example"]
-            .iter()
-            .enumerate()
-        {
-            let own = certificate(address, 2040);
-            let seen = i64::try_from(seen).unwrap();
-            learn(&first, lesson(address, Some(&own), Some(0)), seen);
+    fn where_fewer_are_allowed_those_seen_last_stay_in_memory_and_in_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.build().unwrap();
+        let in_file: Arc<dyn Store> =
+            Arc::new(Sqlite::open(&folder.path().join("domsec.db")).unwrap());
+        let in_memory: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        for store in [in_file, in_memory] {
+            let load = |most| {
+                runtime
+                    .block_on(Harvest::load(Arc::clone(&store), most))
+                    .unwrap()
+            };
+            let first = load(10);
+            for (seen, address) in ["c@b.example", "a@b.example", "b@b.example"]
+                .iter()
+                .enumerate()
+            {
+                let own = certificate(address, 2040);
+                let seen = i64::try_from(seen).unwrap();
+                learn(&first, lesson(address, Some(&own), Some(0)), seen);
+            }
+            runtime.block_on(first.keep()).unwrap();
+            assert_eq!(load(3).addresses(), 3);
+            let small = load(2);
+            assert_eq!(small.addresses(), 2);
+            assert!(found(&small, "c@b.example").is_none());
+            assert!(found(&small, "b@b.example").is_some());
+            let kept = runtime.block_on(store.harvest(100)).unwrap();
+            assert_eq!(kept.len(), 2);
         }
-        ready(first.keep()).unwrap();
-        let small = of_store(&store, 2);
-        assert_eq!(small.addresses(), 2);
-        assert!(found(&small, "a@b.example").is_none());
-        assert!(found(&small, "c@b.example").is_some());
-        assert_eq!(kept(&store).len(), 3);
     }
 
     #[test]
-    fn what_is_signed_again_and_again_is_written_once_a_day() {
+    fn after_a_restart_on_the_same_day_the_newest_lesson_still_wins() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let harvest = of_store(&store, 10);
+        let [own, other] = [(); 2].map(|()| certificate("bob@b.example", 2040));
+        let of = |certificate, signed| lesson("bob@b.example", Some(certificate), Some(signed));
+        let first = learn(&harvest, of(&own, 0), 0);
+        assert_eq!((first.changed, first.again), (1, 0));
+        ready(harvest.keep()).unwrap();
+        // The same again does not ask for a transaction of its own, and is kept all the same.
+        let again = learn(&harvest, of(&own, 100), 100);
+        assert_eq!((again.changed, again.again), (0, 1));
+        ready(harvest.keep_all()).unwrap();
+        let harvest = of_store(&store, 10);
+        // What came between is not taken for newer.
+        assert_eq!(learn(&harvest, of(&other, 50), 101), Taken::default());
+        assert_eq!(
+            found(&harvest, "bob@b.example").as_ref(),
+            Some(&own.certificate)
+        );
+        assert_eq!(learn(&harvest, of(&other, 102), 102).changed, 1);
+        assert_eq!(
+            found(&harvest, "bob@b.example").as_ref(),
+            Some(&other.certificate)
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_signed_again_and_again_is_brought_to_the_store_by_one() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let harvest = Harvest::load(Arc::clone(&store), 10).await.unwrap();
         let own = certificate("bob@b.example", 2040);
-        let at_noon = NOW.rem_euclid(DAY);
-        let kept_at = |signed: i64| {
+        for signed in 0..3 {
             learn(
                 &harvest,
-                lesson("bob@b.example", Some(&own), Some(signed - at_noon)),
+                lesson("bob@b.example", Some(&own), Some(signed)),
                 signed,
             );
-            ready(harvest.keep()).unwrap();
-            let kept = kept(&store).remove(0).certificate.unwrap();
-            kept.at.unwrap().unix() - NOW + at_noon
-        };
-        assert_eq!(kept_at(0), 0);
-        assert_eq!(kept_at(DAY - 1), 0);
-        assert_eq!(kept_at(DAY), DAY);
-        assert_eq!(kept_at(DAY + 1), DAY);
-        // Another one is, at once; and what came between is not taken for newer.
-        let other = certificate("bob@b.example", 2040);
-        learn(
-            &harvest,
-            lesson("bob@b.example", Some(&other), Some(DAY - at_noon)),
-            0,
+        }
+        let mut one = pin!(harvest.keep_later(Duration::from_millis(1)));
+        assert!(
+            one.as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_pending()
         );
-        assert_eq!(
-            found(&harvest, "bob@b.example"),
-            Some(own.certificate.clone())
-        );
-        learn(
-            &harvest,
-            lesson("bob@b.example", Some(&other), Some(DAY + 2 - at_noon)),
-            0,
-        );
-        ready(harvest.keep()).unwrap();
-        let kept = kept(&store).remove(0).certificate.unwrap();
-        assert_eq!(kept.value.certificate, other.certificate);
+        // Another has nothing to wait for.
+        ready(harvest.keep_later(Duration::from_secs(3600))).unwrap();
+        assert_eq!(store.harvest(10).await.unwrap(), []);
+        one.await.unwrap();
+        let kept = store.harvest(10).await.unwrap().remove(0);
+        assert_eq!(kept.certificate.unwrap().at, Some(at(2)));
     }
 
     #[test]
@@ -626,7 +673,7 @@ mod tests {
         );
         ready(harvest.keep()).unwrap();
         let good = certificate("bob@b.example", 2040);
-        let later = 400 * DAY;
+        let later = 400 * 86_400;
         learn(
             &harvest,
             lesson("bob@b.example", Some(&good), Some(later)),

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use tokio::time::Sleep;
 
 use super::harvest::Harvest;
+use super::harvest::LATER;
+use super::harvest::Taken;
 use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
@@ -213,7 +215,6 @@ impl Certificates for Ordered {
                     .map(|(_, reason)| reason.clone())
                     .unwrap_or_default(),
                 pending: pending.collect(),
-                retired: Vec::new(),
                 now,
             };
             let noted = if settlement.in_use.is_none() && settlement.pending.is_empty() {
@@ -242,17 +243,23 @@ impl Certificates for Ordered {
     }
 
     fn learn(&self, learned: &Learned, now: Time) {
-        if let Some(harvest) = &self.harvest
-            && harvest.learn(learned, now).changed > 0
-        {
-            tokio::spawn(keep(Arc::clone(harvest)));
+        let Some(harvest) = &self.harvest else {
+            return;
+        };
+        let taken = harvest.learn(learned, now);
+        if taken.changed > 0 || taken.again > 0 {
+            tokio::spawn(keep(Arc::clone(harvest), taken));
         }
     }
 }
 
 /// Brings to the disk what was learned.
-async fn keep(harvest: Arc<Harvest>) {
-    if let Err(error) = harvest.keep().await {
+async fn keep(harvest: Arc<Harvest>, taken: Taken) {
+    let kept = match taken.changed {
+        0 => harvest.keep_later(LATER).await,
+        _ => harvest.keep().await,
+    };
+    if let Err(error) = kept {
         tracing::warn!(
             error = chain(&error),
             "what mail has taught is not in the store yet; it is tried again with the next lesson"

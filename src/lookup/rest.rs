@@ -2,6 +2,8 @@
 //!
 //! A domain whose searches fail one after another rests: for [`Pace::retry`], then twice as long each time, ten times
 //! as long at most. After a rest one search goes ahead of the others, which wait for what it comes to.
+//!
+//! Times are the host's, which may be set back: what came before what is told by [`Order`], which may not.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -40,8 +42,18 @@ impl Pace {
 /// Who rests.
 #[derive(Debug, Default)]
 pub(super) struct Rests {
-    domains: Mutex<HashMap<(LookupSource, Domain), Rest>>,
+    inner: Mutex<Inner>,
 }
+
+#[derive(Debug, Default)]
+struct Inner {
+    domains: HashMap<(LookupSource, Domain), Rest>,
+    last: Order,
+}
+
+/// When something happened: after all that has a smaller number, whatever the clock said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Order(u64);
 
 #[derive(Debug)]
 struct Rest {
@@ -50,7 +62,7 @@ struct Rest {
     /// Until when nobody is asked; meaningless below [`FAILURES`].
     until: Time,
     /// When that was set.
-    set: Time,
+    set: Order,
     /// The search that goes ahead, after the rest.
     ahead: Option<Ahead>,
 }
@@ -66,8 +78,8 @@ struct Ahead {
 /// Whether a search may ask.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// It may.
-    Ask,
+    /// It may, and begins now.
+    Ask(Order),
     /// Not before that time.
     Rest(Time),
     /// Not before the search that has gone ahead is done, which drops the other end of this.
@@ -93,24 +105,19 @@ impl Rests {
         now: Time,
         pace: Pace,
     ) -> Turn {
-        let mut domains = self.domains();
-        let Some(rest) = domains.get_mut(&(source, domain.clone())) else {
-            return Turn::Ask;
+        let mut inner = self.inner();
+        let begins = inner.next();
+        let Some(rest) = inner.domains.get_mut(&(source, domain.clone())) else {
+            return Turn::Ask(begins);
         };
         if rest.failures < FAILURES {
-            return Turn::Ask;
+            return Turn::Ask(begins);
         }
-        // A clock that was set back must not make it long.
-        let is_before = |until: Time, longest: i64| {
-            now < until && until.unix().saturating_sub(now.unix()) <= longest
-        };
-        // A search may have begun before the rest did.
-        let longest = pace.longest().saturating_add(pace.patience);
-        if is_before(rest.until, longest) {
+        if rest.goes_on(now, pace) {
             return Turn::Rest(rest.until);
         }
         if let Some(ahead) = &rest.ahead
-            && is_before(ahead.until, pace.patience)
+            && is_before(now, ahead.until, pace.patience)
         {
             return Turn::Wait(ahead.done.subscribe());
         }
@@ -118,25 +125,29 @@ impl Rests {
             until: later(now, pace.patience),
             done: watch::Sender::new(()),
         });
-        Turn::Ask
+        Turn::Ask(begins)
     }
 
     /// It has answered. Says whether it had failed before.
     pub(super) fn answered(&self, source: LookupSource, domain: &Domain) -> bool {
-        self.domains().remove(&(source, domain.clone())).is_some()
+        let mut inner = self.inner();
+        inner.domains.remove(&(source, domain.clone())).is_some()
     }
 
-    /// A search has found nobody who answers, or who asks to be left alone for `wanted` seconds.
+    /// A search that began then has found, at `now`, nobody who answers, or who asks to be left alone for `wanted`
+    /// seconds.
     pub(super) fn failed(
         &self,
         (source, domain): (LookupSource, &Domain),
-        (began, now): (Time, Time),
+        (began, now): (Order, Time),
         wanted: Option<i64>,
         pace: Pace,
     ) -> Failed {
-        let mut domains = self.domains();
+        let inner = &mut *self.inner();
+        let set = inner.next();
+        let domains = &mut inner.domains;
         if domains.len() >= MOST {
-            domains.retain(|_, rest| now < rest.until);
+            domains.retain(|_, rest| rest.goes_on(now, pace));
         }
         // Where all of them rest, who comes is not remembered, and asked.
         if domains.len() >= MOST {
@@ -145,11 +156,11 @@ impl Rests {
         let rest = domains.entry((source, domain.clone())).or_insert(Rest {
             failures: 0,
             until: now,
-            set: now,
+            set,
             ahead: None,
         });
         // Those that were under way when the rest began say nothing new.
-        if rest.failures >= FAILURES && began <= rest.set {
+        if rest.failures >= FAILURES && began < rest.set {
             return Failed::Again;
         }
         rest.ahead = None;
@@ -158,7 +169,7 @@ impl Rests {
         let rests = pace.retry.saturating_mul(1 << doublings);
         let rests = rests.max(wanted.unwrap_or(0)).min(pace.longest());
         rest.until = later(now, rests);
-        rest.set = now;
+        rest.set = set;
         match rest.failures {
             0 | 1 => Failed::First,
             FAILURES.. => Failed::Rests(rest.until),
@@ -168,16 +179,37 @@ impl Rests {
 
     /// How many domains rest at `now`.
     pub(super) fn count(&self, now: Time) -> usize {
-        let domains = self.domains();
-        let resting = domains
+        let inner = self.inner();
+        let resting = inner
+            .domains
             .values()
             .filter(|rest| rest.failures >= FAILURES && now < rest.until);
         resting.count()
     }
 
-    fn domains(&self) -> MutexGuard<'_, HashMap<(LookupSource, Domain), Rest>> {
-        self.domains.lock().unwrap_or_else(PoisonError::into_inner)
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Inner {
+    const fn next(&mut self) -> Order {
+        self.last.0 = self.last.0.saturating_add(1);
+        self.last
+    }
+}
+
+impl Rest {
+    /// Whether nobody is asked at `now`. A search may have begun before the rest did.
+    fn goes_on(&self, now: Time, pace: Pace) -> bool {
+        let longest = pace.longest().saturating_add(pace.patience);
+        is_before(now, self.until, longest)
+    }
+}
+
+/// Whether `until` is still to come. A clock that was set back must not make that longer than `longest` seconds.
+fn is_before(now: Time, until: Time, longest: i64) -> bool {
+    now < until && until.unix().saturating_sub(now.unix()) <= longest
 }
 
 /// `seconds` after `time`, or the end of time.
@@ -201,14 +233,16 @@ mod tests {
         Time::from_unix(1_800_000_000 + seconds).unwrap()
     }
 
+    /// A search that has just begun fails.
     fn failed(rests: &Rests, now: Time, wanted: Option<i64>) -> Failed {
-        rests.failed((SOURCE, &domain()), (now, now), wanted, PACE)
+        let began = rests.inner().next();
+        rests.failed((SOURCE, &domain()), (began, now), wanted, PACE)
     }
 
     /// Until when it rests; `None` where it may be asked.
     fn rests_until(rests: &Rests, now: Time) -> Option<Time> {
         match rests.turn((SOURCE, &domain()), now, PACE) {
-            Turn::Ask => None,
+            Turn::Ask(_) => None,
             Turn::Rest(until) => Some(until),
             Turn::Wait(_) => panic!("nobody has gone ahead"),
         }
@@ -234,7 +268,7 @@ mod tests {
             assert_eq!(rests_until(&rests, at(now)), None);
         }
         let elsewhere = rests.turn((LookupSource::Ldap, &domain()), at(now), PACE);
-        assert!(matches!(elsewhere, Turn::Ask));
+        assert!(matches!(elsewhere, Turn::Ask(_)));
     }
 
     #[test]
@@ -242,7 +276,8 @@ mod tests {
         let (rests, pace) = (Rests::default(), Pace { retry: 2, ..PACE });
         let failed = (0..9).map(|time| {
             let now = at(1000 * time);
-            rests.failed((SOURCE, &domain()), (now, now), Some(86_400), pace)
+            let began = rests.inner().next();
+            rests.failed((SOURCE, &domain()), (began, now), Some(86_400), pace)
         });
         assert_eq!(failed.last(), Some(Failed::Rests(at(8020))));
     }
@@ -256,7 +291,7 @@ mod tests {
         assert_eq!(rests.count(at(1)), 1);
         let waits = |now| match rests.turn((SOURCE, &domain()), now, PACE) {
             Turn::Wait(done) => done,
-            other @ (Turn::Ask | Turn::Rest(_)) => panic!("{other:?}"),
+            other @ (Turn::Ask(_) | Turn::Rest(_)) => panic!("{other:?}"),
         };
         assert_eq!(rests_until(&rests, at(60)), None);
         let done = waits(at(61));
@@ -282,7 +317,10 @@ mod tests {
     #[test]
     fn searches_that_fail_together_make_one_rest() {
         let rests = Rests::default();
-        let said = (0..1000).map(|_| failed(&rests, at(0), None));
+        let began: Vec<Order> = (0..1000).map(|_| rests.inner().next()).collect();
+        let said = began
+            .into_iter()
+            .map(|began| rests.failed((SOURCE, &domain()), (began, at(0)), None, PACE));
         assert_eq!(said.filter(|said| *said != Failed::Again).count(), 2);
         assert_eq!(rests_until(&rests, at(0)), Some(at(60)));
     }
@@ -294,6 +332,22 @@ mod tests {
             failed(&rests, at(1_000_000), None);
         });
         assert_eq!(rests_until(&rests, at(0)), None);
+    }
+
+    #[test]
+    fn a_server_is_left_alone_also_when_the_clock_was_set_back() {
+        let rests = Rests::default();
+        (0..3).for_each(|_| {
+            failed(&rests, at(1_000_000), None);
+        });
+        // By more than a rest takes, so that it may be asked: its next failure is a new one all the same.
+        let Turn::Ask(began) = rests.turn((SOURCE, &domain()), at(0), PACE) else {
+            panic!("it may be asked");
+        };
+        let said = rests.failed((SOURCE, &domain()), (began, at(1)), None, PACE);
+        assert_eq!(said, Failed::Rests(at(121)));
+        assert_eq!(rests_until(&rests, at(2)), Some(at(121)));
+        assert_eq!(rests_until(&rests, at(121)), None);
     }
 
     #[test]

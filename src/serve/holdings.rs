@@ -170,7 +170,6 @@ mod tests {
             in_use: None,
             reason: String::new(),
             pending: vec![(candidate(&certificate("bob"), 0), "waits".to_owned())],
-            retired: Vec::new(),
             now: at(0),
         };
         let settled = store.settle(&bob(), settlement).await;

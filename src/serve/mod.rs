@@ -15,6 +15,7 @@ pub mod next_hop;
 pub mod offered;
 pub mod offers;
 pub mod onward;
+mod queue;
 pub mod recipient;
 pub mod replace;
 pub mod report;

@@ -15,7 +15,9 @@ use super::site::Site;
 use super::site::now;
 use super::turns::Place;
 use crate::crypto;
+use crate::gateway::recipient::Early;
 use crate::gateway::recipient::NotTaken;
+use crate::gateway::recipient::Unnoted;
 use crate::gateway::site::Gateway;
 use crate::gateway::transaction::Transaction;
 use crate::milter::session::Message;
@@ -31,6 +33,8 @@ const TURN: Duration = Duration::from_secs(1);
 const SEARCH: Duration = Duration::from_secs(7);
 /// And how long for what was found to be judged.
 const JUDGEMENT: Duration = Duration::from_secs(1);
+/// Recipients of whom it is noted at a time that a key waits: each keeps what was found, some ten thousand octets.
+pub(super) const NOTINGS: usize = 256;
 
 impl Site {
     /// Why the recipient of `message`, which has not arrived, is not taken: the answer to RCPT.
@@ -59,7 +63,13 @@ impl Site {
             waited: self.recipient_offers.waited(&key, Instant::now()),
         };
         // What could not be decided says nothing of how long the recipient has waited.
-        let not_taken = self.decided_early(gateway, transaction).await?;
+        let early = self
+            .decided_early(Arc::clone(&gateway), transaction)
+            .await?;
+        let not_taken = early.map(|early| {
+            self.note(gateway, early.unnoted);
+            early.not_taken
+        });
         match &not_taken {
             Some(not_taken)
                 if not_taken.may_come && not_taken.reply.class() == Class::Temporary =>
@@ -78,7 +88,7 @@ impl Site {
         &self,
         gateway: Arc<Gateway>,
         transaction: Transaction,
-    ) -> Option<Option<NotTaken>> {
+    ) -> Option<Option<Early>> {
         let turn = self.recipient_turns.next(TURN).await?;
         let until = Instant::now() + SEARCH;
         let now = now()?;
@@ -87,12 +97,36 @@ impl Site {
             gateway.at_recipient(&transaction, now, patience).await
         };
         let mut work = tokio::spawn(turn.work(Place::Here, work));
-        let Ok(not_taken) = timeout_at(until + JUDGEMENT, &mut work).await else {
+        let Ok(early) = timeout_at(until + JUDGEMENT, &mut work).await else {
             work.abort();
             return None;
         };
         // A panic is told of by its hook.
-        not_taken.ok()
+        early.ok()
+    }
+
+    /// Has `unnoted` brought to the store, which may take its time, or be held up by a disk: RCPT is answered meanwhile.
+    fn note(&self, gateway: Arc<Gateway>, unnoted: Unnoted) {
+        if unnoted.is_empty() {
+            return;
+        }
+        let Ok(place) = Arc::clone(&self.recipient_notings).try_acquire_owned() else {
+            tracing::warn!(
+                "the store takes too long, and that a key waits is not noted for now: it is with the recipient's next \
+                 mail; see that the disk of [store] path is well"
+            );
+            return;
+        };
+        tokio::spawn(async move {
+            if let Err(reason) = gateway.note(unnoted).await {
+                tracing::warn!(
+                    reason,
+                    "that a key waits is not in the store, and cannot be approved yet: it is tried again with the \
+                     recipient's next mail"
+                );
+            }
+            drop(place);
+        });
     }
 
     fn tell_of(&self, message: &Message, not_taken: &NotTaken) {

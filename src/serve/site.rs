@@ -12,13 +12,15 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::disk::AT_ONCE;
 use super::journal::Journal;
 use super::next_hop::Takes;
 use super::offers::Offers;
+use super::recipient::NOTINGS;
 use super::spool::Spool;
 use super::submission::Settings as SubmissionSettings;
 use super::submission::Target;
@@ -52,6 +54,8 @@ pub struct Site {
     turns: Turns,
     /// The same for answers to RCPT, so that they do not wait for messages.
     pub(super) recipient_turns: Turns,
+    /// Places for what is noted after RCPT was answered.
+    pub(super) recipient_notings: Arc<Semaphore>,
     /// Turns that are held by work past its time.
     overdue: Arc<AtomicUsize>,
 }
@@ -110,7 +114,7 @@ pub enum Unfinished {
     Clock,
     /// The work took too long.
     #[error(
-        "the work took more than {} s ([limits] work), with the search for certificates and the wait for its turns: \
+        "the work took more than {} s ([limits] work), with the search for certificates: \
          see in domsec_certificate_lookup_duration_seconds which source is slow, or raise transactions if processors \
          are idle",
         .0.as_secs()
@@ -145,6 +149,7 @@ impl Site {
             }),
             turns: Turns::new(settings.limits.transactions),
             recipient_turns: Turns::new(settings.limits.transactions),
+            recipient_notings: Arc::new(Semaphore::new(NOTINGS)),
             overdue: Arc::default(),
             settings,
             spool,
@@ -226,7 +231,8 @@ impl Site {
         gateway: Arc<Gateway>,
         transaction: Arc<Transaction>,
     ) -> Result<Outcome, Unfinished> {
-        let wait = self.settings.limits.wait;
+        let ServiceLimits { wait, work, .. } = self.settings.limits;
+        let since = Instant::now();
         let turn = self.turns.next(wait).await.ok_or(Unfinished::Busy {
             waited: wait,
             most: self.settings.limits.transactions,
@@ -241,22 +247,26 @@ impl Site {
             Place::Apart
         };
         let process = async move { gateway.process(&transaction, now, &spool).await };
-        let mut work = tokio::spawn(turn.work(place, process));
-        match timeout(self.settings.limits.work, &mut work).await {
-            Err(_) => {
+        // What the first turn has left of its patience, the others have: the MTA waits for both together.
+        let wait = wait.saturating_sub(since.elapsed());
+        let in_turns = turn.work(place, process);
+        let waits = in_turns.waits();
+        let mut working = tokio::spawn(in_turns);
+        match waits.within(work, wait, &mut working).await {
+            None => {
                 // What waits for an answer ends here, and nothing has come of it. What works has a turn, and
                 // keeps it until it waits or is done.
-                work.abort();
+                working.abort();
                 let overdue = Overdue::count(&self.overdue);
                 tokio::spawn(async move {
-                    let _ended = work.await;
+                    let _ended = working.await;
                     drop(overdue);
                 });
-                Err(Unfinished::Late(self.settings.limits.work))
+                Err(Unfinished::Late(work))
             }
-            Ok(Err(_)) => Err(Unfinished::Panic),
+            Some(Err(_)) => Err(Unfinished::Panic),
             // Whatever was made of the failure: the same message may be another one later.
-            Ok(Ok(outcome)) => match watched.failure() {
+            Some(Ok(outcome)) => match watched.failure() {
                 Some(error) => Err(Unfinished::Spool(error)),
                 None => Ok(outcome),
             },

@@ -1,18 +1,26 @@
-//! Turns: how much is worked on at a time. Who waits for an answer from outside holds none.
+//! Turns: how much is worked on at a time. Who waits for an answer from outside holds none, and has the next one before
+//! those who have not begun.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
 use std::time::Duration;
 
-use tokio::sync::AcquireError;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio::task::block_in_place;
+use tokio::time::Instant;
 use tokio::time::timeout;
+
+use super::queue::Permit;
+use super::queue::Queue;
+use super::queue::Who;
 
 /// How many may have begun and wait for others, for each that is worked on: what is known of a message takes memory,
 /// whoever keeps it waiting.
@@ -21,14 +29,14 @@ const BEGUN: usize = 64;
 /// As much work as this machine does well at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
-    at_once: Arc<Semaphore>,
+    at_once: Arc<Queue>,
     begun: Arc<Semaphore>,
 }
 
 /// The right to work.
 #[derive(Debug)]
 pub(super) struct Turn {
-    permit: OwnedSemaphorePermit,
+    permit: Permit,
     begun: OwnedSemaphorePermit,
     turns: Turns,
 }
@@ -45,7 +53,7 @@ pub(super) enum Place {
 impl Turns {
     pub(super) fn new(at_once: usize) -> Self {
         Self {
-            at_once: Arc::new(Semaphore::new(at_once)),
+            at_once: Queue::new(at_once),
             begun: Arc::new(Semaphore::new(at_once.saturating_mul(BEGUN))),
         }
     }
@@ -53,11 +61,11 @@ impl Turns {
     /// The next turn, if it comes within `patience`.
     pub(super) async fn next(&self, patience: Duration) -> Option<Turn> {
         let both = async {
-            let begun = Arc::clone(&self.begun).acquire_owned().await?;
-            let permit = Arc::clone(&self.at_once).acquire_owned().await?;
-            Ok::<_, AcquireError>((begun, permit))
+            let begun = Arc::clone(&self.begun).acquire_owned().await.ok()?;
+            let permit = Arc::clone(&self.at_once).permit(Who::Begins).await;
+            Some((begun, permit))
         };
-        let (begun, permit) = timeout(patience, both).await.ok()?.ok()?;
+        let (begun, permit) = timeout(patience, both).await.ok()??;
         Some(Turn {
             permit,
             begun,
@@ -68,7 +76,8 @@ impl Turns {
 
 impl Turn {
     /// Does `work` in this turn. Whenever it waits, the turn is left to others, and the next one is waited for
-    /// before it goes on: a server that does not answer keeps back those alone who have asked it.
+    /// before it goes on: a server that does not answer keeps back those alone who have asked it. How long the next
+    /// ones are waited for, [`InTurns::waits`] tells.
     pub(super) fn work<F: Future + Send + 'static>(self, place: Place, work: F) -> InTurns<F> {
         InTurns {
             work: Box::pin(work),
@@ -76,8 +85,67 @@ impl Turn {
             turns: self.turns,
             held: Some(self.permit),
             next: None,
+            waits: Waits::default(),
             _begun: self.begun,
         }
+    }
+}
+
+/// How long work has waited for its turns.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waits {
+    inner: Arc<Mutex<Waited>>,
+}
+
+#[derive(Debug, Default)]
+struct Waited {
+    over: Duration,
+    /// Since when it waits, where it does.
+    since: Option<Instant>,
+}
+
+impl Waits {
+    /// Until now.
+    pub(super) fn so_far(&self) -> Duration {
+        let waited = self.inner();
+        let now = waited.since.map(|since| since.elapsed());
+        waited.over.saturating_add(now.unwrap_or_default())
+    }
+
+    /// Waits for `working`, whose turns these are, for `limit`; `None` where that is over. What it waits for its turns
+    /// is not taken from that, up to `most`: others have had it.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        most: Duration,
+        mut working: impl Future<Output = T> + Unpin,
+    ) -> Option<T> {
+        let begun = Instant::now();
+        loop {
+            let time = limit.saturating_add(self.so_far().min(most));
+            let left = time.saturating_sub(begun.elapsed());
+            match timeout(left, &mut working).await {
+                Ok(done) => return Some(done),
+                Err(_) if left.is_zero() => return None,
+                // It may have waited meanwhile.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn begin(&self) {
+        self.inner().since = Some(Instant::now());
+    }
+
+    fn end(&self) {
+        let waited = &mut *self.inner();
+        if let Some(since) = waited.since.take() {
+            waited.over = waited.over.saturating_add(since.elapsed());
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Waited> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,13 +154,21 @@ pub(super) struct InTurns<F> {
     work: Pin<Box<F>>,
     place: Place,
     turns: Turns,
-    held: Option<OwnedSemaphorePermit>,
+    held: Option<Permit>,
     /// The next turn, while it is waited for.
     next: Option<NextPermit>,
+    waits: Waits,
     _begun: OwnedSemaphorePermit,
 }
 
-type NextPermit = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+type NextPermit = Pin<Box<dyn Future<Output = Permit> + Send>>;
+
+impl<F> InTurns<F> {
+    /// How long it waits for its turns, to be asked while it is worked on.
+    pub(super) fn waits(&self) -> Waits {
+        self.waits.clone()
+    }
+}
 
 impl<F: Future> Future for InTurns<F> {
     type Output = F::Output;
@@ -100,14 +176,15 @@ impl<F: Future> Future for InTurns<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         if this.held.is_none() {
-            let turns = &this.turns.at_once;
-            let next = this
-                .next
-                .get_or_insert_with(|| Box::pin(Arc::clone(turns).acquire_owned()));
+            let (turns, waits) = (&this.turns.at_once, &this.waits);
+            let next = this.next.get_or_insert_with(|| {
+                waits.begin();
+                Box::pin(Arc::clone(turns).permit(Who::GoesOn))
+            });
             let permit = ready!(next.as_mut().poll(context));
+            waits.end();
             this.next = None;
-            // Nobody closes the semaphore; were it closed, nobody would be kept from working.
-            this.held = permit.ok();
+            this.held = Some(permit);
         }
         let work = this.work.as_mut();
         let polled = match this.place {
@@ -164,6 +241,65 @@ mod tests {
                 assert_eq!(waiting.await.unwrap().unwrap(), 7);
                 assert!(turns.next(LONG).await.is_some());
             }
+        });
+    }
+
+    #[test]
+    fn who_has_his_answer_goes_on_before_who_has_not_begun() {
+        runtime().block_on(async {
+            let turns = Turns::new(1);
+            let (answer, answered) = oneshot::channel::<()>();
+            let first = turns.next(LONG).await.unwrap();
+            let first = first.work(Place::Here, answered);
+            let waits = first.waits();
+            let first = tokio::spawn(first);
+            let second = turns.next(LONG).await.unwrap();
+            // The third waits already when the first has its answer.
+            let third = tokio::spawn({
+                let turns = turns.clone();
+                async move { turns.next(LONG).await }
+            });
+            while !turns.at_once.is_waited_for() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(waits.so_far(), Duration::ZERO);
+            answer.send(()).unwrap();
+            while waits.so_far() < SOON {
+                tokio::time::sleep(SOON).await;
+            }
+            assert!(!first.is_finished() && !third.is_finished());
+            // Whether the third is sooner is decided as the second is given back.
+            drop(second);
+            first.await.unwrap().unwrap();
+            assert!(third.await.unwrap().is_some());
+            let waited = waits.so_far();
+            assert!(waited >= SOON);
+            tokio::time::sleep(SOON).await;
+            assert_eq!(waits.so_far(), waited);
+        });
+    }
+
+    #[test]
+    fn what_work_waits_for_its_turns_is_not_taken_from_its_time() {
+        runtime().block_on(async {
+            let waits = Waits::default();
+            waits.begin();
+            let (end, ended) = oneshot::channel();
+            let within = tokio::spawn({
+                let waits = waits.clone();
+                async move { waits.within(SOON, LONG, ended).await }
+            });
+            while waits.so_far() < 5 * SOON {
+                tokio::time::sleep(SOON).await;
+            }
+            assert!(!within.is_finished());
+            end.send(7).unwrap();
+            assert_eq!(within.await.unwrap(), Some(Ok(7)));
+            // Not for ever, and not where it works.
+            let never = || Box::pin(pending::<()>());
+            assert_eq!(waits.within(SOON, SOON, never()).await, None);
+            waits.end();
+            assert_eq!(waits.within(SOON, LONG, never()).await, None);
         });
     }
 

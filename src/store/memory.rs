@@ -1,5 +1,6 @@
 //! The store of a process that has no file for it: what is remembered ends with the process.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -111,10 +112,18 @@ impl Store for MemoryStore {
     }
 
     fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>> {
-        let mut all: Vec<Harvested> = self.inner().harvest.values().cloned().collect();
-        all.sort_by_key(|one| std::cmp::Reverse(one.seen));
-        all.truncate(most);
-        at_once(all)
+        at_once(self.inner().harvested_last(most))
+    }
+
+    fn shorten_harvest(&self, most: usize) -> Told<'_, usize> {
+        let mut inner = self.inner();
+        let before = inner.harvest.len();
+        let stay = inner.harvested_last(most);
+        inner.harvest = stay
+            .into_iter()
+            .map(|one| (one.mailbox.clone(), one))
+            .collect();
+        at_once(before - inner.harvest.len())
     }
 
     fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()> {
@@ -162,6 +171,14 @@ impl Store for MemoryStore {
 }
 
 impl Inner {
+    /// Those that were seen last, at most so many.
+    fn harvested_last(&self, most: usize) -> Vec<Harvested> {
+        let mut all: Vec<Harvested> = self.harvest.values().cloned().collect();
+        all.sort_by_cached_key(|one| (Reverse(one.seen), one.mailbox.to_string()));
+        all.truncate(most);
+        all
+    }
+
     fn of(&self, owner: &Owner) -> Vec<Entry> {
         self.entries.get(owner).cloned().unwrap_or_default()
     }

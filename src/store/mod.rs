@@ -78,6 +78,9 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// What verified mail has taught, of at most `most` addresses: those that were seen last.
     fn harvest(&self, most: usize) -> Told<'_, Vec<Harvested>>;
 
+    /// Forgets what mail has taught of all but the `most` addresses that were seen last. Returns of how many.
+    fn shorten_harvest(&self, most: usize) -> Told<'_, usize>;
+
     /// Keeps what mail has taught of some addresses, in the place of what was kept of them, and forgets others; in one
     /// transaction.
     fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()>;
@@ -196,8 +199,6 @@ pub struct Settlement {
     /// Certificates of other keys that may not be used before an administrator has approved them, each with the
     /// reason.
     pub pending: Vec<(Candidate, String)>,
-    /// What is no longer to be used: expired, revoked by its issuer, withdrawn. A pinned one stays.
-    pub retired: Vec<Fingerprint>,
     /// When.
     pub now: Time,
 }

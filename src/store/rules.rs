@@ -57,7 +57,6 @@ pub(super) fn is_no_news(known: &Known, settlement: &Settlement) -> bool {
         return false;
     };
     settlement.pending.is_empty()
-        && settlement.retired.is_empty()
         && is_basis(known, settlement)
         && chosen.certificate == kept.certificate
         && !is_newer_sight(kept, chosen)
@@ -82,15 +81,6 @@ pub(super) fn settle(entries: &mut Vec<Entry>, owner: &Owner, settlement: &Settl
         return Settled::Outdated(Box::new(known));
     }
     let now = settlement.now;
-    for retired in &settlement.retired {
-        for entry in entries.iter_mut() {
-            if entry.fingerprint == *retired
-                && [State::Active, State::Pending].contains(&entry.state)
-            {
-                entry.become_now(State::Retired, "no longer good", now);
-            }
-        }
-    }
     if let Some(candidate) = &settlement.in_use {
         let at = sight(entries, owner, candidate, now);
         if let Some(entry) = entries.get_mut(at).filter(|entry| !entry.state.is_in_use()) {

@@ -246,6 +246,10 @@ impl Store for Sqlite {
         self.ask(Kind::Read, move |area| area.tables.harvest(most))
     }
 
+    fn shorten_harvest(&self, most: usize) -> Told<'_, usize> {
+        self.ask(Kind::Write, move |area| area.tables.shorten_harvest(most))
+    }
+
     fn keep_harvest<'a>(&'a self, kept: Vec<Harvested>, forgotten: Vec<Mailbox>) -> Told<'a, ()> {
         self.ask(Kind::Write, move |area| {
             for one in &kept {
@@ -592,7 +596,6 @@ mod tests {
             in_use: Some(candidate(&certificate("bob"), 0)),
             reason: "the first".to_owned(),
             pending: Vec::new(),
-            retired: Vec::new(),
             now: at(0),
         }
     }

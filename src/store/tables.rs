@@ -165,13 +165,22 @@ impl Tables<'_> {
 
     pub(super) fn harvest(&self, most: usize) -> Result<Vec<Harvested>, StoreError> {
         let sql = "SELECT address, der, chain, der_signed, capabilities, capabilities_signed, seen FROM harvest \
-                   ORDER BY seen DESC LIMIT ?1";
+                   ORDER BY seen DESC, address LIMIT ?1";
         let read = || -> rusqlite::Result<Vec<Harvested>> {
             let mut statement = self.connection.prepare(sql)?;
             let most = i64::try_from(most).unwrap_or(i64::MAX);
             statement.query_map([most], read_harvested)?.collect()
         };
         read().map_err(|error| self.failed(error))
+    }
+
+    /// Forgets all but the `most` that were seen last; of how many.
+    pub(super) fn shorten_harvest(&self, most: usize) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM harvest WHERE address IN \
+                   (SELECT address FROM harvest ORDER BY seen DESC, address LIMIT -1 OFFSET ?1)";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let forgotten = self.connection.execute(sql, [most]);
+        forgotten.map_err(|error| self.failed(error))
     }
 
     pub(super) fn keep_harvested(&self, one: &Harvested) -> Result<(), StoreError> {

@@ -68,7 +68,6 @@ fn settlement(known: &Known, in_use: Option<Candidate>, seconds: i64) -> Settlem
         in_use,
         reason: "the first".to_owned(),
         pending: Vec::new(),
-        retired: Vec::new(),
         now: at(seconds),
     }
 }
@@ -125,8 +124,7 @@ async fn put_in_use(store: &dyn Store, certificate: &Certificate, seconds: i64) 
 fn of_a_stranger_nothing_is_known() {
     each(async |store| {
         assert_eq!(store.known(&bob()).await.unwrap(), Known::default());
-        let mut settled = settlement(&Known::default(), None, 0);
-        settled.retired = vec![Fingerprint([7; 32])];
+        let settled = settlement(&Known::default(), None, 0);
         assert_eq!(store.settle(&bob(), settled).await.unwrap(), Settled::Kept);
         assert_eq!(store.generation().await.unwrap(), 0);
         assert_eq!(store.list(&Filter::default(), None, 9).await.unwrap(), []);
@@ -211,10 +209,9 @@ fn a_pinned_one_changes_by_nobody_but_an_administrator() {
         let wrong = settlement(&known, Some(candidate(&other, 2)), 2);
         let refused = store.settle(&bob(), wrong).await.unwrap();
         assert_eq!(refused, Settled::Outdated(Box::new(known.clone())));
-        let mut retiring = settlement(&known, None, 2);
-        retiring.retired = vec![Fingerprint::of(&pinned)];
-        retiring.pending = vec![(candidate(&other, 2), "another key".to_owned())];
-        assert_eq!(store.settle(&bob(), retiring).await.unwrap(), Settled::Kept);
+        let mut waiting = settlement(&known, None, 2);
+        waiting.pending = vec![(candidate(&other, 2), "another key".to_owned())];
+        assert_eq!(store.settle(&bob(), waiting).await.unwrap(), Settled::Kept);
         assert_eq!(state(store, &pinned).await, [State::Pinned]);
         let refused = store.act(order(&other, Act::Approve, 3)).await.unwrap();
         assert!(matches!(refused, Acted::Refused(why) if why.contains("unpin")));

@@ -323,6 +323,32 @@ fn what_was_in_use_is_not_withdrawn_by_whoever_stands_on_the_way() {
 }
 
 #[test]
+fn a_learned_certificate_that_has_expired_is_invalid_and_not_absent() {
+    let authority = Authority::new("CA");
+    let judging = Judging::by(&authority);
+    let expired = authority.bob(&key(), -1_000);
+    let mut search = found(&[(LookupSource::Harvest, Authentication::None, &expired)]);
+    // Never used, and nobody else has one.
+    let none = || Said::Absent("no such user".to_owned());
+    search.asked.push(asked(LookupSource::Mcek, none(), true));
+    let choice = judging.choose(&search);
+    let Finding::Invalid(reasons) = &choice.finding else {
+        panic!("{:?}", choice.finding);
+    };
+    assert!(reasons[0].contains("not now"), "{reasons:?}");
+    assert_eq!(choice.refused, [Some(reasons[0].clone())]);
+    // One that is good is used all the same.
+    let good = authority.bob(&key(), 1);
+    search
+        .asked
+        .push(asked(LookupSource::Ldap, Said::Found, true));
+    search
+        .candidates
+        .push(candidate(LookupSource::Ldap, Authentication::Bind, &good));
+    assert_eq!(chosen(&judging.finding(&search)), &good);
+}
+
+#[test]
 fn a_path_stands_on_its_own_and_its_absence_needs_a_source_that_proves_the_owner() {
     let authority = Authority::new("CA");
     let judging = Judging::by(&authority);

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::future::pending;
 use std::future::ready;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::Waker;
@@ -17,12 +20,21 @@ use domsec::gateway::certificates::Noted;
 use domsec::gateway::certificates::Unavailable;
 use domsec::gateway::choice::Choice;
 use domsec::gateway::learned::Learned;
+use domsec::gateway::recipient::Early;
 use domsec::gateway::recipient::NotTaken;
+use domsec::gateway::search::Asked;
+use domsec::gateway::search::Authentication;
+use domsec::gateway::search::Candidate;
+use domsec::gateway::search::KeyInUse;
+use domsec::gateway::search::Known;
+use domsec::gateway::search::Provenance;
+use domsec::gateway::search::Said;
 use domsec::gateway::search::Search;
 use domsec::gateway::search::Subject;
 use domsec::gateway::site::Gateway;
 use domsec::gateway::transaction::Transaction;
 use domsec::octets::View;
+use domsec::policy::facts::LookupSource;
 use domsec::policy::facts::Session;
 use domsec::x509::Time;
 
@@ -55,6 +67,71 @@ impl Certificates for Silent {
     fn learn(&self, _learned: &Learned, _now: Time) {}
 }
 
+/// A directory that shows another key than the one in use, and a store that has all the time in the world.
+#[derive(Debug, Default)]
+struct Changed {
+    noted: Arc<AtomicUsize>,
+}
+
+impl Certificates for Changed {
+    fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search> {
+        let published = stack::identity("bob").certificate().clone();
+        let in_use = KeyInUse {
+            issuer: Vec::new(),
+            ..KeyInUse::of(stack::identity("alice").certificate())
+        };
+        let source = LookupSource::Mcek;
+        let (said, candidates) = match subject {
+            Subject::Dca(_) => (Said::Absent("none".to_owned()), Vec::new()),
+            Subject::Recipient(_) => {
+                let provenance = Provenance {
+                    source,
+                    authentication: Authentication::PublicTls,
+                    seen: now,
+                };
+                let candidate = Candidate {
+                    certificate: published,
+                    chain: Vec::new(),
+                    provenance,
+                };
+                (Said::Found, vec![candidate])
+            }
+        };
+        let asked = Asked {
+            source,
+            said,
+            authentic: true,
+            elapsed: Duration::ZERO,
+            cached: false,
+        };
+        let is_changed = !candidates.is_empty();
+        Box::pin(ready(Search {
+            asked: vec![asked],
+            candidates,
+            known: Known {
+                in_use: is_changed.then_some(in_use),
+                ..Known::default()
+            },
+            ..Search::default()
+        }))
+    }
+
+    fn settle<'a>(
+        &'a self,
+        subject: Subject<'a>,
+        _search: &'a Search,
+        choice: &'a Choice,
+        _now: Time,
+    ) -> Answer<'a, Result<Noted, Unavailable>> {
+        assert_eq!(subject.to_string(), "bob@b.example");
+        self.noted
+            .fetch_add(choice.pending.len(), Ordering::Relaxed);
+        Box::pin(pending())
+    }
+
+    fn learn(&self, _learned: &Learned, _now: Time) {}
+}
+
 /// One rule that encrypts, after what stands `before` it.
 fn gateway(before: &str, when: &str, otherwise: &str) -> Gateway {
     stack::gateway(
@@ -69,6 +146,11 @@ fn gateway(before: &str, when: &str, otherwise: &str) -> Gateway {
 
 /// What is decided for `recipient` of alice's mail, whose certificates are looked for for so long already.
 fn decided(gateway: &Gateway, recipient: &str, waited: Duration) -> Option<NotTaken> {
+    early(gateway, recipient, waited).map(|early| early.not_taken)
+}
+
+/// The same, with what is to be noted.
+fn early(gateway: &Gateway, recipient: &str, waited: Duration) -> Option<Early> {
     let session = Session {
         login: Some("alice".to_owned()),
         ..Session::default()
@@ -140,6 +222,25 @@ fn a_search_without_an_answer_defers_until_the_rule_says_otherwise() {
             assert_ne!(may_come, Some(false));
         }
     }
+}
+
+#[test]
+fn a_store_that_takes_its_time_does_not_keep_back_the_answer() {
+    let mut gateway = gateway("", ENVELOPE, "refuse");
+    let noted = Arc::new(AtomicUsize::new(0));
+    gateway.certificates = Box::new(Changed {
+        noted: Arc::clone(&noted),
+    });
+    let early = early(&gateway, "bob@b.example", Duration::ZERO).unwrap();
+    let reply = early.not_taken.reply.to_string();
+    assert!(reply.starts_with("451 4.7.5 "), "{reply}");
+    assert_eq!(noted.load(Ordering::Relaxed), 0);
+    // What waits is noted beside, as long as that may take.
+    assert!(!early.unnoted.is_empty());
+    let mut noting = pin!(gateway.note(early.unnoted));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(noting.as_mut().poll(&mut context).is_pending());
+    assert_eq!(noted.load(Ordering::Relaxed), 1);
 }
 
 #[test]

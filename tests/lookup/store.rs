@@ -116,7 +116,6 @@ fn settlement(known: Known, certificate: &Certificate) -> Settlement {
         }),
         reason: "the first that was found".to_owned(),
         pending: Vec::new(),
-        retired: Vec::new(),
         now,
     }
 }

@@ -321,7 +321,10 @@ fn another_key_by_mail_waits_for_an_administrator() {
     arrives(&mut mta, &signed_by("alice-mallory"), "bob").taken();
     let waits = mta.offer(&answer()).reply();
     assert!(waits.starts_with('4'), "{waits}");
-    let pending = domsec(&b, &["list", "--state", "pending"]);
+    // Where RCPT is answered it is noted a moment later.
+    let list = || domsec(&b, &["list", "--state", "pending"]);
+    eventually("it is noted", || !list().is_empty());
+    let pending = list();
     let fingerprint = pending.split_whitespace().next().unwrap().to_owned();
     assert!(pending.contains("harvest"), "{pending}");
     domsec(&b, &["approve", &fingerprint]);
