@@ -92,7 +92,11 @@ impl Pool {
             return Err(Arc::new(Failure::TimedOut(Step::Wait)));
         };
         let link = self.dial(Arc::default(), search.deadline);
-        link.search_alone(search.clone()).await
+        let search = Search {
+            paged: true,
+            ..search.clone()
+        };
+        link.search_alone(search).await
     }
 
     /// A place on a connection, as soon as there is one.
