@@ -8,6 +8,7 @@ use crate::crypto::DigestAlgorithm;
 use crate::crypto::OaepParameters;
 use crate::crypto::RsaEncryption;
 use crate::crypto::identifiers;
+use crate::crypto::oids;
 use crate::tlv::element;
 use crate::tlv::tag;
 
@@ -68,18 +69,23 @@ fn cipher(capability: &Capability<'_>) -> Option<ContentEncryption> {
     identifiers::content_cipher(capability.oid.as_bytes())
 }
 
-/// With SHA-256 for both label and mask (RFC 3560 §5), as we write it.
+/// What RFC 3560 §5 has senders announce for SHA-256. Its parameters are none: [0] and [1] around their fields are
+/// missing (RFC 4055 §4.1), and software that took the text at its word writes them like this.
+const OAEP_AS_PRINTED: &[u8] = b"\x30\x2b\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x30\x1a\x06\x09\
+    \x2a\x86\x48\x86\xf7\x0d\x01\x01\x08\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00";
+
+/// With SHA-256 for both label and mask, as we write it.
 fn is_oaep(capability: &Capability<'_>) -> bool {
     let parameters = capability.parameters.unwrap_or_default();
     let identifier = element(tag::SEQUENCE, &[&capability.oid.to_der(), parameters]);
-    let ours = OaepParameters::plain(DigestAlgorithm::Sha256);
-    identifiers::key_transport(&identifier) == Ok(RsaEncryption::Oaep(ours))
+    let ours = RsaEncryption::Oaep(OaepParameters::plain(DigestAlgorithm::Sha256));
+    identifiers::key_transport(&identifier) == Ok(ours)
+        || (parameters == OAEP_AS_PRINTED && capability.oid == oids::RSAES_OAEP)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::oids;
 
     impl Announced {
         /// One that names these ciphers.
@@ -118,6 +124,11 @@ mod tests {
         assert!(!announced.reads(ContentEncryption::Aes256Gcm));
         assert!(announced.reads_oaep());
         assert_eq!(announced.names(), "aes-256-cbc");
+        let tagged = OAEP_SHA_256
+            .replace("30 38 ", "30 3c ")
+            .replace("30 2b 30 0d", "30 2f a0 0f 30 0d");
+        let tagged = tagged.replace("05 00 30 1a", "05 00 a1 1c 30 1a");
+        assert!(of(&[AES_256_CBC, &tagged]).unwrap().reads_oaep());
         let announced = of(&[OAEP_SHA_1, AES_256_GCM]).unwrap();
         assert!(announced.reads(ContentEncryption::Aes256Gcm));
         // We write SHA-256 alone, and SHA-1 is what they read.
