@@ -178,9 +178,12 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
+/// What a connection is read from and written to.
+pub(super) type Stream = Box<dyn Duplex>;
+
 /// A connection on which nothing is under way.
 pub(super) struct Connection {
-    pub(super) stream: Box<dyn Duplex>,
+    pub(super) stream: Stream,
     /// What has come and was not looked at yet.
     pub(super) received: Vec<u8>,
     /// The number of the last request; the first is 1.

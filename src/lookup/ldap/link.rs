@@ -25,10 +25,10 @@ use tokio::time::timeout;
 use tokio::time::timeout_at;
 
 use super::connection::Connection;
-use super::connection::Duplex;
 use super::connection::Failure;
 use super::connection::Server;
 use super::connection::Step;
+use super::connection::Stream;
 use super::session::Entries;
 use super::session::Search;
 use super::session::Session;
@@ -327,10 +327,7 @@ impl Task {
     /// Reads, writes and tells, until nobody uses the connection any more. An error is its end.
     async fn carry(
         &mut self,
-        (reading, writing): (
-            &mut ReadHalf<Box<dyn Duplex>>,
-            &mut WriteHalf<Box<dyn Duplex>>,
-        ),
+        (reading, writing): (&mut ReadHalf<Stream>, &mut WriteHalf<Stream>),
         session: &mut Session<Waiter>,
     ) -> Result<(), Failure> {
         let lost = |source| Failure::Lost {
@@ -449,7 +446,7 @@ fn tell(session: &mut Session<Waiter>) {
 }
 
 /// Writes some of `octets`, at least one; where there are none, sees that those before have left. Gives their number.
-async fn push(writing: &mut WriteHalf<Box<dyn Duplex>>, octets: &[u8]) -> io::Result<usize> {
+async fn push(writing: &mut WriteHalf<Stream>, octets: &[u8]) -> io::Result<usize> {
     if octets.is_empty() {
         return writing.flush().await.map(|()| 0);
     }
@@ -459,7 +456,7 @@ async fn push(writing: &mut WriteHalf<Box<dyn Duplex>>, octets: &[u8]) -> io::Re
     }
 }
 
-async fn farewell(writing: &mut WriteHalf<Box<dyn Duplex>>, session: &mut Session<Waiter>) {
+async fn farewell(writing: &mut WriteHalf<Stream>, session: &mut Session<Waiter>) {
     session.handle_end();
     // Nobody waits for it, and how it ends changes nothing.
     let _ = timeout(FAREWELL, async {
