@@ -11,7 +11,9 @@ use std::task::Waker;
 use std::time::Duration;
 
 use domsec::address::Domain;
+use domsec::address::Mailbox;
 use domsec::crypto::provider;
+use domsec::gateway::announced::Announced;
 use domsec::gateway::arrival::Arrival;
 use domsec::gateway::certificates::Answer;
 use domsec::gateway::certificates::Certificates;
@@ -129,6 +131,10 @@ impl Certificates for Published {
         Box::pin(ready(Ok(Noted::Kept)))
     }
 
+    fn announced(&self, _mailbox: &Mailbox) -> Option<Announced> {
+        None
+    }
+
     fn learn(&self, _learned: &Learned, _now: Time) {}
 }
 
@@ -172,6 +178,7 @@ fn everything(gateway: &Gateway, gathered: &Gathered) -> Gathered {
         let findings = Findings {
             own: gateway.chosen(recipient, &own_search, now()).finding,
             dca: gateway.chosen(dca, &dca_search, now()).finding,
+            announced: None,
         };
         record.certificate = findings.own.result();
         record.dca = findings.dca.result();

@@ -129,6 +129,10 @@ impl Certificates for Changed {
         Box::pin(pending())
     }
 
+    fn announced(&self, _mailbox: &Mailbox) -> Option<Announced> {
+        None
+    }
+
     fn learn(&self, _learned: &Learned, _now: Time) {}
 }
 
