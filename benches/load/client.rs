@@ -89,7 +89,13 @@ impl Connection {
 
     /// Hands `message` over, and returns what came back; an error unless the milter lets it go on.
     pub(crate) fn send(&mut self, message: &Message) -> io::Result<Answer> {
-        self.envelope(message)?;
+        self.hand_over(message, message.reader.address())?;
+        self.answer()
+    }
+
+    /// Hands `message` over for `recipient`, and waits for nothing that comes back.
+    pub(crate) fn hand_over(&mut self, message: &Message, recipient: &str) -> io::Result<()> {
+        self.envelope(recipient)?;
         let spaced = self.options & protocol::LEADING_SPACE != 0;
         for (name, value) in &message.header {
             let space: &[u8] = if spaced { b" " } else { b"" };
@@ -103,8 +109,7 @@ impl Connection {
         }
         self.put(b'D', &[b"Ei\x004F1B2C3D\0"]);
         self.put(b'E', &[]);
-        self.flush()?;
-        self.answer()
+        self.flush()
     }
 
     /// Says that it ends, as an MTA does.
@@ -113,14 +118,14 @@ impl Connection {
         self.flush()
     }
 
-    fn envelope(&mut self, message: &Message) -> io::Result<()> {
+    fn envelope(&mut self, recipient: &str) -> io::Result<()> {
         self.put(b'D', &[b"Mi\x004F1B2C3D\0{mail_addr}\0alice@a.example\0"]);
         let mail = [NO_MAIL, protocol::NO_REPLY_MAIL];
         self.step(b'M', &[b"<alice@a.example>\0"], mail)?;
-        let reader = message.reader.address().as_bytes();
-        self.put(b'D', &[b"R{rcpt_addr}\0", reader, b"\0"]);
-        let recipient = [NO_RECIPIENT, protocol::NO_REPLY_RCPT];
-        self.step(b'R', &[b"<", reader, b">\0"], recipient)?;
+        let recipient = recipient.as_bytes();
+        self.put(b'D', &[b"R{rcpt_addr}\0", recipient, b"\0"]);
+        let left_out = [NO_RECIPIENT, protocol::NO_REPLY_RCPT];
+        self.step(b'R', &[b"<", recipient, b">\0"], left_out)?;
         self.step(b'T', &[], [protocol::NO_DATA, NO_REPLY_DATA])
     }
 

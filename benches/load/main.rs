@@ -17,7 +17,10 @@ mod message;
 mod server;
 mod table;
 
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use client::Address;
@@ -37,11 +40,14 @@ const SMALL: usize = 4096;
 const LARGE: usize = 5_000_000;
 /// Connections that wait for their next message.
 const IDLE: usize = 10_000;
+/// Messages that wait for certificates.
+const WAITING: u32 = 1_000;
 
 const SIGN: Work = Work {
     elliptic: false,
     encrypts: false,
     cipher: "aes-256-cbc",
+    directory: None,
 };
 const SEAL: Work = Work {
     encrypts: true,
@@ -158,6 +164,7 @@ fn main() -> ExitCode {
     session.tcp();
     session.memory_of_large_messages();
     session.memory_of_idle_connections();
+    session.memory_of_waiting_messages();
     session.table.report()
 }
 
@@ -318,6 +325,53 @@ impl Session {
             // Most often `ulimit -n`.
             Err(error) => println!("{name}: not measured: {error}"),
         }
+    }
+
+    /// Messages to as many recipients, whose directory takes questions and does not answer: what each of them takes
+    /// beyond the connection that brought it. All together may take what 32 large ones may.
+    fn memory_of_waiting_messages(&mut self) {
+        let name = "1,000 messages of 4 KB that wait for certificates: each";
+        if !self.is_wanted(name) {
+            return;
+        }
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = silent.local_addr().expect("a port").port();
+        let domsec = Server::domsec(Work {
+            directory: Some(port),
+            ..SEAL
+        });
+        let message = Message::of(SMALL, Reader::Bob);
+        let load = Load {
+            message: &message,
+            change: ENVELOPED,
+            connections: 1,
+            each: 1,
+        };
+        let mut connections: Vec<Connection> = (0..WAITING)
+            .map(|_| {
+                let mut connection = Connection::open(&domsec.unix).expect("a connection");
+                load::send(&mut connection, load).expect("an answer");
+                connection
+            })
+            .collect();
+        let before = domsec.resident_mib("VmRSS:");
+        for (number, connection) in connections.iter_mut().enumerate() {
+            let recipient = format!("u{number}@c.example");
+            let handed = connection.hand_over(&message, &recipient);
+            handed.expect("a message that is taken");
+        }
+        // Who is asked takes the connection, and no more: it lies in the backlog.
+        let waits = || domsec.metric("domsec_open_certificate_searches");
+        for _ in 0..600 {
+            if waits() >= f64::from(WAITING) {
+                break;
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert!(waits() >= f64::from(WAITING), "{}", domsec.log());
+        let each = (domsec.resident_mib("VmRSS:") - before) * 1024.0 / f64::from(WAITING);
+        self.table.row(name, "KiB", each, 64.0, Bound::AtMost(1.0));
+        drop(silent);
     }
 
     /// Rounds of both in turn; of each the best, by each figure for itself.

@@ -1,11 +1,15 @@
 //! The milters under load, each a process of its own with what it cost so far.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs;
 use std::fs::File;
 use std::io;
+use std::io::Read as _;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::net::TcpListener;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
@@ -30,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) encrypts: bool,
     /// A name of `[profile]`'s `cipher`.
     pub(crate) cipher: &'static str,
+    /// Port of the directory that is asked for certificates of c.example.
+    pub(crate) directory: Option<u16>,
 }
 
 /// A milter that runs until this is dropped.
@@ -38,23 +44,26 @@ pub(crate) struct Server {
     folder: TempDir,
     pub(crate) unix: Address,
     pub(crate) tcp: Option<Address>,
+    /// Where domsec tells its metrics.
+    admin: Option<SocketAddr>,
 }
 
 impl Server {
     /// `domsec serve`, with the demonstration's keys.
     pub(crate) fn domsec(work: Work) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let port = free_port();
+        let (port, admin) = (free_port(), free_port());
         credentials::write(folder.path()).expect("certificates");
         write(&folder, "policy.toml", &policy(work));
-        write(&folder, "domsec.toml", &configuration(work, port));
+        write(&folder, "domsec.toml", &configuration(work, port, admin));
         let mut command = Command::new(env!("CARGO_BIN_EXE_domsec"));
         command
             .arg("serve")
             .arg("--config")
             .arg(folder.path().join("domsec.toml"));
         let tcp = Address::Tcp((Ipv4Addr::LOCALHOST, port).into());
-        Self::start(command, folder, Some(tcp))
+        let admin = SocketAddr::from((Ipv4Addr::LOCALHOST, admin));
+        Self::start(command, folder, Some((tcp, admin)))
     }
 
     /// Debian's `opendkim`, signing with a key of the same kind; `None` where it is not installed.
@@ -86,7 +95,8 @@ impl Server {
         Some(Self::start(command, folder, None))
     }
 
-    fn start(mut command: Command, folder: TempDir, tcp: Option<Address>) -> Self {
+    /// With domsec's other addresses.
+    fn start(mut command: Command, folder: TempDir, others: Option<(Address, SocketAddr)>) -> Self {
         let log = File::create(folder.path().join("log")).expect("a log");
         let child = command
             .stdin(Stdio::null())
@@ -95,11 +105,13 @@ impl Server {
             .spawn()
             .expect("a process");
         let unix = Address::Unix(folder.path().join("milter.sock"));
+        let (tcp, admin) = others.unzip();
         let mut server = Self {
             child,
             folder,
             unix,
             tcp,
+            admin,
         };
         for _ in 0..500 {
             let ended = server.child.try_wait().expect("a process of ours");
@@ -143,6 +155,22 @@ impl Server {
         f64::from(kib) / 1024.0
     }
 
+    /// The sum of a metric of domsec's.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut text = String::new();
+        let asked = self.admin.map(TcpStream::connect).map(|stream| {
+            let mut stream = stream?;
+            stream.write_all(
+                b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            )?;
+            stream.read_to_string(&mut text)
+        });
+        asked.expect("a server with metrics").expect("an answer");
+        let of_metric = text.lines().filter(|line| line.starts_with(name));
+        let values = of_metric.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        values.sum()
+    }
+
     fn proc(&self, name: &str) -> String {
         let path = format!("/proc/{}/{name}", self.child.id());
         fs::read_to_string(path).expect("a process that lives")
@@ -157,7 +185,7 @@ impl Drop for Server {
     }
 }
 
-fn configuration(work: Work, port: u16) -> String {
+fn configuration(work: Work, port: u16, admin: u16) -> String {
     let signer = if work.elliptic {
         r#"cert = "p256.pem"
 key = "p256.key""#
@@ -170,6 +198,24 @@ key = "p256.key""#
             path("domain-a.key")
         )
     };
+    let directory = work.directory.map(|port| {
+        format!(
+            r#"patience = 600
+
+[limits]
+transactions = 16
+
+[dns]
+servers = ["127.0.0.1:9"]
+
+[[ldap]]
+url = "ldap://127.0.0.1:{port}"
+base = "dc=c,dc=example"
+domains = ["c.example"]
+in_clear = true
+"#
+        )
+    });
     format!(
         r#"domains = ["a.example"]
 authserv_id = "gw.a.example"
@@ -186,13 +232,14 @@ networks = ["127.0.0.0/8"]
 
 [certificates]
 directory = "recipients"
-
+{}
 [listen]
 milter = ["unix:milter.sock", "127.0.0.1:{port}"]
-admin = []
+admin = ["127.0.0.1:{admin}"]
 "#,
         credentials::path("root.pem"),
         credentials::path("intermediate.pem"),
+        directory.unwrap_or_default(),
     )
 }
 
@@ -205,7 +252,7 @@ fn policy(work: Work) -> String {
     format!(
         r#"[[rule]]
 name = "out"
-when = 'direction == "outbound"'
+when = 'direction == "outbound" && message.size > 0'
 sign = ["domain"]
 profile = "load"
 {encrypt}
