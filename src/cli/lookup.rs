@@ -109,7 +109,6 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
         build::gateway_in(&config, &surroundings).map_err(|error| build_failure(&error))?;
     let now = input::now()?;
     let mut searched = Vec::new();
-    let mut of_entry = Vec::new();
     for (word, subject) in [
         ("recipient", Subject::Recipient(&mailbox)),
         ("dca", Subject::Dca(mailbox.domain())),
@@ -117,13 +116,7 @@ pub(super) fn run(arguments: &Lookup) -> Result<Exit, Failure> {
         if !arguments.json {
             output::print(&format!("{}\n", printable(&subject.to_string())))?;
         }
-        let mut search = runtime.block_on(gateway.search(subject, now));
-        match subject {
-            Subject::Dca(_) => search.add_of_entries(std::mem::take(&mut of_entry)),
-            Subject::Recipient(mailbox) => {
-                of_entry = gateway.take_dcas(mailbox, &mut search, now);
-            }
-        }
+        let search = runtime.block_on(gateway.search(subject, now));
         let choice = gateway.chosen(subject, &search, now);
         let one = (search, choice);
         if !arguments.json {

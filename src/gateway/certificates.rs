@@ -7,7 +7,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::announced::Announced;
 use crate::gateway::choice::Choice;
@@ -26,11 +25,6 @@ pub trait Certificates: fmt::Debug + Send + Sync {
     ///
     /// Never fails: of a source that did not answer, the search says so.
     fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search>;
-
-    /// Whether what is found for a recipient of the domain can hold the certificate of its DCA (draft §4.1).
-    fn has_entries(&self, _domain: &Domain) -> bool {
-        false
-    }
 
     /// Takes note of what was chosen upon `search`, before anything is encrypted to it.
     ///
@@ -64,10 +58,6 @@ pub enum Noted {
 impl Certificates for Box<dyn Certificates> {
     fn search<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Search> {
         (**self).search(subject, now)
-    }
-
-    fn has_entries(&self, domain: &Domain) -> bool {
-        (**self).has_entries(domain)
     }
 
     fn settle<'a>(

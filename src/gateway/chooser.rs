@@ -265,11 +265,7 @@ impl Chooser<'_> {
 
     /// Whether a certificate names the subject: the address as rfc822Name, or the domain by the naming
     /// convention (draft §2.6, §4.1).
-    pub(super) fn check_names(
-        &self,
-        subject: Subject<'_>,
-        certificate: &Certificate,
-    ) -> Result<(), String> {
+    fn check_names(&self, subject: Subject<'_>, certificate: &Certificate) -> Result<(), String> {
         let names = Names {
             former_names_with: self.former_names.to_vec(),
             ..Names::of(certificate)

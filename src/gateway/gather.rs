@@ -1,13 +1,13 @@
 //! Asks for what is not in the message: the certificates of its recipients. Nothing else here waits.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::future::pending;
 use std::future::poll_fn;
 use std::future::ready;
 use std::task::Poll;
 
 use futures_util::StreamExt;
-use futures_util::future::join;
 use futures_util::stream::FuturesUnordered;
 
 use crate::address::Domain;
@@ -25,7 +25,6 @@ use crate::gateway::outcome::Outcome;
 use crate::gateway::recipient::Early;
 use crate::gateway::recipient::Unnoted;
 use crate::gateway::record::RecipientRecord;
-use crate::gateway::search::Candidate;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
 use crate::gateway::site::Gateway;
@@ -153,81 +152,35 @@ impl Gateway {
         let answers = answers
             .into_iter()
             .map(|answer| answer.unwrap_or_else(late));
-        let mut found: Vec<(Subject<'m>, Search)> = subjects.into_iter().zip(answers).collect();
-        let mut of_entry = Vec::new();
-        for (subject, search) in &mut found {
-            match subject {
-                Subject::Dca(_) => search.add_of_entries(std::mem::take(&mut of_entry)),
-                Subject::Recipient(mailbox) => of_entry = self.take_dcas(mailbox, search, now),
-            }
-        }
-        found
+        subjects.into_iter().zip(answers).collect()
     }
 
     /// What is found and chosen for each of `wanted` and for their DCAs. Each is judged and noted when its own answers
     /// are there: at a thousand of them that is work, and is done while others are waited for.
     async fn settled(&self, wanted: &[(&Mailbox, Needed)], now: Time) -> Found {
-        let domains = by_domain(wanted);
-        let each = domains.iter().map(|wanted| self.of_domain(wanted, now));
+        let subjects = subjects(wanted);
+        let each = subjects.iter().map(|subject| self.finding(*subject, now));
         let findings = all(each.collect(), Box::pin(pending())).await;
         let mut settled = Found::default();
-        for (subject, finding) in findings.into_iter().flatten().flatten() {
+        for (subject, finding) in subjects.into_iter().zip(findings.into_iter().flatten()) {
             settled.put(subject, finding);
         }
         settled
     }
 
-    /// What is found and chosen for recipients of one domain, and for its DCA when the entries of all of them are there.
-    fn of_domain<'a>(
-        &'a self,
-        wanted: &'a Wanted<'a>,
-        now: Time,
-    ) -> Answer<'a, Vec<(Subject<'a>, Finding)>> {
-        Box::pin(async move {
-            let dca = Subject::Dca(wanted.domain);
-            let search = async {
-                match wanted.dca {
-                    true => Some(self.search(dca, now).await),
-                    false => None,
-                }
-            };
-            let own = wanted.own.iter().map(|mailbox| self.own(mailbox, now));
-            let own = all(own.collect(), Box::pin(pending()));
-            let (search, own) = join(search, own).await;
-            let mut findings = Vec::with_capacity(own.len() + 1);
-            let mut of_entries = Vec::new();
-            for (mailbox, (finding, of_entry)) in wanted.own.iter().zip(own.into_iter().flatten()) {
-                findings.push((Subject::Recipient(mailbox), finding));
-                of_entries.extend(of_entry);
-            }
-            if let Some(mut search) = search {
-                search.add_of_entries(of_entries);
-                findings.push((dca, self.finding(dca, search, now).await));
-            }
-            findings
-        })
-    }
-
-    /// What is found and chosen for one recipient, and what its entry has of its domain's DCA.
-    fn own<'a>(&'a self, mailbox: &'a Mailbox, now: Time) -> Answer<'a, (Finding, Vec<Candidate>)> {
-        Box::pin(async move {
-            let subject = Subject::Recipient(mailbox);
-            let mut search = self.search(subject, now).await;
-            let of_entry = self.take_dcas(mailbox, &mut search, now);
-            (self.finding(subject, search, now).await, of_entry)
-        })
-    }
-
     /// What is chosen for one subject, noted where it is another one than before: one that could not be noted is not
     /// used.
-    async fn finding(&self, subject: Subject<'_>, search: Search, now: Time) -> Finding {
-        let choice = self.chosen(subject, &search, now);
-        if choice.is_to_be_noted() && !search.by_policy {
-            let noted = self.noted(subject, search, choice, now).await;
-            noted.unwrap_or_else(Finding::Unavailable)
-        } else {
-            choice.finding
-        }
+    fn finding<'a>(&'a self, subject: Subject<'a>, now: Time) -> Answer<'a, Finding> {
+        Box::pin(async move {
+            let search = self.search(subject, now).await;
+            let choice = self.chosen(subject, &search, now);
+            if choice.is_to_be_noted() && !search.by_policy {
+                let noted = self.noted(subject, search, choice, now).await;
+                noted.unwrap_or_else(Finding::Unavailable)
+            } else {
+                choice.finding
+            }
+        })
     }
 
     /// Notes one choice; makes it again where somebody else was first. Fails where it could not be noted, with the reason.
@@ -271,12 +224,6 @@ impl Gateway {
         }
     }
 
-    /// Takes the certificates of its domain's DCA out of what was found for a recipient: they are to be judged as the
-    /// DCA's ([`Search::add_of_entries`]).
-    pub fn take_dcas(&self, mailbox: &Mailbox, search: &mut Search, now: Time) -> Vec<Candidate> {
-        self.chooser(now).take_dcas(mailbox, search)
-    }
-
     /// Judges what was found for one subject.
     pub fn chosen(&self, subject: Subject<'_>, search: &Search, now: Time) -> Choice {
         let partner = self.policy.partner(subject.domain());
@@ -306,12 +253,6 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// Whether the policy names the DCA's certificate of that domain by file, so that nobody is asked for it.
-    pub(super) fn names_dca(&self, domain: &Domain) -> bool {
-        let partner = self.policy.partner(domain);
-        partner.is_some_and(|partner| self.partner_dca(partner).is_some())
-    }
-
     /// What was found for one recipient, and what its software can read.
     fn findings(&self, found: &Found, mailbox: &Mailbox) -> Findings {
         let announced = self.certificates.announced(mailbox);
@@ -353,33 +294,19 @@ impl Found {
     }
 }
 
-/// Whose certificates are looked for of one domain.
-struct Wanted<'m> {
-    domain: &'m Domain,
-    own: Vec<&'m Mailbox>,
-    dca: bool,
-}
-
-/// All whose certificates are looked for: each of them, and the DCA of each domain once.
-fn by_domain<'m>(wanted: &[(&'m Mailbox, Needed)]) -> Vec<Wanted<'m>> {
-    let mut domains: Vec<Wanted<'m>> = Vec::new();
-    let mut places: HashMap<&Domain, usize> = HashMap::new();
-    for (mailbox, needed) in wanted.iter().filter(|(_, needed)| needed.any()) {
-        let domain = mailbox.domain();
-        let place = *places.entry(domain).or_insert_with(|| {
-            domains.push(Wanted {
-                domain,
-                own: Vec::new(),
-                dca: false,
-            });
-            domains.len() - 1
-        });
-        if let Some(wanted) = domains.get_mut(place) {
-            wanted.own.extend(needed.own.then_some(*mailbox));
-            wanted.dca |= needed.dca;
+/// All whose certificates are looked for: each of them as far as it is needed, and the DCA of each domain once.
+fn subjects<'m>(wanted: &[(&'m Mailbox, Needed)]) -> Vec<Subject<'m>> {
+    let mut subjects: Vec<Subject<'m>> = Vec::new();
+    let mut domains: HashSet<&Domain> = HashSet::new();
+    for (mailbox, needed) in wanted {
+        if needed.own {
+            subjects.push(Subject::Recipient(mailbox));
+        }
+        if needed.dca && domains.insert(mailbox.domain()) {
+            subjects.push(Subject::Dca(mailbox.domain()));
         }
     }
-    domains
+    subjects
 }
 
 /// Waits for all answers, each of which goes on while others wait; nothing in the place of those that

@@ -15,7 +15,6 @@ mod content;
 pub mod decide;
 mod delivery;
 pub mod edition;
-mod entries;
 mod flags;
 pub mod gather;
 pub mod judge;

@@ -32,11 +32,11 @@ impl Needed {
         self.own || self.dca
     }
 
-    /// What `reached` rules could use: those that are within reach, of which `encrypting` want readers.
-    fn of(reached: &[&Rule], encrypting: impl Fn(&Rule) -> bool) -> Self {
+    /// What `reached` rules could use: those that are within reach, of which `encrypting` want readers. `open` is whether
+    /// their conditions decide among them.
+    fn of(reached: &[&Rule], open: bool, encrypting: impl Fn(&Rule) -> bool) -> Self {
         let mut needed = Self::default();
-        // A single one is the recipient's, whatever is found.
-        if reached.len() > 1 {
+        if open {
             let asks = |fact| reached.iter().any(|rule| rule.when.asks(fact));
             needed.own = asks(Fact::CERTIFICATE);
             needed.dca = asks(Fact::DCA);
@@ -64,10 +64,10 @@ impl Gateway {
         let opens = layers.any(|one| one.layer == Layer::Enveloped);
         let of_originator =
             |rule: &Rule| rule.signs(SignatureType::Domain) || rule.signs(SignatureType::Delegated);
-        let needed = Needed::of(&reached, |rule| {
+        // A single one is the recipient's, whatever is found.
+        Needed::of(&reached, reached.len() > 1, |rule| {
             rule.encrypts() || (opens && of_originator(rule))
-        });
-        self.with_entries(needed, record)
+        })
     }
 
     /// Whose could decide at RCPT; nobody's, where what is found could not.
@@ -79,21 +79,10 @@ impl Gateway {
         let facts = record.facts(transaction, None);
         match self.policy.rules_at_recipient(&facts) {
             Ok(rules) if !self.monitor && rules.iter().any(|rule| rule.encrypts()) => {
-                let needed = Needed::of(&rules, Rule::encrypts);
-                self.with_entries(needed, record)
+                // A single one may be another's than the recipient's: those that ask for the message stand behind it.
+                Needed::of(&rules, true, Rule::encrypts)
             }
             Ok(_) | Err(_) => Needed::default(),
-        }
-    }
-
-    /// The DCA's certificate may be in the entry of the recipient, and nowhere else (draft §4.1).
-    fn with_entries(&self, needed: Needed, record: &RecipientRecord) -> Needed {
-        let domain = record.mailbox.domain();
-        let in_entries =
-            needed.dca && !self.names_dca(domain) && self.certificates.has_entries(domain);
-        Needed {
-            own: needed.own || in_entries,
-            ..needed
         }
     }
 }

@@ -176,15 +176,6 @@ impl Certificates for Ordered {
         Box::pin(self.searched(subject, now))
     }
 
-    /// A directory of LDAP has entries.
-    fn has_entries(&self, domain: &Domain) -> bool {
-        let (wanted, _) = self.order.of_domain(domain);
-        let of = |source: &Arc<dyn Source>| {
-            source.name() == LookupSource::Ldap && source.covers(Subject::Dca(domain))
-        };
-        wanted.contains(&LookupSource::Ldap) && self.sources.iter().any(of)
-    }
-
     fn settle<'a>(
         &'a self,
         subject: Subject<'a>,

@@ -10,9 +10,7 @@ use std::task::Poll;
 use std::task::Waker;
 use std::time::Duration;
 
-use domsec::address::Domain;
 use domsec::address::Mailbox;
-use domsec::crypto::provider;
 use domsec::gateway::announced::Announced;
 use domsec::gateway::arrival::Arrival;
 use domsec::gateway::certificates::Answer;
@@ -20,7 +18,6 @@ use domsec::gateway::certificates::Certificates;
 use domsec::gateway::certificates::Noted;
 use domsec::gateway::certificates::Unavailable;
 use domsec::gateway::choice::Choice;
-use domsec::gateway::choice::Finding;
 use domsec::gateway::choose::Findings;
 use domsec::gateway::gather::Gathered;
 use domsec::gateway::learned::Learned;
@@ -32,14 +29,12 @@ use domsec::gateway::search::Said;
 use domsec::gateway::search::Search;
 use domsec::gateway::search::Subject;
 use domsec::gateway::site::Gateway;
-use domsec::limits::Limits;
 use domsec::octets::Memory;
 use domsec::octets::View;
 use domsec::policy::Policy;
 use domsec::policy::facts::LookupResult;
 use domsec::policy::facts::LookupSource;
 use domsec::policy::facts::Session;
-use domsec::x509::SimplePaths;
 use domsec::x509::Time;
 
 use crate::stack;
@@ -53,17 +48,14 @@ use crate::stack::identity;
 struct Published {
     own: LookupResult,
     dca: LookupResult,
-    /// Whether bob's entry in a directory has the DCA's certificate; `None` where there is no directory.
-    in_entry: Option<bool>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Published {
-    fn new(own: LookupResult, dca: LookupResult, in_entry: Option<bool>) -> Self {
+    fn new(own: LookupResult, dca: LookupResult) -> Self {
         Self {
             own,
             dca,
-            in_entry,
             asked: Arc::default(),
         }
     }
@@ -107,18 +99,7 @@ impl Certificates for Published {
             LookupResult::Invalid => put(source, Said::Invalid(why()), None),
             LookupResult::Unavailable => put(source, Said::Unavailable(why()), None),
         }
-        match (subject, self.in_entry) {
-            (_, None) => {}
-            (Subject::Recipient(_), Some(true)) => {
-                put(LookupSource::Ldap, Said::Found, Some("dca-b"));
-            }
-            (_, Some(_)) => put(LookupSource::Ldap, Said::Absent(why()), None),
-        }
         Box::pin(ready(search))
-    }
-
-    fn has_entries(&self, _domain: &Domain) -> bool {
-        self.in_entry.is_some()
     }
 
     fn settle<'a>(
@@ -171,10 +152,8 @@ fn everything(gateway: &Gateway, gathered: &Gathered) -> Gathered {
     let findings = records.iter_mut().map(|record| {
         let recipient = Subject::Recipient(&record.mailbox);
         let dca = Subject::Dca(record.mailbox.domain());
-        let mut own_search = done(gateway.search(recipient, now()));
-        let mut dca_search = done(gateway.search(dca, now()));
-        let of_entry = gateway.take_dcas(&record.mailbox, &mut own_search, now());
-        dca_search.add_of_entries(of_entry);
+        let own_search = done(gateway.search(recipient, now()));
+        let dca_search = done(gateway.search(dca, now()));
         let findings = Findings {
             own: gateway.chosen(recipient, &own_search, now()).finding,
             dca: gateway.chosen(dca, &dca_search, now()).finding,
@@ -246,22 +225,20 @@ fn what_is_not_looked_for_changes_no_decision() {
     for policy in policies() {
         gateway.policy = Policy::parse(&policy, "policy of a test").unwrap();
         for (own, dca) in pairs.into_iter().flatten() {
-            for in_entry in [None, Some(false), Some(true)] {
-                let published = Published::new(own, dca, in_entry);
-                gateway.certificates = Box::new(published.clone());
-                for message in &messages {
-                    with_arrival(&gateway, message, |arrival| {
-                        let gathered = done(gateway.gather(arrival));
-                        asked += published.asked().len();
-                        let everything = everything(&gateway, &gathered);
-                        most += published.asked().len();
-                        assert_eq!(
-                            format!("{:?}", gateway.decide(arrival, &gathered).shares),
-                            format!("{:?}", gateway.decide(arrival, &everything).shares),
-                            "{own:?} {dca:?} {in_entry:?}\n{policy}"
-                        );
-                    });
-                }
+            let published = Published::new(own, dca);
+            gateway.certificates = Box::new(published.clone());
+            for message in &messages {
+                with_arrival(&gateway, message, |arrival| {
+                    let gathered = done(gateway.gather(arrival));
+                    asked += published.asked().len();
+                    let everything = everything(&gateway, &gathered);
+                    most += published.asked().len();
+                    assert_eq!(
+                        format!("{:?}", gateway.decide(arrival, &gathered).shares),
+                        format!("{:?}", gateway.decide(arrival, &everything).shares),
+                        "{own:?} {dca:?}\n{policy}"
+                    );
+                });
             }
         }
     }
@@ -284,75 +261,52 @@ fn nobody_is_looked_for_whom_no_rule_could_use() {
              [[rule]]\nname = \"rest\"\nwhen = \"true\"\n"
         )
     };
-    let rows: [(String, &[&str], &[&str]); 6] = [
-        // What is asked for without a directory, and with one, whose entries may have both.
-        (stack::policy(&[], false, ""), &[], &[]),
-        (encrypted("\"recipient\""), &[BOB], &[BOB]),
-        (encrypted("\"dca\""), &[DCA], &[BOB, DCA]),
-        (
-            encrypted("\"recipient\", \"dca\""),
-            &[BOB, DCA],
-            &[BOB, DCA],
-        ),
-        (told("certificate"), &[BOB], &[BOB]),
-        (told("dca"), &[DCA], &[BOB, DCA]),
+    let rows: [(String, &[&str]); 6] = [
+        (stack::policy(&[], false, ""), &[]),
+        (encrypted("\"recipient\""), &[BOB]),
+        (encrypted("\"dca\""), &[DCA]),
+        (encrypted("\"recipient\", \"dca\""), &[BOB, DCA]),
+        (told("certificate"), &[BOB]),
+        (told("dca"), &[DCA]),
     ];
     let mut gateway = stack::gateway("a", &stack::policy(&[], false, ""));
-    for (policy, without, with) in rows {
+    for (policy, wanted) in rows {
         gateway.policy = Policy::parse(&policy, "policy of a test").unwrap();
-        for (in_entry, wanted) in [(None, without), (Some(false), with)] {
-            let published = Published::new(LookupResult::Absent, LookupResult::Absent, in_entry);
-            gateway.certificates = Box::new(published.clone());
-            let message = [stack::FIELDS.as_bytes(), stack::CONTENT.as_bytes()].concat();
-            with_arrival(&gateway, &message, |arrival| {
-                done(gateway.gather(arrival));
-                let mut asked = published.asked();
-                asked.sort();
-                assert_eq!(asked, wanted, "{policy}");
-                // At RCPT it is the same, where anything is decided there.
-                let patience = Box::pin(std::future::pending());
-                done(gateway.at_recipient(arrival.transaction, now(), patience));
-                let mut asked = published.asked();
-                asked.sort();
-                let decides = policy.contains("encrypt");
-                assert_eq!(asked, if decides { wanted } else { &[] }, "{policy}");
-            });
-        }
+        let published = Published::new(LookupResult::Absent, LookupResult::Absent);
+        gateway.certificates = Box::new(published.clone());
+        let message = [stack::FIELDS.as_bytes(), stack::CONTENT.as_bytes()].concat();
+        with_arrival(&gateway, &message, |arrival| {
+            done(gateway.gather(arrival));
+            let mut asked = published.asked();
+            asked.sort();
+            assert_eq!(asked, wanted, "{policy}");
+            // At RCPT it is the same, where anything is decided there.
+            let patience = Box::pin(std::future::pending());
+            done(gateway.at_recipient(arrival.transaction, now(), patience));
+            let mut asked = published.asked();
+            asked.sort();
+            let decides = policy.contains("encrypt");
+            assert_eq!(asked, if decides { wanted } else { &[] }, "{policy}");
+        });
     }
 }
 
 #[test]
-fn a_dcas_certificate_in_the_entry_of_a_recipient_is_judged_once_and_as_the_dcas() {
-    let mut gateway = stack::gateway("a", &stack::policy(&[], true, ""));
+fn a_recipient_is_not_refused_at_rcpt_for_what_nobody_has_looked_for() {
+    // The first rule is another's, since there is a DCA; the second has to wait for the message.
+    let policy = "[[rule]]\nname = \"alone\"\nwhen = 'recipient.dca == \"absent\"'\nsign = [\"domain\"]\n\
+                  encrypt = \"required\"\nencrypt_to = [\"recipient\"]\notherwise = \"refuse\"\n\
+                  [[rule]]\nname = \"rest\"\nwhen = 'message.size > 0 || true'\n\
+                  [[rule]]\nname = \"last\"\nwhen = 'true'\n";
+    let mut gateway = stack::gateway("a", &stack::policy(&[], false, ""));
+    gateway.policy = Policy::parse(policy, "policy of a test").unwrap();
     let message = [stack::FIELDS.as_bytes(), stack::CONTENT.as_bytes()].concat();
-    let found = |gateway: &Gateway| {
-        let mut findings = None;
-        with_arrival(gateway, &message, |arrival| {
-            findings = done(gateway.gather(arrival)).findings.pop();
+    for (dca, is_refused) in [(LookupResult::Found, false), (LookupResult::Absent, true)] {
+        gateway.certificates = Box::new(Published::new(LookupResult::Absent, dca));
+        with_arrival(&gateway, &message, |arrival| {
+            let patience = Box::pin(std::future::pending());
+            let early = done(gateway.at_recipient(arrival.transaction, now(), patience));
+            assert_eq!(early.is_some(), is_refused, "{early:?}");
         });
-        findings.unwrap()
-    };
-    let publish = |gateway: &mut Gateway, own, dca| {
-        gateway.certificates = Box::new(Published::new(own, dca, Some(true)));
-    };
-    publish(&mut gateway, LookupResult::Absent, LookupResult::Absent);
-    let findings = found(&gateway);
-    assert!(matches!(findings.own, Finding::Absent), "{findings:?}");
-    let dca = identity("dca-b");
-    assert_eq!(findings.dca.certificate(), Some(dca.certificate()));
-    // What the recipient has beside it is his.
-    publish(&mut gateway, LookupResult::Found, LookupResult::Found);
-    let findings = found(&gateway);
-    assert_eq!(
-        findings.own.certificate(),
-        Some(identity("bob").certificate())
-    );
-    assert_eq!(findings.dca.certificate(), Some(dca.certificate()));
-    // Who can write an entry does not speak for the domain: without a path it is none that counts.
-    let (verification, limits) = (provider().verification, Limits::default());
-    gateway.paths = Box::new(SimplePaths::new(Vec::new(), verification, &limits));
-    publish(&mut gateway, LookupResult::Absent, LookupResult::Absent);
-    let findings = found(&gateway);
-    assert!(matches!(findings.own, Finding::Absent), "{findings:?}");
-    assert!(matches!(findings.dca, Finding::Invalid(_)), "{findings:?}");
+    }
 }
