@@ -149,6 +149,8 @@ pub struct Service {
     milters: Vec<(Listener, Option<Direction>)>,
     admins: Vec<TcpListener>,
     admin: Admin,
+    /// SIGHUP, from before anybody can know of us.
+    hangup: Option<Signal>,
 }
 
 impl Service {
@@ -169,6 +171,11 @@ impl Service {
         path: &Path,
         listeners: Listeners,
     ) -> Result<Self, ServiceError> {
+        // The sockets are there already, and keys behind passwords take their time: SIGHUP would end the process.
+        let hangup = signal(SignalKind::hangup());
+        if hangup.is_err() {
+            tracing::error!("SIGHUP cannot be received; restart to read the configuration anew");
+        }
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).map_err(ServiceError::Metrics)?;
         let store = build::store(&config)?;
@@ -222,6 +229,7 @@ impl Service {
                 ..Admin::new(registry, Arc::clone(&site))
             },
             site,
+            hangup: hangup.ok(),
         })
     }
 
@@ -246,12 +254,11 @@ impl Service {
 
     /// Serves until `shutdown` is ready, and ends what is at hand then. Reads the configuration anew at
     /// SIGHUP, and tells systemd.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let (path, site) = (self.path.clone(), Arc::clone(&self.site));
         let surroundings = self.surroundings.clone();
+        let hangup = self.hangup.take();
         let serving = format!("STATUS={}", self.status());
-        // Before anybody hears that we are ready: without it SIGHUP ends the process.
-        let hangup = signal(SignalKind::hangup());
         notify(&format!("READY=1\n{serving}"));
         tracing::info!(config = %path.display(), "ready");
         let mut watched = JoinSet::new();
@@ -482,13 +489,12 @@ impl Listening {
 /// Reads the configuration anew at every SIGHUP. What it names is opened first: one error, and the
 /// old one holds.
 async fn reload_on_signal(
-    hangup: io::Result<Signal>,
+    hangup: Option<Signal>,
     path: &Path,
     (site, surroundings): (&Arc<Site>, &Surroundings),
     serving: &str,
 ) {
-    let Ok(mut hangup) = hangup else {
-        tracing::error!("SIGHUP cannot be received; restart to read the configuration anew");
+    let Some(mut hangup) = hangup else {
         return std::future::pending().await;
     };
     while hangup.recv().await.is_some() {

@@ -1,7 +1,9 @@
 //! Passwords of key files, from systemd's credentials and from files; and certificates out of their dates.
 
 use std::fs;
+use std::fs::File;
 use std::fs::Permissions;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -58,6 +60,26 @@ fn a_password_comes_from_a_credential() {
     assert_eq!(code, 78, "{said}");
     assert!(said.contains("keys/domain.key"), "{said}");
     assert!(!said.contains("xyzzy"), "{said}");
+}
+
+#[test]
+fn sighup_while_keys_are_opened_is_a_reload_once_they_are() {
+    let laid = encrypted("password_credential = \"domain-key\"");
+    let credentials = laid.path("credentials");
+    fs::create_dir(&credentials).expect("a folder");
+    // Nobody reads on before somebody writes.
+    let credential = credentials.join("domain-key");
+    run(Command::new("mkfifo").args(["-m", "600"]).arg(&credential));
+    let running = laid.spawn(laid.serve().env("CREDENTIALS_DIRECTORY", &credentials));
+    // Waits until it is read.
+    let mut writer = File::create(&credential).expect("a reader");
+    running.signal("HUP");
+    fs::remove_file(&credential).expect("a name of a pipe");
+    fs::write(&credential, PASSWORD).expect("a credential");
+    fs::set_permissions(&credential, Permissions::from_mode(0o600)).expect("a credential");
+    writer.write_all(PASSWORD.as_bytes()).expect("a reader");
+    drop(writer);
+    running.wait_log("were read anew");
 }
 
 #[test]
