@@ -306,42 +306,8 @@ impl<W> Session<W> {
             self.answers.push_back(underway.end(over));
             return;
         };
-        let search = &underway.search;
-        let left = search.deadline.saturating_duration_since(now).as_secs();
-        let whole = SearchRequest {
-            base: search.base.as_bytes(),
-            scope: Scope::Subtree,
-            filter: &search.filter,
-            attributes: &ATTRIBUTES,
-            // One more tells that there are more.
-            size_limit: u32::try_from(MOST_ENTRIES + 1).unwrap_or(u32::MAX),
-            // At most 2^31 - 1 (RFC 4511 §4.5.1).
-            time_limit: u32::try_from(left.saturating_add(1))
-                .map_or(MOST_ID, |left| left.min(MOST_ID)),
-            page: None,
-        };
-        let request = match &underway.asked {
-            Asked::Page(cookie) => {
-                let page = search.paged.then_some(Page {
-                    size: PAGE_ENTRIES,
-                    cookie,
-                });
-                message::search(id, &SearchRequest { page, ..whole })
-            }
-            Asked::Rest(rest) => message::search(
-                id,
-                &SearchRequest {
-                    base: &rest.entry,
-                    scope: Scope::Base,
-                    // Every entry has it (RFC 4512 §2.4).
-                    filter: &Filter::Present("objectClass".to_owned()),
-                    attributes: &[&rest.description()],
-                    ..whole
-                },
-            ),
-            Asked::Nothing => Vec::new(),
-        };
-        self.outgoing.extend_from_slice(&request);
+        self.outgoing
+            .extend_from_slice(&request(id, &underway, now));
         self.held += underway.octets;
         self.underway.insert(id, underway);
     }
@@ -374,6 +340,42 @@ impl<W> Session<W> {
         let id = self.last_id.checked_add(1).filter(|id| *id <= MOST_ID)?;
         self.last_id = id;
         Some(id)
+    }
+}
+
+/// The request for what is to be asked next.
+fn request<W>(id: u32, underway: &Underway<W>, now: Instant) -> Vec<u8> {
+    let search = &underway.search;
+    let left = search.deadline.saturating_duration_since(now).as_secs();
+    let whole = SearchRequest {
+        base: search.base.as_bytes(),
+        scope: Scope::Subtree,
+        filter: &search.filter,
+        attributes: &ATTRIBUTES,
+        // One more tells that there are more.
+        size_limit: u32::try_from(MOST_ENTRIES + 1).unwrap_or(u32::MAX),
+        // At most 2^31 - 1 (RFC 4511 §4.5.1).
+        time_limit: u32::try_from(left.saturating_add(1)).map_or(MOST_ID, |left| left.min(MOST_ID)),
+        page: None,
+    };
+    match &underway.asked {
+        Asked::Page(cookie) => {
+            let size = PAGE_ENTRIES;
+            let page = search.paged.then_some(Page { size, cookie });
+            message::search(id, &SearchRequest { page, ..whole })
+        }
+        Asked::Rest(rest) => {
+            let rest = SearchRequest {
+                base: &rest.entry,
+                scope: Scope::Base,
+                // Every entry has it (RFC 4512 §2.4).
+                filter: &Filter::Present("objectClass".to_owned()),
+                attributes: &[&rest.description()],
+                ..whole
+            };
+            message::search(id, &rest)
+        }
+        Asked::Nothing => Vec::new(),
     }
 }
 
