@@ -3,6 +3,8 @@
 //! What speaks LDAP is our own (`message`): a directory may be a stranger's, and a client library that takes
 //! messages of any size, or ends in a panic where one is malformed, is not for strangers.
 
+mod attribute;
+mod base;
 mod connection;
 mod discovery;
 pub mod filter;
@@ -10,6 +12,7 @@ mod link;
 pub mod message;
 mod pool;
 mod session;
+mod underway;
 mod url;
 
 use std::error::Error;
@@ -30,16 +33,16 @@ pub use filter::Template;
 pub use url::LdapUrl;
 pub use url::LdapUrlError;
 
+use base::Base;
 use connection::Failure;
 use connection::Server;
 use connection::Step;
 use discovery::Directories;
-use discovery::distinguished_name;
 use filter::Filter;
 use link::Link;
 use pool::Pool;
-use session::Entries;
-use session::Search;
+use underway::Entries;
+use underway::Search;
 use url::Security;
 
 use super::blob;
@@ -177,14 +180,13 @@ impl Ldap {
         question: &Question,
         until: Instant,
     ) -> Result<Entries, Said> {
-        let searches = directory.settings.searches(&question.subject);
-        let searches = searches.into_iter().map(async |search| {
-            let search = self.search(search, false, until);
-            pool.search(&search).await
+        let searches = directory.settings.searches(question);
+        let searches = searches.into_iter().map(async |(base, filter)| {
+            let search = self.search(&base, filter, false, until);
+            found_beneath(&base, pool.search(&search).await, pool.url())
         });
         // What one of them does not say is not known: the others are given up.
-        let all = try_join_all(searches).await;
-        let all = all.map_err(|failure| Said::Unavailable(said(pool.url(), failure.as_ref())))?;
+        let all = try_join_all(searches).await.map_err(Said::Unavailable)?;
         let mut found = Entries::default();
         for one in all {
             found.join(one);
@@ -268,13 +270,13 @@ impl Ldap {
                         tls: Arc::clone(&settings.tls),
                         bind: None,
                     };
-                    let searches = settings.searches_at(&question.subject, name);
+                    let search = settings.search_for(question, name);
                     match self
-                        .search_once(connected.stream, server.clone(), searches, share)
+                        .search_once(connected.stream, server, search, share)
                         .await
                     {
                         Ok(found) => return Ok(Ok(found)),
-                        Err(failure) => failed = Some(said(&server.name, failure.as_ref())),
+                        Err(reason) => failed = Some(reason),
                     }
                 }
                 Err(failure) => match failure {
@@ -301,22 +303,20 @@ impl Ldap {
         &self,
         stream: TcpStream,
         server: Server,
-        searches: Vec<(String, Filter)>,
+        (base, filter): (Base, Filter),
         until: Instant,
-    ) -> Result<Entries, Arc<Failure>> {
+    ) -> Result<Entries, String> {
+        let name = server.name.clone();
         let connected = std::future::ready(Ok(stream));
-        let link = Link::open(connected, Arc::new(server), Arc::default(), until);
-        let mut found = Entries::default();
-        for search in searches {
-            // Nobody else searches there: page by page at once.
-            found.join(link.search_alone(self.search(search, true, until)).await?);
-        }
-        Ok(found)
+        let link = Link::open(|_| connected, Arc::new(server), Arc::default(), until);
+        // Nobody else searches there: page by page at once.
+        let search = self.search(&base, filter, true, until);
+        found_beneath(&base, link.search_alone(search).await, &name)
     }
 
-    fn search(&self, (base, filter): (String, Filter), paged: bool, deadline: Instant) -> Search {
+    fn search(&self, base: &Base, filter: Filter, paged: bool, deadline: Instant) -> Search {
         Search {
-            base,
+            base: base.name.clone(),
             filter,
             most_values: self.limits.certificates,
             paged,
@@ -398,34 +398,34 @@ impl LdapDirectory {
     }
 
     /// Each search for the entries of a subject.
-    fn searches(&self, subject: &Owner) -> Vec<(String, Filter)> {
-        match (subject, &self.base) {
-            (Owner::Recipient(mailbox), _) => self.searches_at(subject, mailbox.domain()),
+    fn searches(&self, question: &Question) -> Vec<(Base, Filter)> {
+        let domain = question.subject.domain();
+        match (&question.subject, &self.base) {
+            (Owner::Recipient(_), _) => vec![self.search_for(question, domain)],
             // All in one, beneath one base.
-            (Owner::Dca(domain), Some(base)) => {
+            (Owner::Dca(_), Some(_)) => {
                 let names = ascendants(domain);
                 let filters = names.iter().map(|name| self.dca_filter.of_domain(name));
-                vec![(base.clone(), Filter::Or(filters.collect()))]
+                let (base, _) = self.search_for(question, domain);
+                vec![(base, Filter::Or(filters.collect()))]
             }
-            (Owner::Dca(domain), None) => {
+            (Owner::Dca(_), None) => {
                 let names = ascendants(domain);
-                let searches = names.iter().map(|name| self.searches_at(subject, name));
-                searches.flatten().collect()
+                let searches = names.iter().map(|name| self.search_for(question, name));
+                searches.collect()
             }
         }
     }
 
     /// The search for the entries of a subject, or of its authority by the name of a domain above it.
-    fn searches_at(&self, subject: &Owner, name: &Domain) -> Vec<(String, Filter)> {
-        let base = self
-            .base
-            .clone()
-            .unwrap_or_else(|| distinguished_name(name));
-        let filter = match subject {
+    fn search_for(&self, question: &Question, name: &Domain) -> (Base, Filter) {
+        let asked = (question.subject.domain(), question.expected);
+        let base = Base::of(name, asked, (self.base.as_deref(), &self.domains));
+        let filter = match &question.subject {
             Owner::Recipient(mailbox) => self.filter.of_recipient(mailbox),
             Owner::Dca(_) => self.dca_filter.of_domain(name),
         };
-        vec![(base, filter)]
+        (base, filter)
     }
 }
 
@@ -537,6 +537,21 @@ fn together(answers: Vec<Answered>) -> Reply {
         reply.candidates = candidates.collect();
     }
     reply
+}
+
+/// What a search beneath `base` brought, or why that is not known.
+fn found_beneath(
+    base: &Base,
+    searched: Result<Entries, Arc<Failure>>,
+    server: &dyn Display,
+) -> Result<Entries, String> {
+    searched.or_else(|failure| {
+        let Failure::NoBase(result) = &*failure else {
+            return Err(said(server, &*failure));
+        };
+        let missing = base.missing(result).map_err(|error| said(server, &error));
+        missing.map(|()| Entries::default())
+    })
 }
 
 /// Why a server gave no answer, for people.

@@ -166,11 +166,12 @@ fn bounded(whole: &[u8], read: &message::Message) {
             assert!(result.text.len() <= 3 * message::TEXT_OCTETS);
             assert!(!result.text.chars().any(char::is_control), "{result:?}");
         }
-        Operation::Entry(attributes) => {
-            let values = attributes.iter().flat_map(|one| &one.values);
+        Operation::Entry(entry) => {
+            let values = entry.attributes.iter().flat_map(|one| &one.values);
             let octets: usize = values.map(|value| value.len() + 2).sum();
+            let octets = octets + entry.name.len();
             assert!(octets <= whole.len(), "{octets} of {}", whole.len());
-            assert!(2 * attributes.len() <= whole.len());
+            assert!(2 * entry.attributes.len() <= whole.len());
         }
         Operation::Intermediate | Operation::Reference => {}
     }

@@ -261,6 +261,41 @@ async fn an_entry_gives_its_certificates_by_either_attribute_over_ldaps_and_star
 }
 
 #[tokio::test]
+async fn a_mistyped_base_is_our_own_fault_and_never_an_absence() {
+    if !can_run() {
+        return;
+    }
+    let authority = Ca::new("Test CA");
+    let (bob, _) = person(&authority, "bob@b.example");
+    let slapd = Slapd::start(&authority, &entry_of_bob(&bob), &Differing::default());
+    let (_, password) = GATEWAY;
+    let with = |base: Option<&str>, domain: &str| {
+        let settings = LdapDirectory {
+            base: base.map(str::to_owned),
+            domains: vec![domain.parse().unwrap()],
+            ..directory(&authority, at(&ldaps(&slapd), password))
+        };
+        source(settings, Known::default())
+    };
+    // Beneath what it has, and beside it.
+    for base in ["ou=poeple,dc=b,dc=example", "dc=bb,dc=example"] {
+        for subject in [of_bob(), Owner::Dca("b.example".parse().unwrap())] {
+            let reply = ask(&with(Some(base), "b.example"), subject).await;
+            let reason = unavailable(&reply);
+            let wanted = [&format!("{base:?}"), "correct `base` in [[ldap]]"];
+            assert!(wanted.iter().all(|one| reason.contains(*one)), "{reason}");
+        }
+    }
+    // It does not have the tree of the domain that it is configured for.
+    let reply = ask(&with(None, "c.example"), recipient("bob@c.example")).await;
+    let reason = unavailable(&reply);
+    assert!(reason.contains("give `base` in [[ldap]]"), "{reason}");
+    // Configured for a part of a domain, it is not the one that must have all of it.
+    let source = with(Some("dc=b,dc=example"), "b.example");
+    assert_eq!(ders(&ask(&source, of_bob()).await), [bob.as_slice()]);
+}
+
+#[tokio::test]
 async fn an_authority_is_found_by_the_names_of_rfc_3183() {
     if !can_run() {
         return;
@@ -623,5 +658,56 @@ async fn a_discovered_directory_must_have_the_name_that_was_asked_for() {
         let reply = ask(&discovered(!secure, slapd.ldap.port()), of_bob()).await;
         let reason = unavailable(&reply);
         assert!(reason.contains("not valid for name"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_discovered_directory_without_the_domains_tree_is_absent_unless_it_is_expected_to() {
+    if !can_run() {
+        return;
+    }
+    let authority = Ca::new("Test CA");
+    let named = Differing {
+        name: Some("dir.c.example"),
+        database: PUBLIC,
+        ..Differing::default()
+    };
+    let slapd = Slapd::start(&authority, "", &named);
+    let target = "dir.c.example";
+    for (domains, expected, absent) in [
+        (&[][..], false, true),
+        (&[], true, false),
+        // Whoever names it says that it publishes there.
+        (&["c.example"], false, false),
+    ] {
+        let srv = Data::Srv {
+            priority: 0,
+            weight: 0,
+            port: slapd.ldap.port(),
+            target: Some(target.parse().unwrap()),
+        };
+        let address = Data::Address("127.0.0.1".parse().unwrap());
+        let dns = Known::default()
+            .with("_ldap._tcp.c.example", Kind::Srv, true, srv)
+            .with(target, Kind::Address, true, address);
+        let settings = LdapDirectory {
+            domains: domains
+                .iter()
+                .map(|one: &&str| one.parse().unwrap())
+                .collect(),
+            ..directory(&authority, Servers::Discovered)
+        };
+        let question = Question {
+            subject: recipient("bob@c.example"),
+            expected,
+            deadline: Instant::now() + Duration::from_secs(20),
+            now: Time::from_unix(1_800_000_000).unwrap(),
+        };
+        let reply = source(settings, dns).ask(&question).await;
+        let reason = reply.said.reason().unwrap();
+        assert_eq!(reason.contains("\"dc=c,dc=example\""), !absent, "{reason}");
+        let said = &reply.said;
+        assert_eq!(matches!(said, Said::Absent(_)), absent, "{said:?}");
+        assert_eq!(matches!(said, Said::Unavailable(_)), !absent, "{said:?}");
     }
 }

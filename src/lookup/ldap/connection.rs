@@ -1,7 +1,12 @@
 //! How a connection to a directory begins: TLS, then bind, each answered before anything else is asked (RFC 4511, RFC 4513).
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -23,6 +28,9 @@ use super::message::WireError;
 use super::message::code;
 use super::url::Security;
 use crate::limits::LimitError;
+
+/// How long TLS and the bind may take before nobody joins who waits for them: some round trips over half the globe.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// Octets of one read.
 const READ: usize = 16 * 1024;
@@ -58,6 +66,15 @@ pub(super) enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The base is not there; what that means depends on who says that it is.
+    #[error("the directory answers the search with {} ({})", .0.name(), .0.code)]
+    NoBase(LdapResult),
+    /// Some of an attribute's values are there and do not come.
+    #[error(
+        "the directory has values of {attribute:?} that it does not give ({missing}): raise the number that it gives \
+         at once (MaxValRange of Active Directory), let us read all of them, or take old certificates out of the entry"
+    )]
+    Part { attribute: String, missing: Missing },
     /// All of it, or a part of the subtree, is on servers that we do not ask.
     #[error(
         "the directory refers to other servers, which are not asked: give the base that it holds itself, or those \
@@ -83,6 +100,11 @@ pub(super) enum Failure {
     /// More than is read.
     #[error("the directory's answer is too large; a narrower filter or base helps")]
     TooMuch(#[source] LimitError),
+    /// There was no answer, but answers to what was not asked.
+    #[error(
+        "the directory did not answer the search in time, and what it did answer was not asked"
+    )]
+    Unasked,
     /// What came is no LDAP, or not what was asked for.
     #[error("the directory does not speak LDAP as it should")]
     Wire(#[source] WireError),
@@ -103,12 +125,14 @@ impl Failure {
     /// Whether the time was over: with more of it there might have been an answer.
     pub(super) fn is_time_out(&self) -> bool {
         match self {
-            Self::TimedOut(_) => true,
+            Self::TimedOut(_) | Self::Unasked => true,
             Self::Connect { source, .. } => source.kind() == io::ErrorKind::TimedOut,
             Self::Bind { .. }
             | Self::BindLater(_)
             | Self::Disconnected(_)
             | Self::Lost { .. }
+            | Self::NoBase(_)
+            | Self::Part { .. }
             | Self::Referral
             | Self::Refused(_)
             | Self::StartTls(_)
@@ -116,6 +140,26 @@ impl Failure {
             | Self::TooMuch(_)
             | Self::Wire(_) => false,
         }
+    }
+}
+
+/// Which values do not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    All,
+    First,
+    Range,
+    Rest,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::All => "it names the attribute without any",
+            Self::First => "its first range does not begin with the first of them",
+            Self::Range => "its range is malformed",
+            Self::Rest => "asked for the rest, it gives another part, or none",
+        })
     }
 }
 
@@ -140,6 +184,72 @@ impl std::fmt::Display for Step {
             Self::StartTls => "the beginning of TLS",
             Self::Wait => "waiting for a free connection",
         })
+    }
+}
+
+/// What is being done to open a connection, and until when: as long as anybody waits for it.
+#[derive(Debug)]
+pub(super) struct Opening {
+    since: Instant,
+    now: Mutex<(Step, Instant)>,
+}
+
+impl Opening {
+    /// One that begins now, for somebody who waits until then.
+    pub(super) fn new(until: Instant) -> Self {
+        Self {
+            since: Instant::now(),
+            now: Mutex::new((Step::Connect, until)),
+        }
+    }
+
+    /// Whether it takes so long that it may never end: whoever comes now is better served by another connection, and
+    /// does not make it take longer.
+    pub(super) fn is_slow(&self) -> bool {
+        self.step() != Step::Search && self.since.elapsed() >= SLOW
+    }
+
+    /// What is being done; [`Step::Search`] once it is open.
+    pub(super) fn step(&self) -> Step {
+        self.now().0
+    }
+
+    /// Until when it may take.
+    pub(super) fn until(&self) -> Instant {
+        self.now().1
+    }
+
+    /// Somebody waits until then.
+    pub(super) fn wait_until(&self, until: Instant) {
+        let mut now = self.now();
+        now.1 = now.1.max(until);
+    }
+
+    /// The connection is open.
+    pub(super) fn end(&self) {
+        self.now().0 = Step::Search;
+    }
+
+    /// Does something of it, for as long as anybody waits, whoever begins to wait meanwhile.
+    pub(super) async fn within<T>(
+        &self,
+        step: Step,
+        done: impl Future<Output = T>,
+    ) -> Result<T, Failure> {
+        self.now().0 = step;
+        let mut done = pin!(done);
+        loop {
+            let until = self.until();
+            match timeout_at(until, &mut done).await {
+                Ok(done) => return Ok(done),
+                Err(_) if until < self.until() => {}
+                Err(_) => return Err(Failure::TimedOut(step)),
+            }
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, (Step, Instant)> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -191,12 +301,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Protects a connection, and binds. `progress` hears what is being done.
+    /// Protects a connection, and binds.
     pub(super) async fn open(
         stream: TcpStream,
         server: &Server,
-        deadline: Instant,
-        progress: &(dyn Fn(Step) + Send + Sync),
+        opening: &Opening,
     ) -> Result<Self, Failure> {
         // Small requests must not wait for one another; where that cannot be said they may.
         let _ = stream.set_nodelay(true);
@@ -205,27 +314,30 @@ impl Connection {
             received: Vec::new(),
             last_id: 0,
         };
-        progress(Step::StartTls);
+        let step = Step::StartTls;
         match server.security {
             Security::Clear => {}
             Security::StartTls => {
-                connection.start_tls(deadline).await?;
-                connection = connection.handshake(server, deadline).await?;
+                opening.within(step, connection.start_tls()).await??;
+                let shaking = connection.handshake(server);
+                connection = opening.within(step, shaking).await??;
             }
-            Security::Tls => connection = connection.handshake(server, deadline).await?,
+            Security::Tls => {
+                let shaking = connection.handshake(server);
+                connection = opening.within(step, shaking).await??;
+            }
         }
         if let Some(bind) = &server.bind {
-            progress(Step::Bind);
-            connection.bind(bind, deadline).await?;
+            opening.within(Step::Bind, connection.bind(bind)).await??;
         }
+        opening.end();
         Ok(connection)
     }
 
-    async fn start_tls(&mut self, deadline: Instant) -> Result<(), Failure> {
+    async fn start_tls(&mut self) -> Result<(), Failure> {
         let id = self.next_id();
-        self.send(&message::start_tls(id), Step::StartTls, deadline)
-            .await?;
-        match self.receive(id, Step::StartTls, deadline).await?.operation {
+        self.send(&message::start_tls(id), Step::StartTls).await?;
+        match self.receive(id, Step::StartTls).await?.operation {
             // What stands in clear behind the agreement is anybody's, and not to be taken for the server's.
             Operation::Extended(result) if result.is_success() && self.received.is_empty() => {
                 Ok(())
@@ -242,7 +354,7 @@ impl Connection {
         }
     }
 
-    async fn handshake(self, server: &Server, deadline: Instant) -> Result<Self, Failure> {
+    async fn handshake(self, server: &Server) -> Result<Self, Failure> {
         let failed = |source| Failure::Tls {
             server: server.name.clone(),
             source,
@@ -250,21 +362,18 @@ impl Connection {
         let name = server.server_name.clone();
         let name = name.ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
         let connecting = TlsConnector::from(Arc::clone(&server.tls)).connect(name, self.stream);
-        let stream = timeout_at(deadline, connecting)
-            .await
-            .map_err(|_| Failure::TimedOut(Step::StartTls))?
-            .map_err(failed)?;
+        let stream = connecting.await.map_err(failed)?;
         Ok(Self {
             stream: Box::new(stream),
             ..self
         })
     }
 
-    async fn bind(&mut self, bind: &Bind, deadline: Instant) -> Result<(), Failure> {
+    async fn bind(&mut self, bind: &Bind) -> Result<(), Failure> {
         let id = self.next_id();
         let request = message::bind(id, &bind.dn, &bind.password);
-        self.send(&request, Step::Bind, deadline).await?;
-        match self.receive(id, Step::Bind, deadline).await?.operation {
+        self.send(&request, Step::Bind).await?;
+        match self.receive(id, Step::Bind).await?.operation {
             Operation::Bound(result) if result.is_success() => Ok(()),
             Operation::Bound(result) => Err(match result.code {
                 code::BUSY | code::UNAVAILABLE | code::UNWILLING_TO_PERFORM => {
@@ -289,29 +398,22 @@ impl Connection {
         self.last_id
     }
 
-    async fn send(&mut self, octets: &[u8], step: Step, deadline: Instant) -> Result<(), Failure> {
+    async fn send(&mut self, octets: &[u8], step: Step) -> Result<(), Failure> {
         let sending = async {
             self.stream.write_all(octets).await?;
             self.stream.flush().await
         };
-        timeout_at(deadline, sending)
-            .await
-            .map_err(|_| Failure::TimedOut(step))?
-            .map_err(|source| Failure::Lost { step, source })
+        let sent: io::Result<()> = sending.await;
+        sent.map_err(|source| Failure::Lost { step, source })
     }
 
     /// The next message, which answers the request `id`.
-    async fn receive(
-        &mut self,
-        id: u32,
-        step: Step,
-        deadline: Instant,
-    ) -> Result<Message, Failure> {
+    async fn receive(&mut self, id: u32, step: Step) -> Result<Message, Failure> {
         let length = loop {
             let length = message::length(&self.received).map_err(Failure::Wire)?;
             match length {
                 Some(length) if self.received.len() >= length => break length,
-                Some(_) | None => self.read(step, deadline).await?,
+                Some(_) | None => self.read(step).await?,
             }
         };
         let rest = self.received.split_off(length);
@@ -328,12 +430,10 @@ impl Connection {
         }
     }
 
-    async fn read(&mut self, step: Step, deadline: Instant) -> Result<(), Failure> {
+    async fn read(&mut self, step: Step) -> Result<(), Failure> {
         self.received.reserve(READ);
         let mut part = (&mut self.stream).take(u64::try_from(READ).unwrap_or(u64::MAX));
-        let reading = timeout_at(deadline, part.read_buf(&mut self.received));
-        let read = reading.await.map_err(|_| Failure::TimedOut(step))?;
-        let source = match read {
+        let source = match part.read_buf(&mut self.received).await {
             Ok(0) => io::ErrorKind::UnexpectedEof.into(),
             Ok(_) => return Ok(()),
             Err(source) => source,

@@ -26,12 +26,13 @@ use tokio::time::timeout_at;
 
 use super::connection::Connection;
 use super::connection::Failure;
+use super::connection::Opening;
 use super::connection::Server;
 use super::connection::Step;
 use super::connection::Stream;
-use super::session::Entries;
-use super::session::Search;
 use super::session::Session;
+use super::underway::Entries;
+use super::underway::Search;
 
 /// Searches on one connection at once. OpenLDAP ends one on which more than 100 requests wait whose sender is not bound
 /// (`conn_max_pending` of slapd.conf).
@@ -51,16 +52,17 @@ const READ: usize = 16 * 1024;
 pub(super) struct Link {
     commands: mpsc::UnboundedSender<Command>,
     status: Arc<Mutex<Status>>,
+    opening: Arc<Opening>,
     room: Arc<Notify>,
 }
 
 /// What is known of a connection without asking its task.
 #[derive(Debug)]
 struct Status {
-    /// What it is at; [`Step::Search`] once it is open.
-    step: Step,
-    /// When a request was answered last; never before the first search.
+    /// When something was answered last; never before the first search.
     heard: Option<Instant>,
+    /// Whether something was answered that was not asked.
+    strayed: bool,
     /// Whether no more searches may come. It ends when those that are under way have.
     retired: bool,
     /// Searches that have come and not gone.
@@ -89,7 +91,7 @@ pub(super) enum Try {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) failure: Arc<Failure>,
-    /// Whether the connection may have been dead when the search came, so that another one may answer.
+    /// Whether another connection may answer: this one was lost, or may have been dead when the search came.
     pub(super) again: bool,
 }
 
@@ -110,18 +112,22 @@ struct Waiter {
 }
 
 impl Link {
-    /// Begins a connection, which must be open by `deadline`. Searches may come at once; they wait for it. `room` is told
-    /// whenever there is room again, here or for another connection.
-    pub(super) fn open(
-        dial: impl Future<Output = Result<TcpStream, Failure>> + Send + 'static,
+    /// Begins a connection, for somebody who waits until `deadline`. Searches may come at once; they wait for it. `room` is
+    /// told whenever there is room again, here or for another connection.
+    pub(super) fn open<F>(
+        dial: impl FnOnce(Arc<Opening>) -> F,
         server: Arc<Server>,
         room: Arc<Notify>,
         deadline: Instant,
-    ) -> Self {
+    ) -> Self
+    where
+        F: Future<Output = Result<TcpStream, Failure>> + Send + 'static,
+    {
         let (commands, incoming) = mpsc::unbounded_channel();
+        let opening = Arc::new(Opening::new(deadline));
         let status = Arc::new(Mutex::new(Status {
-            step: Step::Connect,
             heard: None,
+            strayed: false,
             retired: false,
             taken: 0,
             ever: 0,
@@ -129,12 +135,14 @@ impl Link {
         let task = Task {
             incoming,
             status: Arc::clone(&status),
+            opening: Arc::clone(&opening),
             _ending: Ending(Arc::clone(&room)),
         };
-        tokio::spawn(task.run(dial, server, deadline));
+        tokio::spawn(task.run(dial(Arc::clone(&opening)), server));
         Self {
             commands,
             status,
+            opening,
             room,
         }
     }
@@ -144,14 +152,16 @@ impl Link {
         self.commands.is_closed()
     }
 
-    /// Room for a search, if there is any.
-    pub(super) fn place(&self) -> Option<Place> {
+    /// Room for a search that waits until `deadline`, if there is any.
+    pub(super) fn place(&self, deadline: Instant) -> Option<Place> {
         let mut status = locked(&self.status);
-        if status.retired || status.taken >= MOST_SEARCHES {
+        if status.retired || status.taken >= MOST_SEARCHES || self.opening.is_slow() {
             return None;
         }
         status.taken += 1;
         status.ever += 1;
+        // Whoever began it may have less time.
+        self.opening.wait_until(deadline);
         Some(Place {
             status: Arc::clone(&self.status),
             room: Arc::clone(&self.room),
@@ -179,46 +189,58 @@ impl Link {
     ) -> Result<Entries, Ended> {
         let (answer, mut answered) = oneshot::channel();
         let (since, number, deadline) = (place.since, place.number, search.deadline);
-        // Before it comes: the first answer would make an old one of a new connection.
-        let was_heard = locked(&self.status).heard.is_some();
-        if (self.commands)
-            .send(Command::Search(search, Waiter { place, answer }))
-            .is_err()
-        {
+        let doubt = self.doubt(since, deadline, which);
+        let search = Command::Search(search, Waiter { place, answer });
+        if self.commands.send(search).is_err() {
             return Err(Ended::gone());
         }
         let mut leaving = Leaving {
             commands: &self.commands,
             number: Some(number),
         };
-        // A connection that a firewall has forgotten says nothing at all: half of the time is left for another one.
-        let doubt = match which {
-            Try::First if was_heard => since + deadline.saturating_duration_since(since) / 2,
-            Try::First | Try::Last => deadline,
-        };
         let mut came = timeout_at(doubt, &mut answered).await;
         if came.is_err() && doubt < deadline && locked(&self.status).is_heard_since(since) {
             came = timeout_at(deadline, &mut answered).await;
         }
-        let mut status = match came {
-            Ok(said) => {
-                leaving.number = None;
-                return said.unwrap_or_else(|_| Err(Ended::gone()));
-            }
-            Err(_) => locked(&self.status),
+        let Ok(said) = came else {
+            return Err(self.silent(since, deadline));
         };
-        let silent = !status.is_heard_since(since);
+        leaving.number = None;
+        said.unwrap_or_else(|_| Err(Ended::gone()))
+    }
+
+    /// Until when a search waits that came at `since` where nothing is answered, before it comes: the first answer would
+    /// make an old connection of a new one.
+    fn doubt(&self, since: Instant, deadline: Instant, which: Try) -> Instant {
+        // A connection that a firewall has forgotten says nothing at all: half of the time is left for another one.
+        match which {
+            Try::First if locked(&self.status).heard.is_some() => {
+                since + deadline.saturating_duration_since(since) / 2
+            }
+            Try::First | Try::Last => deadline,
+        }
+    }
+
+    /// Why a search that came at `since` has not been answered.
+    fn silent(&self, since: Instant, deadline: Instant) -> Ended {
+        let mut status = locked(&self.status);
+        let step = self.opening.step();
         // The next search is not to wait there as well. What is not open yet ends by itself.
-        status.retired |= silent && status.step == Step::Search;
-        Err(Ended {
-            failure: Arc::new(Failure::TimedOut(status.step)),
+        status.retired |= !status.is_heard_since(since) && step == Step::Search;
+        let failure = match status.strayed {
+            true => Failure::Unasked,
+            false => Failure::TimedOut(step),
+        };
+        Ended {
+            failure: Arc::new(failure),
             again: Instant::now() < deadline,
-        })
+        }
     }
 
     /// The same on a connection that nobody else uses.
     pub(super) async fn search_alone(&self, search: Search) -> Result<Entries, Arc<Failure>> {
-        let place = self.place().ok_or_else(|| Ended::gone().failure)?;
+        let place = self.place(search.deadline);
+        let place = place.ok_or_else(|| Ended::gone().failure)?;
         let found = self.search(search, place, Try::Last).await;
         found.map_err(|ended| ended.failure)
     }
@@ -286,6 +308,7 @@ struct Task {
     // Closed before anybody hears that there is room for another connection.
     incoming: mpsc::UnboundedReceiver<Command>,
     status: Arc<Mutex<Status>>,
+    opening: Arc<Opening>,
     _ending: Ending,
 }
 
@@ -294,9 +317,9 @@ impl Task {
         mut self,
         dial: impl Future<Output = Result<TcpStream, Failure>> + Send,
         server: Arc<Server>,
-        deadline: Instant,
     ) {
-        let connection = match self.open(dial, &server, deadline).await {
+        let opened = async { Connection::open(dial.await?, &server, &self.opening).await };
+        let connection = match opened.await {
             Ok(connection) => connection,
             Err(failure) => return self.fail(Vec::new(), failure),
         };
@@ -310,18 +333,6 @@ impl Task {
                 self.fail(session.into_waiters().collect(), failure);
             }
         }
-    }
-
-    async fn open(
-        &self,
-        dial: impl Future<Output = Result<TcpStream, Failure>>,
-        server: &Server,
-        deadline: Instant,
-    ) -> Result<Connection, Failure> {
-        let progress = |step| locked(&self.status).step = step;
-        let connection = Connection::open(dial.await?, server, deadline, &progress).await?;
-        progress(Step::Search);
-        Ok(connection)
     }
 
     /// Reads, writes and tells, until nobody uses the connection any more. An error is its end.
@@ -359,7 +370,9 @@ impl Task {
                     }
                     let now = Instant::now();
                     if session.handle_octets(&read, now)? {
-                        locked(&self.status).heard = Some(now);
+                        let mut status = locked(&self.status);
+                        status.heard = Some(now);
+                        status.strayed = session.has_strayed();
                     }
                     read.clear();
                 }
@@ -409,21 +422,14 @@ impl Task {
                 Command::Search(_, waiter) => waiters.push(waiter),
             }
         }
-        let (heard, step) = {
-            let mut status = locked(&self.status);
-            status.retired = true;
-            (status.heard, status.step)
-        };
-        // Who came later may have more time than whoever began it.
-        let too_late = step != Step::Search && failure.is_time_out();
+        locked(&self.status).retired = true;
+        // None of them is known to be at fault. A connection that could not be opened is not tried again, unless it took too
+        // long: who came at its end may have more time.
+        let again = self.opening.step() == Step::Search || failure.is_time_out();
         let failure = Arc::new(failure);
         for waiter in waiters {
-            let was_old = heard.is_some_and(|heard| heard < waiter.place.since);
             let failure = Arc::clone(&failure);
-            waiter.tell(Err(Ended {
-                failure,
-                again: was_old || too_late,
-            }));
+            waiter.tell(Err(Ended { failure, again }));
         }
     }
 }

@@ -42,11 +42,13 @@ pub enum WireError {
     Operation(u8),
 }
 
-/// A search request (RFC 4511 §4.5.1), of a whole subtree.
+/// A search request (RFC 4511 §4.5.1).
 #[derive(Clone, Debug)]
 pub(super) struct SearchRequest<'a> {
     /// Where it begins: a distinguished name.
-    pub(super) base: &'a str,
+    pub(super) base: &'a [u8],
+    /// How far it goes.
+    pub(super) scope: Scope,
     /// Which entries.
     pub(super) filter: &'a Filter,
     /// What of them.
@@ -57,6 +59,15 @@ pub(super) struct SearchRequest<'a> {
     pub(super) time_limit: u32,
     /// The part of the answer that is wanted; all at once without it.
     pub(super) page: Option<Page<'a>>,
+}
+
+/// Which entries a search looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// That of the base alone.
+    Base,
+    /// All beneath it, with itself.
+    Subtree,
 }
 
 /// A page of an answer (RFC 2696 §2).
@@ -84,8 +95,8 @@ pub struct Message {
 pub enum Operation {
     /// BindResponse.
     Bound(LdapResult),
-    /// SearchResultEntry, without its name.
-    Entry(Vec<Attribute>),
+    /// SearchResultEntry.
+    Entry(Entry),
     /// ExtendedResponse.
     Extended(LdapResult),
     /// IntermediateResponse (RFC 4511 §4.13), which says nothing to us.
@@ -94,6 +105,15 @@ pub enum Operation {
     Reference,
     /// SearchResultDone.
     SearchDone(LdapResult),
+}
+
+/// An entry, or what of it was asked for (RFC 4511 §4.5.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its distinguished name, as it came.
+    pub name: Vec<u8>,
+    /// Its attributes, in their order.
+    pub attributes: Vec<Attribute>,
 }
 
 /// PartialAttribute (RFC 4511 §4.1.7).
@@ -110,6 +130,8 @@ pub struct Attribute {
 pub struct LdapResult {
     /// The result code (RFC 4511 appendix A).
     pub code: u32,
+    /// How many relative names the entry has that is nearest above the one that is not there; 0 where none is named.
+    pub matched: usize,
     /// The server's words, printable, at most 200 octets.
     pub text: String,
 }
@@ -215,8 +237,11 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
     let operation = tlv::element(
         SEARCH_REQUEST,
         &[
-            &octets(request.base.as_bytes()),
-            WHOLE_SUBTREE,
+            &octets(request.base),
+            match request.scope {
+                Scope::Base => BASE_OBJECT,
+                Scope::Subtree => WHOLE_SUBTREE,
+            },
             NEVER_DEREFERENCE,
             &integer(request.size_limit),
             &integer(request.time_limit),
@@ -237,37 +262,80 @@ pub(super) fn search(id: u32, request: &SearchRequest<'_>) -> Vec<u8> {
     message(id, &operation, &tlv::element(CONTROLS, &[&control]))
 }
 
+/// The header of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Its own octets.
+    octets: usize,
+    /// Octets of what follows it, which may be more than are read.
+    content: usize,
+}
+
+impl Header {
+    /// Reads the header with which `octets` begin; `None` where it is not whole yet.
+    pub(super) fn read(octets: &[u8]) -> Result<Option<Self>, WireError> {
+        let (Some(first), Some(second)) = (octets.first(), octets.get(1)) else {
+            return Ok(None);
+        };
+        if *first != tag::SEQUENCE {
+            return Err(Asn1Error::Tag {
+                expected: tag::SEQUENCE,
+                found: *first,
+            }
+            .into());
+        }
+        let (octets, content) = match second {
+            short @ 0..=0x7f => (2, usize::from(*short)),
+            0x81..=0x84 => {
+                let count = usize::from(second & 0x7f);
+                let Some(digits) = octets.get(2..2 + count) else {
+                    return Ok(None);
+                };
+                let value = digits
+                    .iter()
+                    .fold(0_usize, |number, digit| number << 8 | usize::from(*digit));
+                (2 + count, value)
+            }
+            // Indefinite, or more than 4 GB (RFC 4511 §5.1).
+            _ => return Err(Asn1Error::Length.into()),
+        };
+        Ok(Some(Self { octets, content }))
+    }
+
+    /// Octets of the message with its header.
+    pub(super) const fn length(self) -> usize {
+        self.octets.saturating_add(self.content)
+    }
+
+    /// Refuses a message that is longer than may be.
+    pub(super) const fn check(self) -> Result<(), WireError> {
+        if self.content > MESSAGE_OCTETS {
+            return Err(WireError::Long(self.content));
+        }
+        Ok(())
+    }
+
+    /// The id of the message that begins with `octets`, also of one that cannot be read otherwise. `None` where it has
+    /// none, or where [`ID_OCTETS`] behind the header have not come yet.
+    pub(super) fn id(self, octets: &[u8]) -> Option<u32> {
+        let mut fields =
+            Reader::definite(octets.get(self.octets..self.length().min(octets.len()))?);
+        fields.expect(tag::INTEGER).ok()?.unsigned().ok()
+    }
+
+    /// Whether enough has come of the message that begins with `octets` for [`Header::id`].
+    pub(super) const fn is_id_there(self, octets: &[u8]) -> bool {
+        octets.len() >= self.octets + ID_OCTETS
+    }
+}
+
 /// How long the message is that begins with `octets`; `None` where its header is not whole yet.
 pub fn length(octets: &[u8]) -> Result<Option<usize>, WireError> {
-    let (Some(first), Some(second)) = (octets.first(), octets.get(1)) else {
+    let Some(header) = Header::read(octets)? else {
         return Ok(None);
     };
-    if *first != tag::SEQUENCE {
-        return Err(Asn1Error::Tag {
-            expected: tag::SEQUENCE,
-            found: *first,
-        }
-        .into());
-    }
-    let (header, content) = match second {
-        short @ 0..=0x7f => (2, usize::from(*short)),
-        0x81..=0x84 => {
-            let count = usize::from(second & 0x7f);
-            let Some(digits) = octets.get(2..2 + count) else {
-                return Ok(None);
-            };
-            let value = digits
-                .iter()
-                .fold(0_usize, |number, digit| number << 8 | usize::from(*digit));
-            (2 + count, value)
-        }
-        // Indefinite, or more than 4 GB (RFC 4511 §5.1).
-        _ => return Err(Asn1Error::Length.into()),
-    };
-    if content > MESSAGE_OCTETS {
-        return Err(WireError::Long(content));
-    }
-    Ok(Some(header + content))
+    header.check()?;
+    Ok(Some(header.length()))
 }
 
 /// Reads one whole message.
@@ -302,16 +370,21 @@ pub fn decode(octets: &[u8]) -> Result<Message, WireError> {
 /// The fields of every result; what follows them differs, and none of it is wanted.
 fn result(mut fields: Reader<'_>) -> Result<LdapResult, WireError> {
     let code = fields.expect(tag::ENUMERATED)?.unsigned()?;
-    let _matched_name = fields.expect(tag::OCTET_STRING)?;
+    let matched = fields.expect(tag::OCTET_STRING)?.content;
     let text = fields.expect(tag::OCTET_STRING)?;
     Ok(LdapResult {
         code,
+        // Names made of domains have no commas within.
+        matched: match matched.is_empty() {
+            true => 0,
+            false => matched.split(|octet| *octet == b',').count(),
+        },
         text: printable(text.content),
     })
 }
 
-fn entry(mut fields: Reader<'_>) -> Result<Vec<Attribute>, WireError> {
-    let _name = fields.expect(tag::OCTET_STRING)?;
+fn entry(mut fields: Reader<'_>) -> Result<Entry, WireError> {
+    let entry = fields.expect(tag::OCTET_STRING)?;
     let attributes = fields.expect(tag::SEQUENCE)?;
     let mut found = Vec::new();
     for attribute in attributes.reader() {
@@ -325,7 +398,10 @@ fn entry(mut fields: Reader<'_>) -> Result<Vec<Attribute>, WireError> {
             values: values?,
         });
     }
-    Ok(found)
+    Ok(Entry {
+        name: entry.content.to_vec(),
+        attributes: found,
+    })
 }
 
 fn cookie(controls: Reader<'_>) -> Result<Option<Vec<u8>>, WireError> {
@@ -396,8 +472,13 @@ const EXTENDED_RESPONSE: u8 = 0x78;
 const INTERMEDIATE_RESPONSE: u8 = 0x79;
 const CONTROLS: u8 = tag::context(0);
 
+/// An INTEGER of 31 bits at most (RFC 4511 §4.1.1), with its header.
+const ID_OCTETS: usize = 6;
+
 /// `version` 3, as an INTEGER.
 const VERSION: &[u8] = &[0x02, 0x01, 0x03];
+/// `scope` baseObject.
+const BASE_OBJECT: &[u8] = &[0x0a, 0x01, 0x00];
 /// `scope` wholeSubtree.
 const WHOLE_SUBTREE: &[u8] = &[0x0a, 0x01, 0x02];
 /// `derefAliases` neverDerefAliases: an alias could lead anywhere in the tree.
@@ -441,7 +522,8 @@ mod tests {
         let search = search(
             3,
             &SearchRequest {
-                base: "dc=b",
+                base: b"dc=b",
+                scope: Scope::Subtree,
                 filter: &filter,
                 attributes: &["cn"],
                 size_limit: 101,
@@ -473,10 +555,13 @@ mod tests {
         let attributes = tlv::element(tag::SEQUENCE, &[&attribute]);
         let entry = reply(7, SEARCH_ENTRY, &[&octets(b"uid=a"), &attributes], &[]);
         let read = decode(&entry).unwrap();
-        let wanted = vec![Attribute {
-            name: "cn;binary".to_owned(),
-            values: vec![b"one".to_vec(), b"two".to_vec()],
-        }];
+        let wanted = Entry {
+            name: b"uid=a".to_vec(),
+            attributes: vec![Attribute {
+                name: "cn;binary".to_owned(),
+                values: vec![b"one".to_vec(), b"two".to_vec()],
+            }],
+        };
         assert_eq!((read.id, read.operation), (7, Operation::Entry(wanted)));
 
         let page = tlv::element(tag::SEQUENCE, &[&[2, 1, 0], &octets(b"c")]);
@@ -496,9 +581,44 @@ mod tests {
             panic!("{read:?}");
         };
         assert_eq!(
-            (result.name(), result.text.as_str()),
-            ("sizeLimitExceeded", "too  many")
+            (result.name(), result.text.as_str(), result.matched),
+            ("sizeLimitExceeded", "too  many", 0)
         );
+        let none = [
+            &[0x0a, 1, 32][..],
+            &octets(b"dc=b,dc=example"),
+            &octets(b""),
+        ];
+        let read = decode(&reply(7, SEARCH_DONE, &none, &[])).unwrap();
+        let Operation::SearchDone(result) = read.operation else {
+            panic!("{read:?}");
+        };
+        assert_eq!((result.name(), result.matched), ("noSuchObject", 2));
+    }
+
+    #[test]
+    fn a_message_that_is_not_read_has_a_number_all_the_same() {
+        let long = [
+            0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 4, 0x7f, 0xff, 0xff, 0xff,
+        ];
+        for come in 0..=long.len() {
+            let octets = &long[..come];
+            let Some(header) = Header::read(octets).unwrap() else {
+                assert!(come < 6);
+                continue;
+            };
+            assert_eq!(header.check(), Err(WireError::Long(0xffff_ffff)));
+            let whole = come == long.len();
+            assert_eq!(header.is_id_there(octets), whole, "{come}");
+            assert_eq!(header.id(octets), whole.then_some(0x7fff_ffff), "{come}");
+        }
+        let none = [0x30, 3, 4, 1, 0];
+        let header = Header::read(&none).unwrap().unwrap();
+        assert_eq!((header.length(), header.id(&none)), (5, None));
+        // What is behind it is another message's.
+        let empty = [0x30, 0, 2, 1, 1];
+        let header = Header::read(&empty).unwrap().unwrap();
+        assert_eq!(header.id(&empty), None);
     }
 
     #[test]

@@ -15,13 +15,14 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::connection::Failure;
+use super::connection::Opening;
 use super::connection::Server;
 use super::connection::Step;
 use super::link::Link;
 use super::link::Place;
 use super::link::Try;
-use super::session::Entries;
-use super::session::Search;
+use super::underway::Entries;
+use super::underway::Search;
 use super::url::Host;
 use super::url::LdapUrl;
 
@@ -67,7 +68,8 @@ impl Pool {
         }
     }
 
-    /// A connection that may have been dead before is replaced once.
+    /// Where the connection is lost, or may have been dead before, the search is asked once more on another one: it changes
+    /// nothing in the directory. Never twice, since it may be what ends each of them.
     async fn search_shared(&self, search: &Search) -> Result<Entries, Arc<Failure>> {
         let (link, place) = self.join(search.deadline).await?;
         let since = place.since();
@@ -117,20 +119,21 @@ impl Pool {
         links.retain(|link| !link.is_gone());
         let with_room = links
             .iter()
-            .find_map(|link| Some((link.clone(), link.place()?)));
+            .find_map(|link| Some((link.clone(), link.place(deadline)?)));
         if with_room.is_some() || links.len() >= MOST_SHARED {
             return with_room;
         }
         let link = self.dial(Arc::clone(&self.room), deadline);
-        let place = link.place()?;
+        let place = link.place(deadline)?;
         links.push(link.clone());
         Some((link, place))
     }
 
-    /// Begins a connection, which must be there by `deadline`.
+    /// Begins a connection, for somebody who waits until `deadline`.
     fn dial(&self, room: Arc<Notify>, deadline: Instant) -> Link {
-        let stream = connect(self.url.clone(), deadline);
-        Link::open(stream, Arc::clone(&self.server), room, deadline)
+        let url = self.url.clone();
+        let dial = |opening| connect(url, opening);
+        Link::open(dial, Arc::clone(&self.server), room, deadline)
     }
 
     fn links(&self) -> MutexGuard<'_, Vec<Link>> {
@@ -141,12 +144,16 @@ impl Pool {
     #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         let links = self.links();
-        links.iter().filter(|link| link.place().is_some()).count()
+        let now = Instant::now();
+        links
+            .iter()
+            .filter(|link| link.place(now).is_some())
+            .count()
     }
 }
 
 /// Connects to a configured directory, whose addresses are tried one after another.
-async fn connect(url: LdapUrl, deadline: Instant) -> Result<TcpStream, Failure> {
+async fn connect(url: LdapUrl, opening: Arc<Opening>) -> Result<TcpStream, Failure> {
     let failed = |source| Failure::Connect {
         server: url.to_string(),
         source,
@@ -154,21 +161,29 @@ async fn connect(url: LdapUrl, deadline: Instant) -> Result<TcpStream, Failure> 
     let addresses: Vec<SocketAddr> = match &url.host {
         Host::Address(address) => vec![(*address, url.port).into()],
         Host::Name(name) => {
-            let resolving = timeout_at(deadline, lookup_host((name.as_str(), url.port))).await;
-            let resolved = resolving.map_err(|_| Failure::TimedOut(Step::Resolve))?;
+            let resolving = lookup_host((name.as_str(), url.port));
+            let resolved = opening.within(Step::Resolve, resolving).await?;
             resolved.map_err(failed)?.collect()
         }
     };
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     let number = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
-        let left = u32::try_from(number - index).unwrap_or(u32::MAX);
-        let now = Instant::now();
-        let share = now + deadline.saturating_duration_since(now) / left;
-        match timeout_at(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        let connecting = TcpStream::connect(address);
+        let connected = match u32::try_from(number - index) {
+            // The last one has all the time there is.
+            Ok(1) => opening.within(Step::Connect, connecting).await.ok(),
+            left => {
+                let now = Instant::now();
+                let time = opening.until().saturating_duration_since(now);
+                let share = now + time / left.unwrap_or(u32::MAX);
+                timeout_at(share, connecting).await.ok()
+            }
+        };
+        match connected {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last = error,
+            None => last = io::ErrorKind::TimedOut.into(),
         }
     }
     Err(failed(last))

@@ -70,8 +70,8 @@ fn ask(source: &Ldap, subject: Owner, expected: bool) -> Said {
     runtime.block_on(async { source.ask(&question(subject, expected)).await.said })
 }
 
-fn texts(searches: &[(String, Filter)]) -> Vec<(String, String)> {
-    let text = |(base, filter): &(String, Filter)| (base.clone(), filter.to_string());
+fn texts(searches: &[(Base, Filter)]) -> Vec<(String, String)> {
+    let text = |(base, filter): &(Base, Filter)| (base.name.clone(), filter.to_string());
     searches.iter().map(text).collect()
 }
 
@@ -84,7 +84,7 @@ fn an_authority_is_asked_for_by_its_domain_and_those_above() {
         )
     };
     let mut settings = at("ldaps://dir.b.example", false);
-    let dca = Owner::Dca(domain);
+    let dca = question(Owner::Dca(domain), false);
     let wanted = ["x.sub.b.example", "sub.b.example", "b.example"].map(|name| {
         let base = format!("dc={}", name.replace('.', ",dc="));
         (base, filter(name))
@@ -96,7 +96,7 @@ fn an_authority_is_asked_for_by_its_domain_and_those_above() {
         texts(&settings.searches(&dca)),
         [("o=B".to_owned(), format!("(|{all})"))]
     );
-    let own = settings.searches(&bob());
+    let own = settings.searches(&question(bob(), false));
     assert_eq!(
         texts(&own),
         [("o=B".to_owned(), "(mail=bob@b.example)".to_owned())]
@@ -251,12 +251,17 @@ fn unavailable(said: &Said) -> &str {
     reason
 }
 
-/// What a directory without TLS on this machine says, which answers so.
-async fn said_by(answers: Vec<Vec<u8>>) -> Said {
+/// One without TLS on this machine, which answers so.
+async fn in_clear(answers: Vec<Vec<u8>>) -> LdapDirectory {
     let server = scripted(answers).await;
     let url = LdapUrl::parse(&format!("ldap://127.0.0.1:{}", server.port)).unwrap();
     let url = url.in_clear().unwrap();
-    let settings = directory(Servers::At { url, bind: None });
+    directory(Servers::At { url, bind: None })
+}
+
+/// What a directory without TLS on this machine says, which answers so.
+async fn said_by(answers: Vec<Vec<u8>>) -> Said {
+    let settings = in_clear(answers).await;
     let source = source(vec![settings], FixedDns::default());
     let mut question = question(bob(), true);
     question.deadline = Instant::now() + Duration::from_millis(400);
@@ -270,7 +275,8 @@ async fn said_by(answers: Vec<Vec<u8>>) -> Said {
 async fn each_result_is_what_rfc_4511_says_it_is() {
     for (code, absent, word) in [
         (0, true, "no entry"),
-        (32, true, "no entry"),
+        // The base is that of the domain which the directory is configured for.
+        (32, false, "noSuchObject"),
         (3, false, "timeLimitExceeded"),
         (4, false, "sizeLimitExceeded"),
         (10, false, "refers to other servers"),
@@ -289,6 +295,93 @@ async fn each_result_is_what_rfc_4511_says_it_is() {
 }
 
 #[tokio::test]
+async fn a_base_that_is_not_there_is_absence_only_where_nobody_said_that_it_is() {
+    let none = || result(1, 0x65, 32);
+    // What is above it is there.
+    let above = || {
+        let body = [&[0x0a, 1, 32, 4, 15][..], b"dc=b,dc=example", &[4, 0]].concat();
+        tlv::element(0x30, &[&[2, 1, 1], &tlv::element(0x65, &[&body])])
+    };
+    let (bob, far) = ("bob@b.example", "bob@sub.b.example");
+    let everybody: &[&str] = &[];
+    // The configured base, the configured domains, the recipient, the answer, and what is said where it is not absent.
+    let rows = [
+        (
+            Some("o=Mistyped"),
+            &["b.example"][..],
+            bob,
+            none(),
+            Some("\"o=Mistyped\""),
+        ),
+        (
+            Some("o=Mistyped"),
+            everybody,
+            bob,
+            above(),
+            Some("correct `base` in [[ldap]]"),
+        ),
+        (
+            None,
+            &["b.example"],
+            bob,
+            none(),
+            Some("\"dc=b,dc=example\""),
+        ),
+        (
+            None,
+            &["b.example"],
+            bob,
+            above(),
+            Some("give `base` in [[ldap]]"),
+        ),
+        (
+            None,
+            &["b.example"],
+            far,
+            none(),
+            Some("\"dc=sub,dc=b,dc=example\""),
+        ),
+        // It has the domain, and no part of it of that name.
+        (None, &["b.example"], far, above(), None),
+        // Asked for every domain there is, of which it has some.
+        (None, everybody, bob, none(), None),
+        (None, everybody, bob, above(), None),
+    ];
+    for (index, (base, domains, address, answer, wanted)) in rows.into_iter().enumerate() {
+        let settings = LdapDirectory {
+            base: base.map(str::to_owned),
+            domains: domains.iter().map(|one| one.parse().unwrap()).collect(),
+            ..in_clear(vec![answer]).await
+        };
+        let source = source(vec![settings], FixedDns::default());
+        let who = Owner::Recipient(address.parse().unwrap());
+        let said = source.ask(&question(who, false)).await.said;
+        match wanted {
+            Some(wanted) => {
+                let reason = unavailable(&said);
+                assert!(reason.contains(wanted), "{index}: {reason}");
+            }
+            None => assert!(matches!(said, Said::Absent(_)), "{index}: {said:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn values_in_ranges_that_do_not_end_are_no_absence() {
+    let name = tlv::element(4, &[b"userCertificate;range=0-1499"]);
+    let attribute = tlv::element(0x30, &[&name, &tlv::element(0x31, &[])]);
+    let entry = tlv::element(0x64, &[&[4, 0], &tlv::element(0x30, &[&attribute])]);
+    let entry = tlv::element(0x30, &[&[2, 1, 1], &entry]);
+    let said = said_by(vec![[entry, result(1, 0x65, 0)].concat()]).await;
+    let reason = unavailable(&said);
+    let (attribute, server) = ("\"userCertificate;range=0-1499\"", "ldap://127.0.0.1:");
+    assert!(
+        reason.contains(attribute) && reason.contains(server),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
 async fn hostile_answers_are_unavailable_and_end_in_time() {
     let reference = tlv::element(0x30, &[&[2, 1, 1], &tlv::element(0x73, &[])]);
     let referred = [reference, result(1, 0x65, 0)].concat();
@@ -302,7 +395,7 @@ async fn hostile_answers_are_unavailable_and_end_in_time() {
             vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
             "4294967295 octets",
         ),
-        (result(2, 0x65, 0), "answers nothing that was asked"),
+        (result(2, 0x65, 0), "what it did answer was not asked"),
         (result(1, 0x61, 0), "answers nothing that was asked"),
         (result(1, 0x7e, 0), "0x7e"),
         (result(0, 0x78, 52), "ends the connection with unavailable"),

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::gateway::judge::chain;
+use crate::lookup::ldap::connection::Bind;
 use crate::lookup::ldap::filter::Comparison;
 use crate::lookup::ldap::filter::Filter;
 use crate::lookup::ldap::message;
@@ -117,6 +118,17 @@ async fn directory<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    directory_with(None, script).await
+}
+
+/// The same, to which the gateway binds.
+async fn directory_with<F>(
+    bind: Option<Bind>,
+    script: impl Fn(Client) -> F + Send + 'static,
+) -> (Arc<Pool>, Arc<AtomicUsize>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let made = Arc::new(AtomicUsize::new(0));
@@ -143,7 +155,7 @@ where
         security: Security::Clear,
         server_name: None,
         tls: Arc::new(tls),
-        bind: None,
+        bind,
     };
     (Arc::new(Pool::new(url, server)), made)
 }
@@ -230,26 +242,114 @@ async fn a_thousand_are_asked_for_at_once_and_no_more_than_a_hundred_on_a_connec
     assert_eq!(made.load(Ordering::Relaxed), MOST_SHARED);
 }
 
+/// The last words of an answer, with the place of a next page.
+fn page(id: u32) -> Vec<u8> {
+    let value = tlv::element(0x30, &[&[2, 1, 0], &tlv::element(4, &[b"c"])]);
+    let name = tlv::element(4, &[b"1.2.840.113556.1.4.319"]);
+    let control = tlv::element(0x30, &[&name, &tlv::element(4, &[&value])]);
+    let id = tlv::element(2, &[&id.to_be_bytes()]);
+    let operation = tlv::element(0x65, &[&[0x0a, 1, 0, 4, 0, 4, 0]]);
+    tlv::element(0x30, &[&id, &operation, &tlv::element(0xa0, &[&control])])
+}
+
+/// What a server sends for the search with that number.
+type Answer = fn(u32) -> Vec<u8>;
+
 #[tokio::test]
-async fn what_ends_a_connection_makes_all_its_searches_unavailable() {
-    let ends: [(Vec<u8>, &str); 4] = [
+async fn what_is_wrong_with_one_answer_harms_no_other_search() {
+    let wrong: [(Answer, &str); 6] = [
+        (
+            |id| entry(id, &vec![b'x'; 2 << 20]),
+            "at most 1048576 are read",
+        ),
+        (
+            |id| reply(id, 0x64, &[&[4, 9]]),
+            "an LDAP message is malformed",
+        ),
+        (|id| reply(id, 0x7e, &[]), "protocolOp 0x7e"),
+        (
+            |id| reply(id, 0x61, &[&[0x0a, 1, 0, 4, 0, 4, 0]]),
+            "answers nothing that was asked",
+        ),
+        (page, "answers nothing that was asked"),
+        // Nobody's: then everybody has an answer.
+        (
+            |_| [done(99), entry(99, b"x"), reply(98, 0x7e, &[])].concat(),
+            "",
+        ),
+    ];
+    for (wrong, wanted) in wrong {
+        let (pool, made) = directory(move |mut client: Client| async move {
+            let requests = client.requests(10).await;
+            for request in &requests {
+                if request.who == b"u3" {
+                    client.send(&wrong(request.id)).await;
+                }
+                if request.who != b"u3" || wanted.is_empty() {
+                    client.send(&answer(request)).await;
+                }
+            }
+            client.serve().await;
+        })
+        .await;
+        let mut said = ask_all(&pool, 10).await;
+        if !wanted.is_empty() {
+            assert!(said[3].contains(wanted), "{said:?}");
+            said[3] = "u3".to_owned();
+        }
+        assert_eq!(said, names(10), "{wanted}");
+        assert_eq!(made.load(Ordering::Relaxed), 1, "{wanted}");
+    }
+}
+
+/// What ends a connection, each with what it is called.
+fn ends() -> [(Vec<u8>, &'static str); 5] {
+    [
         (Vec::new(), "the connection to the directory broke"),
-        // Never asked.
-        (done(99), "answers nothing that was asked"),
         // Notice of Disconnection (RFC 4511 §4.4.1).
         (
             reply(0, 0x78, &[&[0x0a, 1, 52, 4, 0, 4, 0]]),
             "ends the connection with unavailable",
         ),
+        // No length, nobody's number, and longer than is passed over.
+        (vec![0x30, 0x80], "does not speak LDAP"),
         (vec![0x30, 0x00], "does not speak LDAP"),
-    ];
-    for (octets, wanted) in ends {
+        (
+            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 1, 1],
+            "4294967295 octets",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn where_a_connection_is_lost_its_searches_are_asked_once_more_on_another() {
+    for (octets, wanted) in ends() {
         let (pool, made) = directory(move |mut client: Client| {
             let octets = octets.clone();
             async move {
+                if client.number > 0 {
+                    return client.serve().await;
+                }
                 let requests = client.requests(10).await;
                 // A part of an answer is none.
-                client.send(&entry(requests[3].id, b"u3")).await;
+                client.send(&entry(requests[3].id, b"part")).await;
+                client.send(&answer(&requests[5])).await;
+                client.send(&octets).await;
+            }
+        })
+        .await;
+        assert_eq!(ask_all(&pool, 10).await, names(10), "{wanted}");
+        assert_eq!(made.load(Ordering::Relaxed), 2, "{wanted}");
+    }
+}
+
+#[tokio::test]
+async fn no_search_is_asked_a_third_time() {
+    for (octets, wanted) in ends() {
+        let (pool, made) = directory(move |mut client: Client| {
+            let octets = octets.clone();
+            async move {
+                let requests = client.requests(10 - client.number).await;
                 client.send(&answer(&requests[5])).await;
                 client.send(&octets).await;
             }
@@ -258,10 +358,46 @@ async fn what_ends_a_connection_makes_all_its_searches_unavailable() {
         let said = ask_all(&pool, 10).await;
         let failed = said.iter().filter(|one| one.contains(wanted)).count();
         let found = said.iter().filter(|one| one.len() == 2).count();
-        assert_eq!((failed, found), (9, 1), "{said:?}");
-        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert_eq!((failed, found), (8, 2), "{said:?}");
+        assert_eq!(made.load(Ordering::Relaxed), 2);
         assert_eq!(pool.open(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_opened_for_whoever_waits_longest() {
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let over = Arc::new(Notify::new());
+    let goes_on = Arc::clone(&over);
+    let bind = Bind {
+        dn: "cn=gateway".to_owned(),
+        password: "s3cret".to_owned().into(),
+    };
+    let (pool, made) = directory_with(Some(bind), move |mut client: Client| {
+        let told = told.clone();
+        let goes_on = Arc::clone(&goes_on);
+        async move {
+            let bind = client.requests(1).await;
+            told.send(()).unwrap();
+            goes_on.notified().await;
+            let bound = reply(bind[0].id, 0x61, &[&[0x0a, 1, 0, 4, 0, 4, 0]]);
+            client.send(&bound).await;
+            client.serve().await;
+        }
+    })
+    .await;
+    let spawned = |who: &'static str, milliseconds| {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { ask(&pool, who, milliseconds).await })
+    };
+    let short = spawned("short", 400);
+    hears.recv().await.unwrap();
+    let long = spawned("long", LONG);
+    let short = short.await.unwrap();
+    assert!(short.contains("the bind was not done"), "{short}");
+    over.notify_one();
+    assert_eq!(long.await.unwrap(), "long");
+    assert_eq!(made.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
@@ -375,4 +511,36 @@ async fn a_connection_ends_with_a_farewell_when_its_pool_is_gone() {
     drop(pool);
     let heard = timeout(Duration::from_secs(20), hears.recv()).await;
     assert_eq!(heard.unwrap(), Some((Some(UNBIND), true)));
+}
+
+#[tokio::test]
+async fn nobody_joins_a_connection_that_does_not_open() {
+    let bind = Bind {
+        dn: "cn=gateway".to_owned(),
+        password: "s3cret".to_owned().into(),
+    };
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let (pool, made) = directory_with(Some(bind), move |mut client: Client| {
+        let told = told.clone();
+        async move {
+            let bind = client.requests(1).await;
+            told.send(()).unwrap();
+            // The first is never answered.
+            if client.number > 0 {
+                let bound = reply(bind[0].id, 0x61, &[&[0x0a, 1, 0, 4, 0, 4, 0]]);
+                client.send(&bound).await;
+            }
+            client.serve().await;
+        }
+    })
+    .await;
+    let first = {
+        let pool = Arc::clone(&pool);
+        tokio::spawn(async move { ask(&pool, "first", LONG).await })
+    };
+    hears.recv().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert_eq!(ask(&pool, "next", LONG).await, "next");
+    assert_eq!(made.load(Ordering::Relaxed), 2);
+    first.abort();
 }
