@@ -109,6 +109,6 @@ pub(crate) fn send(connection: &mut Connection, load: Load<'_>) -> io::Result<()
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

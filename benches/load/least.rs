@@ -1,0 +1,144 @@
+//! The least that a large message with its layers costs: nothing but its way through a socket and back, base64, a
+//! digest and a cipher. No MIME, no CMS, no policy, no file.
+//!
+//! E(S(S(C))), each layer in base64 within the next, makes 12 MB of 5. What comes of it bounds what any program can do
+//! that writes these layers on this machine, whoever wrote it.
+
+use std::io;
+use std::io::Read as _;
+use std::io::Write as _;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use aws_lc_rs::aead;
+use aws_lc_rs::cipher;
+use aws_lc_rs::digest;
+
+/// Octets of a packet's data.
+const PACKET: usize = 65_535;
+/// Octets that become whole groups of base64 and whole blocks of the cipher at every layer.
+const GROUP: usize = 27;
+/// Octets that are worked on at a time.
+const PIECE: usize = 1820 * GROUP;
+const KEY: [u8; 32] = [7; 32];
+
+/// Messages a second with `octets` of body on `connections` at a time.
+pub(crate) fn messages_a_second(
+    octets: usize,
+    is_gcm: bool,
+    connections: usize,
+    time: Duration,
+) -> f64 {
+    let octets = octets - octets % GROUP;
+    let stop = AtomicBool::new(false);
+    let begun = super::load::now();
+    let sent: u32 = thread::scope(|scope| {
+        let mtas: Vec<_> = (0..connections)
+            .map(|_| {
+                let (mta, milter) = UnixStream::pair().expect("two sockets");
+                scope.spawn(move || answers(milter, octets, is_gcm).expect("an MTA"));
+                scope.spawn(|| sends(mta, octets, &stop).expect("a milter"))
+            })
+            .collect();
+        thread::sleep(time);
+        stop.store(true, Ordering::Relaxed);
+        let sent = |mta: thread::ScopedJoinHandle<'_, u32>| mta.join().expect("no panic");
+        mtas.into_iter().map(sent).sum()
+    });
+    f64::from(sent) / begun.elapsed().as_secs_f64()
+}
+
+/// An MTA: how many messages it had answered.
+fn sends(mut milter: UnixStream, octets: usize, stop: &AtomicBool) -> io::Result<u32> {
+    let (body, mut answer) = (vec![b'm'; octets], vec![0; PACKET]);
+    let mut sent = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for packet in body.chunks(PACKET) {
+            milter.write_all(packet)?;
+        }
+        let mut length = [0; 8];
+        milter.read_exact(&mut length)?;
+        let mut left = usize::try_from(u64::from_be_bytes(length)).map_err(io::Error::other)?;
+        while left > 0 {
+            let room = left.min(PACKET);
+            let packet = answer.get_mut(..room).unwrap_or_default();
+            milter.read_exact(packet)?;
+            left -= room;
+        }
+        sent += 1;
+    }
+    Ok(sent)
+}
+
+/// A milter, until the MTA is gone.
+fn answers(mut mta: UnixStream, octets: usize, is_gcm: bool) -> io::Result<()> {
+    let (mut body, mut packet) = (vec![0; octets], Vec::with_capacity(PACKET));
+    let encoded = |octets: usize| octets.div_ceil(3) * 4;
+    let pieces = body
+        .chunks(PIECE)
+        .map(|piece| encoded(encoded(encoded(piece.len()))));
+    let length = u64::try_from(pieces.sum::<usize>()).map_err(io::Error::other)?;
+    while mta.read_exact(&mut body).is_ok() {
+        mta.write_all(&length.to_be_bytes())?;
+        let mut work = Work::new(is_gcm);
+        for piece in body.chunks(PIECE) {
+            packet.extend(work.sealed(piece));
+            let whole = packet.len() - packet.len() % PACKET;
+            for packet in packet.chunks_exact(PACKET) {
+                mta.write_all(packet)?;
+            }
+            packet.drain(..whole);
+        }
+        mta.write_all(&packet)?;
+        packet.clear();
+    }
+    Ok(())
+}
+
+enum Work {
+    Cbc(digest::Context, cipher::StreamingEncryptingKey),
+    Gcm(digest::Context, aead::LessSafeKey),
+}
+
+impl Work {
+    fn new(is_gcm: bool) -> Self {
+        let digest = digest::Context::new(&digest::SHA256);
+        if is_gcm {
+            let key = aead::UnboundKey::new(&aead::AES_256_GCM, &KEY).expect("a key");
+            return Self::Gcm(digest, aead::LessSafeKey::new(key));
+        }
+        let key = cipher::UnboundCipherKey::new(&cipher::AES_256, &KEY).expect("a key");
+        let key = cipher::StreamingEncryptingKey::cbc_pkcs7(key).expect("a cipher");
+        Self::Cbc(digest, key)
+    }
+
+    /// Base64 of the ciphertext of base64 of the signed base64 of `piece`.
+    fn sealed(&mut self, piece: &[u8]) -> Vec<u8> {
+        let encoded = |octets: &[u8]| base64_simd::STANDARD.encode_type::<Vec<u8>>(octets);
+        let signed = encoded(piece);
+        let mut clear = encoded(&signed);
+        match self {
+            Self::Cbc(digest, key) => {
+                digest.update(&signed);
+                // Room for a block that it has kept.
+                let mut ciphertext = vec![0; clear.len() + 16];
+                let update = key.update(&clear, &mut ciphertext).expect("a ciphertext");
+                let written = update.written().len();
+                ciphertext.truncate(written);
+                encoded(&ciphertext)
+            }
+            Self::Gcm(digest, key) => {
+                digest.update(&signed);
+                let nonce = aead::Nonce::assume_unique_for_key([0; 12]);
+                let tag = key
+                    .seal_in_place_separate_tag(nonce, aead::Aad::empty(), &mut clear)
+                    .expect("a ciphertext");
+                drop(tag);
+                encoded(&clear)
+            }
+        }
+    }
+}
