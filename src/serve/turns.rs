@@ -223,9 +223,15 @@ mod tests {
             .unwrap()
     }
 
+    /// Runs it, and fails where it would never end.
+    fn run(work: impl Future<Output = ()>) {
+        let ended = runtime().block_on(async { timeout(2 * LONG, work).await });
+        assert!(ended.is_ok(), "it waits for ever");
+    }
+
     #[test]
     fn who_waits_for_an_answer_holds_no_turn() {
-        runtime().block_on(async {
+        run(async {
             for place in [Place::Here, Place::Apart] {
                 let turns = Turns::new(1);
                 let (answer, answered) = oneshot::channel::<u32>();
@@ -246,7 +252,7 @@ mod tests {
 
     #[test]
     fn who_has_his_answer_goes_on_before_who_has_not_begun() {
-        runtime().block_on(async {
+        run(async {
             let turns = Turns::new(1);
             let (answer, answered) = oneshot::channel::<()>();
             let first = turns.next(LONG).await.unwrap();
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_work_waits_for_its_turns_is_not_taken_from_its_time() {
-        runtime().block_on(async {
+        run(async {
             let waits = Waits::default();
             waits.begin();
             let (end, ended) = oneshot::channel();
@@ -305,7 +311,7 @@ mod tests {
 
     #[test]
     fn only_so_many_wait_for_others() {
-        runtime().block_on(async {
+        run(async {
             let turns = Turns::new(1);
             let mut waiting = Vec::new();
             for _ in 0..BEGUN {
@@ -320,7 +326,7 @@ mod tests {
 
     #[test]
     fn work_that_is_ended_leaves_its_place_in_the_queue() {
-        runtime().block_on(async {
+        run(async {
             let turns = Turns::new(1);
             let turn = turns.next(LONG).await.unwrap();
             let waiting = tokio::spawn(turn.work(Place::Here, pending::<()>()));
