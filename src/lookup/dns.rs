@@ -30,6 +30,7 @@ use super::names::Dns;
 use super::names::DnsFailure;
 use super::names::Kind;
 use super::names::Records;
+use super::names::Way;
 use crate::gateway::certificates::Answer;
 
 pub use anchors::Anchors;
@@ -142,9 +143,7 @@ impl Resolver {
                 four.data.extend(six.data);
                 four.secure &= six.secure;
                 // An alias is one for records of every kind (RFC 1034 §3.6.2), unless it was changed in between.
-                four.canonical = four
-                    .canonical
-                    .filter(|one| six.canonical.as_ref() == Some(one));
+                four.way_to_ipv6 = (six.way != four.way).then_some(six.way);
                 four.ttl = four.ttl.min(six.ttl);
                 Ok(four)
             }
@@ -161,20 +160,25 @@ impl Resolver {
         deadline: Instant,
     ) -> Result<Records, String> {
         let mut at = name.clone();
-        let (mut secure, mut ttl) = (true, Duration::MAX);
-        for _ in 0..=MOST_ALIASES {
+        let (mut way, mut ttl) = (Way::direct(true), Duration::MAX);
+        for links in 0..=MOST_ALIASES {
             let (message, state) = self.ask(&at, kind, deadline).await?;
-            secure &= state == State::Secure;
+            way.secure &= state == State::Secure;
+            if links == 0 {
+                way.begins_secure = way.secure;
+            }
             ttl = ttl.min(lifetime(&message));
             match answer::alias(&message, kind)? {
                 Some(target) => at = target.clone(),
                 None => {
                     let host = || name::host(&at).ok().flatten();
+                    way.canonical = (at != *name).then(host).flatten();
                     return Ok(Records {
                         data: data(&message.answers)?,
-                        secure,
+                        secure: way.secure,
                         ttl,
-                        canonical: (at != *name).then(host).flatten(),
+                        way,
+                        way_to_ipv6: None,
                     });
                 }
             }
@@ -239,7 +243,8 @@ pub fn read(octets: &[u8], name: &str, kind: Kind) -> Result<Option<Records>, St
         data: data(&message.answers)?,
         secure: state == State::Secure,
         ttl: lifetime(&message),
-        canonical: None,
+        way: Way::direct(state == State::Secure),
+        way_to_ipv6: None,
     }))
 }
 

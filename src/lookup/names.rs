@@ -41,8 +41,43 @@ pub struct Records {
     pub secure: bool,
     /// How long it may be kept.
     pub ttl: Duration,
+    /// How the name leads to them; of addresses, to those of IPv4.
+    pub way: Way,
+    /// How it leads to those of IPv6, where that is another way: the alias was changed between two questions, or its
+    /// server has one for each kind.
+    pub way_to_ipv6: Option<Way>,
+}
+
+impl Records {
+    /// How the name leads to `address`, which is one of them.
+    #[must_use]
+    pub fn way_to(&self, address: IpAddr) -> &Way {
+        let ipv6 = self.way_to_ipv6.as_ref();
+        ipv6.filter(|_| address.is_ipv6()).unwrap_or(&self.way)
+    }
+}
+
+/// How a name leads to records, over aliases (CNAME) or by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Whether the first answer is secure, that of the name itself.
+    pub begins_secure: bool,
+    /// Whether every answer is.
+    pub secure: bool,
     /// The host at the end of the aliases (its canonical name, RFC 1034 §3.6.2), where the name is one of them.
     pub canonical: Option<Domain>,
+}
+
+impl Way {
+    /// That of a name that is no alias.
+    #[must_use]
+    pub const fn direct(secure: bool) -> Self {
+        Self {
+            begins_secure: secure,
+            secure,
+            canonical: None,
+        }
+    }
 }
 
 /// What one record holds.
@@ -121,7 +156,8 @@ impl FixedDns {
             data,
             secure,
             ttl: Duration::from_secs(300),
-            canonical: None,
+            way: Way::direct(secure),
+            way_to_ipv6: None,
         };
         self.0.insert((name.to_owned(), kind), Ok(records));
         self

@@ -19,6 +19,7 @@ use tokio::time::timeout_at;
 use super::names::Data;
 use super::names::Dns;
 use super::names::Kind;
+use super::names::Way;
 use crate::address::Domain;
 
 /// The longest that all addresses of one host together may take for an answer to the SYN: that of one has time to come
@@ -67,10 +68,8 @@ pub struct Connector {
 pub struct Connected {
     /// It.
     pub stream: TcpStream,
-    /// Whether DNSSEC proves the host's addresses, and each alias that leads to them.
-    pub secure: bool,
-    /// The name at the end of the aliases, where the host's is one of them.
-    pub canonical: Option<Domain>,
+    /// How the host's name leads to the address that it is to.
+    pub way: Way,
 }
 
 /// Why there is no connection.
@@ -154,8 +153,7 @@ impl Connector {
                 Attempt::Made(stream) => {
                     return Ok(Connected {
                         stream,
-                        secure,
-                        canonical: answer.canonical,
+                        way: answer.way_to(address).clone(),
                     });
                 }
                 Attempt::Refused(why) => reason = format!("{address}: {why}"),
@@ -441,7 +439,7 @@ mod tests {
         let connected = connect(&connector, port).unwrap();
         let peer = connected.stream.peer_addr().unwrap();
         assert_eq!(peer.ip().to_string(), "127.0.0.2");
-        assert!(connected.secure);
+        assert!(connected.way.secure);
     }
 
     #[test]

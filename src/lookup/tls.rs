@@ -203,18 +203,20 @@ pub enum TlsFailure {
 
 /// The TLSA records of a server that stand for it, as [`tlsa::of`] has them; `None` where there are none.
 ///
-/// Not asked for where the addresses that we are `connected` to are not secure: then its zone is not signed, or that at
-/// the end of its aliases (RFC 7672 §2.2.2). A failure to find out is one, since whoever wants to pass for the server
-/// would see to it.
+/// They stand at the end of the aliases that lead to the address that we are `connected` to, or at the host, and at the
+/// host alone where it is only the end that is not secure. Not asked for where the host's own zone is not signed (RFC
+/// 7672 §2.2.2). A failure to find out is one, since whoever wants to pass for the server would see to it.
 pub async fn associations(
     dns: &dyn Dns,
     (host, port): (&Domain, u16),
     connected: &Connected,
 ) -> Result<Option<Associations>, DnsFailure> {
-    if !connected.secure {
+    let way = &connected.way;
+    if !way.begins_secure {
         return Ok(None);
     }
-    let found = tlsa::of(dns, (host, connected.canonical.as_ref()), port).await?;
+    let canonical = way.canonical.as_ref().filter(|_| way.secure);
+    let found = tlsa::of(dns, (host, canonical), port).await?;
     Ok(found.map(|mut found| {
         found.usable.truncate(MOST_ASSOCIATIONS);
         found

@@ -37,6 +37,7 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::proto::rr::RData;
 use hickory_resolver::proto::rr::Record;
 use hickory_resolver::proto::rr::RecordType;
+use hickory_resolver::proto::rr::rdata::CNAME;
 use tokio::task::JoinSet;
 
 pub(crate) use self::zones::World;
@@ -276,7 +277,7 @@ fn tlsa_records_are_those_at_the_end_of_the_aliases_else_the_hosts_own() {
             let addresses = ask(&dns, host, Kind::Address).expect("an answer");
             let canonical = canonical.map(|name| name.parse().expect("a domain"));
             assert_eq!(
-                (addresses.secure, &addresses.canonical),
+                (addresses.secure, &addresses.way.canonical),
                 (secure, &canonical),
                 "{host}"
             );
@@ -289,6 +290,43 @@ fn tlsa_records_are_those_at_the_end_of_the_aliases_else_the_hosts_own() {
             assert_eq!(found, expected, "{host}");
         }
     }
+}
+
+#[test]
+fn addresses_of_two_families_that_end_at_different_aliases_keep_both_ends() {
+    let Some(world) = World::start() else { return };
+    let six: Name = "six.b.example.".parse().expect("a name");
+    let forged = move |mut message: Message| {
+        let query = message.queries.first()?.clone();
+        if query.query_type() == RecordType::AAAA
+            && query.name() == &"to-mx.b.example.".parse().ok()?
+        {
+            let aaaa = RData::AAAA("2001:db8::6".parse().ok()?);
+            message.answers = vec![
+                Record::from_rdata(query.name().clone(), 60, RData::CNAME(CNAME(six.clone()))),
+                Record::from_rdata(six.clone(), 60, aaaa.clone()),
+            ];
+            message.authorities.clear();
+        } else if query.name() == &six {
+            let aaaa = RData::AAAA("2001:db8::6".parse().ok()?);
+            message.answers = vec![Record::from_rdata(six.clone(), 60, aaaa)];
+            message.authorities.clear();
+        }
+        message.metadata.response_code = ResponseCode::NoError;
+        message.metadata.authentic_data = true;
+        message.to_vec().ok()
+    };
+    let server = forge((world.spare(1), Over::Both), world.resolver, forged);
+    let dns = resolver(vec![server], Validation::Resolver);
+    let found = ask(&dns, "to-mx.b.example", Kind::Address).expect("an answer");
+    assert!(found.secure);
+    let end = |address: &str| {
+        let way = found.way_to(address.parse().expect("an address"));
+        assert!(way.begins_secure && way.secure);
+        way.canonical.as_ref().map(ToString::to_string)
+    };
+    assert_eq!(end("192.0.2.1").as_deref(), Some("mx.b.example"));
+    assert_eq!(end("2001:db8::6").as_deref(), Some("six.b.example"));
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Known {
             data: vec![data],
             secure,
             ttl: Duration::from_secs(300),
-            canonical: None,
+            ..Records::default()
         };
         self.0.insert((name.to_owned(), kind), records);
         self

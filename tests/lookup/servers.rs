@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use domsec::lookup::names::Dns;
 use domsec::lookup::names::DnsFailure;
 use domsec::lookup::names::Kind;
 use domsec::lookup::names::Records;
+use domsec::lookup::names::Way;
 use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
@@ -51,7 +53,8 @@ impl Zone {
             data,
             secure,
             ttl: Duration::from_secs(300),
-            canonical: None,
+            way: Way::direct(secure),
+            way_to_ipv6: None,
         };
         self.0.insert((name.to_owned(), kind), Ok(records));
         self
@@ -62,9 +65,30 @@ impl Zone {
         let at = |name: &str| (name.to_owned(), Kind::Address);
         let mut records = self.0.get(&at(name)).cloned().expect("addresses");
         if let Ok(records) = &mut records {
-            records.canonical = name.parse().ok();
+            records.way.canonical = name.parse().ok();
         }
         self.0.insert(at(alias), records);
+        self
+    }
+
+    /// The addresses at `name` are those of its alias `end`, of which DNSSEC proves the alias and nothing else.
+    pub(crate) fn alias_to_unsigned(self, name: &str, end: &str, address: Ipv4Addr) -> Self {
+        let mut zone = self.at(end, address).alias(name, end);
+        if let Some(Ok(records)) = zone.0.get_mut(&(name.to_owned(), Kind::Address)) {
+            records.way.begins_secure = true;
+        }
+        zone
+    }
+
+    /// Beside its addresses, `name` has one of IPv6 at the end of another alias.
+    pub(crate) fn with_ipv6_of(mut self, name: &str, end: &str) -> Self {
+        if let Some(Ok(records)) = self.0.get_mut(&(name.to_owned(), Kind::Address)) {
+            records.data.push(Data::Address(Ipv6Addr::LOCALHOST.into()));
+            records.way_to_ipv6 = Some(Way {
+                canonical: end.parse().ok(),
+                ..Way::direct(true)
+            });
+        }
         self
     }
 

@@ -379,6 +379,13 @@ fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
             .mx("b.example", secure, &[MX])
             .secure_at(MX, server.address)
     };
+    let at_end = "_25._tcp.end.example";
+    let apart = || {
+        let zone = zone(true).secure_at("end.example", server.address);
+        zone.alias(MX, "end.example")
+            .with_ipv6_of(MX, "six.example")
+    };
+    let unsigned = || zone(true).alias_to_unsigned(MX, "end.example", server.address);
     let with = |of: &Issued| vec![tlsa(&of.certificate)];
     let partner = || roots(&[], Some(("b.example", &tls)));
     let public = || roots(&[&tls], None);
@@ -426,6 +433,42 @@ fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
             zone(true).failing(&record, Kind::Tlsa),
             public(),
             None,
+        ),
+        (
+            "its record at the end of its alias, where IPv6 has another alias",
+            apart().with(at_end, Kind::Tlsa, true, with(&shown)),
+            nobody(),
+            Some(Authentication::Dnssec),
+        ),
+        (
+            "another's record at the end of its alias, where IPv6 has another alias",
+            apart().with(at_end, Kind::Tlsa, true, with(&bob)),
+            public(),
+            None,
+        ),
+        (
+            "a record at the end of the alias of IPv6 alone",
+            apart().with("_25._tcp.six.example", Kind::Tlsa, true, with(&bob)),
+            public(),
+            Some(Authentication::PublicTls),
+        ),
+        (
+            "its record beside an alias to an unsigned zone",
+            unsigned().with(&record, Kind::Tlsa, true, with(&shown)),
+            nobody(),
+            Some(Authentication::Dnssec),
+        ),
+        (
+            "another's record beside an alias to an unsigned zone",
+            unsigned().with(&record, Kind::Tlsa, true, with(&bob)),
+            public(),
+            None,
+        ),
+        (
+            "a record that cannot be known at the end of an alias to an unsigned zone",
+            unsigned().failing(at_end, Kind::Tlsa),
+            public(),
+            Some(Authentication::PublicTls),
         ),
         (
             "another's certificate",
