@@ -142,7 +142,8 @@ impl Resolver {
             (Ok(mut four), Ok(six)) => {
                 four.data.extend(six.data);
                 four.secure &= six.secure;
-                // An alias is one for records of every kind (RFC 1034 §3.6.2), unless it was changed in between.
+                // An alias is one for records of every kind (RFC 1034 §3.6.2), so both ways are one; where they are not,
+                // each is needed.
                 four.way_to_ipv6 = (six.way != four.way).then_some(six.way);
                 four.ttl = four.ttl.min(six.ttl);
                 Ok(four)
