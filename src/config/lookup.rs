@@ -143,7 +143,7 @@ pub struct LdapEntry {
     /// The domains that it is asked for, with those beneath them. Default: all.
     #[serde(default, deserialize_with = "parsed_list")]
     pub domains: Vec<Domain>,
-    /// Where entries are. Default: made of the domain.
+    /// Where entries are; only with `url` or `domains`. Default: made of the domain.
     pub base: Option<String>,
     /// As whom we ask. Default: as nobody.
     pub bind_dn: Option<String>,

@@ -365,6 +365,11 @@ fn directory(
                 "without url each domain is asked where its own directory is, and no password goes there",
             ));
         }
+        (None, None) if entry.base.is_some() && entry.domains.is_empty() => {
+            return Err(wrong(
+                "base is that of one directory, and without url and domains those of all domains are asked",
+            ));
+        }
         (None, None) => Servers::Discovered,
     };
     let public = [config.certificates.public_anchors.clone()];

@@ -344,6 +344,11 @@ fn reached(name: &str, entry: &LdapEntry) -> Finding {
             Finding::error(format!(
                 "{name}: in_clear without url: only a server on this machine is asked without TLS: write its url"
             ))
+        } else if entry.base.is_some() && entry.domains.is_empty() {
+            Finding::error(format!(
+                "{name}: base is that of one directory, and without url and domains those of all domains are asked: \
+                 write either, or take out base"
+            ))
         } else {
             Finding::ok(format!("{name}: found by the SRV records of each domain"))
         };

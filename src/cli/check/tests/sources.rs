@@ -32,11 +32,12 @@ fn expired(folder: &Path) {
 
 /// A directory of b.example with these lines more.
 fn ldap(folder: &Path, lines: &str) {
+    ldap_for_all(folder, &format!("domains = [\"b.example\"]\n{lines}"));
+}
+
+fn ldap_for_all(folder: &Path, lines: &str) {
     public_anchors(folder, "ca/ca.pem");
-    append(
-        folder,
-        &format!("{NOBODY}[[ldap]]\ndomains = [\"b.example\"]\n{lines}"),
-    );
+    append(folder, &format!("{NOBODY}[[ldap]]\n{lines}"));
 }
 
 fn ordered(folder: &Path, order: &str) {
@@ -167,6 +168,10 @@ fn what_keeps_sources_from_being_asked_is_an_error() {
         (
             |at| ldap(at, "bind_dn = \"cn=a\"\npassword_file = \"password\""),
             "no password goes there",
+        ),
+        (
+            |at| ldap_for_all(at, "base = \"o=B\""),
+            "base is that of one directory",
         ),
         (
             |at| ldap(at, "filter = \"(mail={address}\""),
