@@ -19,7 +19,7 @@ use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -185,13 +185,11 @@ impl Ldap {
             let search = self.search(&base, filter, false, until);
             found_beneath(&base, pool.search(&search).await, pool.url())
         });
-        // What one of them does not say is not known: the others are given up.
-        let all = try_join_all(searches).await.map_err(Said::Unavailable)?;
-        let mut found = Entries::default();
-        for one in all {
-            found.join(one);
+        let mut all = Several::default();
+        for searched in join_all(searches).await {
+            all.add(searched.map_err(Said::Unavailable));
         }
-        Ok(found)
+        all.together()
     }
 
     /// Asks the directories that the domain names, and for its authority those of the domains above it.
@@ -204,47 +202,36 @@ impl Ldap {
         let Ok(Ok(_turn)) = timeout_at(until, self.strangers.acquire()).await else {
             return Err(unavailable(Step::Wait));
         };
-        let mut found = Entries::default();
-        let mut missing = None;
-        let mut asked = false;
+        let mut all = Several::default();
         let names = match &question.subject {
             Owner::Dca(domain) => ascendants(domain),
             Owner::Recipient(mailbox) => vec![mailbox.domain().clone()],
         };
-        for name in names {
+        let number = names.len();
+        for (index, name) in names.into_iter().enumerate() {
+            let until = share(until, number - index);
             let dns = &*self.connector.dns;
             let directories = Directories::of(dns, &name, &SystemRandomness);
-            let directories = match timeout_at(until, directories).await {
-                Ok(Ok(directories)) => directories,
-                Ok(Err(failure)) => return Err(Said::Unavailable(failure.to_string())),
-                Err(_) => return Err(unavailable(Step::Resolve)),
-            };
-            match self
-                .search_servers(settings, (&name, &directories), question, until)
-                .await?
-            {
-                Ok(entries) => {
-                    asked = true;
-                    found.join(entries);
+            all.add(match timeout_at(until, directories).await {
+                Ok(Ok(directories)) => {
+                    let place = (&name, &directories);
+                    self.search_servers(settings, place, question, until).await
                 }
-                Err(said) => missing = missing.or(Some(said)),
-            }
+                Ok(Err(failure)) => Err(Said::Unavailable(failure.to_string())),
+                Err(_) => Err(unavailable(Step::Resolve)),
+            });
         }
-        match missing {
-            Some(said) if !asked => Err(said),
-            Some(_) | None => Ok(found),
-        }
+        all.together()
     }
 
-    /// Asks the servers of one domain, until one answers: the outer error is *unavailable*, the inner one whatever it
-    /// counts as that there is none.
+    /// Asks the servers of one domain, until one answers. The error is what it counts as that none does.
     async fn search_servers(
         &self,
         settings: &LdapDirectory,
         (name, directories): (&Domain, &Directories),
         question: &Question,
         until: Instant,
-    ) -> Result<Result<Entries, Said>, Said> {
+    ) -> Result<Entries, Said> {
         let mut missing = match directories.secure {
             true => Missing::Denied,
             false => Missing::InsecureAnswer,
@@ -253,10 +240,8 @@ impl Ldap {
         let mut failed = None;
         let number = directories.servers.len();
         for (index, (target, port)) in directories.servers.iter().enumerate() {
-            let left = u32::try_from(number - index).unwrap_or(u32::MAX);
-            let now = Instant::now();
-            let share = now + until.saturating_duration_since(now) / left;
-            match self.connector.connect(target, *port, share).await {
+            let until = share(until, number - index);
+            match self.connector.connect(target, *port, until).await {
                 Ok(connected) => {
                     // An SRV record that anybody could have written must not choose the name (RFC 6125 §6.2.1).
                     let of = if directories.secure { target } else { name };
@@ -272,10 +257,10 @@ impl Ldap {
                     };
                     let search = settings.search_for(question, name);
                     match self
-                        .search_once(connected.stream, server, search, share)
+                        .search_once(connected.stream, server, search, until)
                         .await
                     {
-                        Ok(found) => return Ok(Ok(found)),
+                        Ok(found) => return Ok(found),
                         Err(reason) => failed = Some(reason),
                     }
                 }
@@ -295,7 +280,7 @@ impl Ldap {
         }
         match failed {
             Some(reason) => Err(Said::Unavailable(reason)),
-            None => Ok(Err(missing.said(question, reason))),
+            None => Err(missing.said(question, reason)),
         }
     }
 
@@ -348,10 +333,7 @@ impl Source for Ldap {
             let mut answers = Vec::new();
             let number = covering.len();
             for (index, directory) in covering.into_iter().enumerate() {
-                // None takes the time of those after it.
-                let left = u32::try_from(number - index).unwrap_or(u32::MAX);
-                let now = Instant::now();
-                let until = now + question.deadline.saturating_duration_since(now) / left;
+                let until = share(question.deadline, number - index);
                 answers.push(self.ask_one(directory, question, until).await);
             }
             together(answers)
@@ -426,6 +408,45 @@ impl LdapDirectory {
             Owner::Dca(_) => self.dca_filter.of_domain(name),
         };
         (base, filter)
+    }
+}
+
+/// What several searches for one subject bring: beneath the name of its domain, and then of those above it, any of which
+/// may have its authority.
+#[derive(Debug, Default)]
+struct Several {
+    found: Entries,
+    /// Whether any was answered.
+    answered: bool,
+    /// The first that counts as *absent*.
+    absent: Option<Said>,
+    /// The first of those of which nobody knows what they have, and nearer than which nothing is found.
+    unknown: Option<Said>,
+}
+
+impl Several {
+    fn add(&mut self, searched: Result<Entries, Said>) {
+        match searched {
+            Ok(entries) => {
+                self.answered = true;
+                self.found.join(entries);
+            }
+            Err(said @ Said::Absent(_)) => self.absent = self.absent.take().or(Some(said)),
+            Err(said) if self.found.values.is_empty() => {
+                self.unknown = self.unknown.take().or(Some(said));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Who has answered does not speak for who has not. What is found is enough where the rest is farther: the mail of a
+    /// domain is its own authority's before it is that of one above.
+    fn together(self) -> Result<Entries, Said> {
+        match (self.unknown, self.absent) {
+            (Some(unknown), _) => Err(unknown),
+            (None, Some(absent)) if !self.answered => Err(absent),
+            (None, _) => Ok(self.found),
+        }
     }
 }
 
@@ -557,6 +578,12 @@ fn found_beneath(
 /// Why a server gave no answer, for people.
 fn said(server: &dyn Display, failure: &dyn Error) -> String {
     format!("{server}: {}", words::chain(failure))
+}
+
+/// Until when the first of so many that are asked one after another has time: none takes that of those after it.
+fn share(until: Instant, of: usize) -> Instant {
+    let now = Instant::now();
+    now + until.saturating_duration_since(now) / u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 fn unavailable(step: Step) -> Said {

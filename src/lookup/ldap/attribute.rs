@@ -78,6 +78,15 @@ impl Description {
         (self.kind, &self.options) == (other.kind, &other.options)
     }
 
+    /// Whether both are descriptions of the same values, however these are encoded.
+    pub(super) fn is_of_values_of(&self, other: &Self) -> bool {
+        let tags = |one: &Self| -> BTreeSet<String> {
+            let tags = one.options.iter().filter(|option| *option != "binary");
+            tags.cloned().collect()
+        };
+        self.kind == other.kind && tags(self) == tags(other)
+    }
+
     /// Asks for the values from `first` on.
     pub(super) fn from(&self, first: u32) -> String {
         let name = [self.kind].into_iter();
@@ -89,6 +98,12 @@ impl Description {
 }
 
 impl Range {
+    /// Whether so many values may be those of the range; of one without an end nobody knows how many it has.
+    pub(super) fn is_of(self, values: usize) -> bool {
+        let number = self.next.map(|next| next - self.first);
+        number.is_none_or(|number| usize::try_from(number) == Ok(values))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.split_once('-')?;
         let first = first.parse().ok()?;

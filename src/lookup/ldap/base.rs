@@ -18,9 +18,10 @@ enum Origin {
     /// Nobody: the name is that of a domain above the one that is asked for, whose authority may be the domain's (draft
     /// §2.6). That the directory does not have all of the domain above is no wonder, and a definite absence there.
     Above,
-    /// Nobody, for the name is made of a domain under a configured one that has so many labels: its people may have
-    /// entries of their own domain's, or none. It is a definite absence where the directory has the configured domain.
-    Beneath(usize),
+    /// Nobody, for the name is made of a domain under a configured one, whose own is `configured`: its people may have
+    /// entries of their own domain's, or none. Where the directory has the configured domain it is a definite absence, also
+    /// of what was there before, just as an answer without entries is.
+    Beneath { configured: String },
     /// `base` of our configuration.
     Configured,
     /// Our configuration, which names this domain: whoever is asked for it has its tree.
@@ -59,12 +60,15 @@ impl Base {
         (base, domains): (Option<&str>, &[Domain]),
     ) -> Self {
         let above = domains.iter().filter(|domain| name.is_or_is_under(domain));
-        let labels = above.map(|domain| domain.labels().count()).min();
-        let origin = match labels {
-            // A base for domains that nobody has named is tried on strangers, too.
-            _ if base.is_some() && (labels.is_some() || domains.is_empty()) => Origin::Configured,
-            _ if domains.contains(name) => Origin::Named,
-            Some(labels) => Origin::Beneath(labels),
+        let nearest = above.max_by_key(|domain| domain.labels().count());
+        let origin = match nearest {
+            // Without `domains` there is one server, whose base it is. With them, what a domain above them announces is a
+            // stranger's, and need not have it.
+            _ if base.is_some() && (nearest.is_some() || domains.is_empty()) => Origin::Configured,
+            Some(nearest) if nearest == name => Origin::Named,
+            Some(nearest) => Origin::Beneath {
+                configured: distinguished_name(nearest),
+            },
             None if name == asked => Origin::Unnamed { expected },
             None => Origin::Above,
         };
@@ -80,25 +84,50 @@ impl Base {
         let name = || self.name.clone();
         match &self.origin {
             Origin::Above | Origin::Unnamed { expected: false } => Ok(()),
-            Origin::Beneath(labels) if result.matched >= *labels => Ok(()),
+            Origin::Beneath { configured }
+                if is_at_or_beneath(&result.matched, configured)
+                    && is_at_or_beneath(&self.name, &result.matched) =>
+            {
+                Ok(())
+            }
             Origin::Configured => Err(BaseError::Configured(name())),
-            Origin::Beneath(_) | Origin::Named => Err(BaseError::Derived(name())),
+            Origin::Beneath { .. } | Origin::Named => Err(BaseError::Derived(name())),
             Origin::Unnamed { expected: true } => Err(BaseError::Expected(name())),
         }
     }
 }
+
+/// Whether the entry of that name is `of` or beneath it. `of`, or the name, is made of a domain, and has nothing escaped: who
+/// writes the other one otherwise than servers do is not believed.
+fn is_at_or_beneath(name: &str, of: &str) -> bool {
+    let parts = |name: &str| -> Vec<String> {
+        let parts = name.rsplit(',').map(|part| {
+            let (kind, value) = part.split_once('=').unwrap_or((part, ""));
+            let kind = match kind.trim() {
+                DOMAIN_COMPONENT => "dc",
+                other => other,
+            };
+            format!("{kind}={}", value.trim()).to_ascii_lowercase()
+        });
+        parts.collect()
+    };
+    parts(name).starts_with(&parts(of))
+}
+
+/// The type of `dc`, where a server writes it as a number (RFC 4519 §2.4).
+const DOMAIN_COMPONENT: &str = "0.9.2342.19200300.100.1.25";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lookup::ldap::message::code;
 
-    /// What it means that the tree of `name` is not there when `asked` is asked for, and of so many names above it there is one.
+    /// What it means that the tree of `name` is not there when `asked` is asked for, and above it `matched` is.
     fn missing(
         name: &str,
         (asked, expected): (&str, bool),
         (base, domains): (Option<&str>, &[&str]),
-        matched: usize,
+        matched: &str,
     ) -> Result<(), BaseError> {
         let domain = |text: &str| -> Domain { text.parse().unwrap() };
         let domains: Vec<Domain> = domains.iter().map(|one| domain(one)).collect();
@@ -106,7 +135,7 @@ mod tests {
         let base = Base::of(&domain(name), asked, (base, &domains));
         base.missing(&LdapResult {
             code: code::NO_SUCH_OBJECT,
-            matched,
+            matched: matched.to_owned(),
             text: String::new(),
         })
     }
@@ -115,28 +144,51 @@ mod tests {
     fn no_tree_is_absence_only_where_nobody_said_that_there_is_one() {
         let b = (None, &["b.example"][..]);
         let of = "sub.b.example";
-        assert_eq!(missing(of, (of, true), b, 2), Ok(()));
-        let derived = Err(BaseError::Derived("dc=sub,dc=b,dc=example".to_owned()));
-        // What is above the configured domain is not it.
-        for matched in 0..2 {
-            assert_eq!(missing(of, (of, true), b, matched), derived);
+        let tree = "dc=b,dc=example";
+        for matched in [
+            tree,
+            "DC=B, DC=Example",
+            "0.9.2342.19200300.100.1.25=b,dc=example",
+        ] {
+            assert_eq!(missing(of, (of, true), b, matched), Ok(()), "{matched}");
         }
-        let derived = Err(BaseError::Derived("dc=b,dc=example".to_owned()));
+        let derived = Err(BaseError::Derived("dc=sub,dc=b,dc=example".to_owned()));
+        // What is above the configured domain is not it, nor is what is not above the name.
+        for matched in [
+            "",
+            "dc=example",
+            "dc=c,dc=example",
+            "ou=Deleted,ou=Objects",
+            "dc=other,dc=b,dc=example",
+            "dc=b\\,dc=example",
+            "xdc=b,dc=example",
+        ] {
+            assert_eq!(missing(of, (of, true), b, matched), derived, "{matched}");
+        }
+        // Of nested ones the nearest is meant.
+        let nested = (None, &["example", "b.example"][..]);
+        assert_eq!(missing(of, (of, false), nested, "dc=example"), derived);
+        assert_eq!(missing(of, (of, false), nested, tree), Ok(()));
+        let derived = Err(BaseError::Derived(tree.to_owned()));
         for asked in ["b.example", of] {
-            assert_eq!(missing("b.example", (asked, false), b, 1), derived);
+            let found = missing("b.example", (asked, false), b, "dc=example");
+            assert_eq!(found, derived);
         }
         // Its authority may be that of a domain above, of which such a directory need have nothing.
         let sub = (None, &[of][..]);
-        assert_eq!(missing("b.example", (of, true), sub, 0), Ok(()));
+        assert_eq!(missing("b.example", (of, true), sub, ""), Ok(()));
         let everybody = (None, &[][..]);
-        assert_eq!(missing(of, (of, false), everybody, 0), Ok(()));
+        assert_eq!(missing(of, (of, false), everybody, ""), Ok(()));
         assert!(matches!(
-            missing(of, (of, true), everybody, 2),
+            missing(of, (of, true), everybody, tree),
             Err(BaseError::Expected(_))
         ));
         for domains in [&[][..], &["b.example"]] {
-            let configured = missing(of, (of, false), (Some("o=B"), domains), 2);
+            let configured = missing(of, (of, false), (Some("o=B"), domains), tree);
             assert_eq!(configured, Err(BaseError::Configured("o=B".to_owned())));
         }
+        // What a domain above the configured one announces is not ours.
+        let elsewhere = (Some("o=B"), &[of][..]);
+        assert_eq!(missing("b.example", (of, true), elsewhere, ""), Ok(()));
     }
 }

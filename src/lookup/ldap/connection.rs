@@ -148,6 +148,7 @@ impl Failure {
 pub(super) enum Missing {
     All,
     First,
+    Number,
     Range,
     Rest,
 }
@@ -157,6 +158,7 @@ impl std::fmt::Display for Missing {
         f.write_str(match self {
             Self::All => "it names the attribute without any",
             Self::First => "its first range does not begin with the first of them",
+            Self::Number => "it gives another number of them than its range has",
             Self::Range => "its range is malformed",
             Self::Rest => "asked for the rest, it gives another part, or none",
         })

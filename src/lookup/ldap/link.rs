@@ -95,7 +95,8 @@ pub(super) struct Ended {
     pub(super) again: bool,
 }
 
-/// What the task is told. No more than two for each place: what is given up keeps its place until the task has seen it.
+/// What the task is told. No more than two for each place, for what is given up keeps its place until the task has seen
+/// it, and one when no more places are given.
 #[derive(Debug)]
 enum Command {
     GiveUp(u64),
@@ -248,7 +249,8 @@ impl Link {
 
 impl Status {
     fn is_heard_since(&self, since: Instant) -> bool {
-        self.heard.is_some_and(|heard| heard >= since)
+        // What nobody asked for does not say that an answer comes.
+        !self.strayed && self.heard.is_some_and(|heard| heard >= since)
     }
 }
 

@@ -18,6 +18,12 @@ pub const MESSAGE_OCTETS: usize = 1024 * 1024;
 /// Octets of a result's text that are kept.
 pub const TEXT_OCTETS: usize = 200;
 
+/// Octets of the name of the nearest entry that is there; that of a domain has three times its 255 at most.
+const MATCHED_OCTETS: usize = 1024;
+
+/// Octets of an attribute's description: what is asked for, with some options.
+pub const DESCRIPTION_OCTETS: usize = 200;
+
 /// Octets of a cookie of paged results; servers send some 10 to 100.
 pub const COOKIE_OCTETS: usize = 4096;
 
@@ -28,6 +34,11 @@ pub enum WireError {
     /// Not the encoding of RFC 4511 §5.1.
     #[error("an LDAP message is malformed")]
     Encoding(#[from] Asn1Error),
+    /// It has an attribute's description that is longer than this.
+    #[error(
+        "an LDAP message has an attribute description of {0} octets, and at most {DESCRIPTION_OCTETS} are read"
+    )]
+    Description(usize),
     /// It says that it is longer than this.
     #[error("an LDAP message is of {0} octets, and at most {MESSAGE_OCTETS} are read")]
     Long(usize),
@@ -130,8 +141,9 @@ pub struct Attribute {
 pub struct LdapResult {
     /// The result code (RFC 4511 appendix A).
     pub code: u32,
-    /// How many relative names the entry has that is nearest above the one that is not there; 0 where none is named.
-    pub matched: usize,
+    /// matchedDN: the nearest entry above the one that is not there, printable; empty where none is named, or none of at
+    /// most 1,024 octets.
+    pub matched: String,
     /// The server's words, printable, at most 200 octets.
     pub text: String,
 }
@@ -374,12 +386,12 @@ fn result(mut fields: Reader<'_>) -> Result<LdapResult, WireError> {
     let text = fields.expect(tag::OCTET_STRING)?;
     Ok(LdapResult {
         code,
-        // Names made of domains have no commas within.
-        matched: match matched.is_empty() {
-            true => 0,
-            false => matched.split(|octet| *octet == b',').count(),
+        // A part of a name is another name.
+        matched: match matched.len() {
+            0..=MATCHED_OCTETS => printable(matched),
+            _ => String::new(),
         },
-        text: printable(text.content),
+        text: printable(text.content.get(..TEXT_OCTETS).unwrap_or(text.content)),
     })
 }
 
@@ -389,12 +401,16 @@ fn entry(mut fields: Reader<'_>) -> Result<Entry, WireError> {
     let mut found = Vec::new();
     for attribute in attributes.reader() {
         let mut attribute = attribute?.expect(tag::SEQUENCE)?.reader();
-        let name = attribute.expect(tag::OCTET_STRING)?;
+        let name = attribute.expect(tag::OCTET_STRING)?.content;
+        // What is cut off may say that these are not all values.
+        if name.len() > DESCRIPTION_OCTETS {
+            return Err(WireError::Description(name.len()));
+        }
         let values = attribute.expect(tag::SET)?.reader();
         let values = values.map(|value| Ok(value?.expect(tag::OCTET_STRING)?.content.to_vec()));
         let values: Result<Vec<Vec<u8>>, Asn1Error> = values.collect();
         found.push(Attribute {
-            name: printable(name.content),
+            name: printable(name),
             values: values?,
         });
     }
@@ -428,7 +444,7 @@ fn cookie(controls: Reader<'_>) -> Result<Option<Vec<u8>>, WireError> {
 
 /// A server's words, fit for a line of the log.
 fn printable(octets: &[u8]) -> String {
-    let text = String::from_utf8_lossy(octets.get(..TEXT_OCTETS).unwrap_or(octets));
+    let text = String::from_utf8_lossy(octets);
     let plain = text.trim().chars();
     plain.map(|c| if is_plain(c) { c } else { ' ' }).collect()
 }
@@ -581,8 +597,8 @@ mod tests {
             panic!("{read:?}");
         };
         assert_eq!(
-            (result.name(), result.text.as_str(), result.matched),
-            ("sizeLimitExceeded", "too  many", 0)
+            (result.name(), result.text.as_str(), result.matched.as_str()),
+            ("sizeLimitExceeded", "too  many", "")
         );
         let none = [
             &[0x0a, 1, 32][..],
@@ -593,7 +609,32 @@ mod tests {
         let Operation::SearchDone(result) = read.operation else {
             panic!("{read:?}");
         };
-        assert_eq!((result.name(), result.matched), ("noSuchObject", 2));
+        assert_eq!(
+            (result.name(), result.matched.as_str()),
+            ("noSuchObject", "dc=b,dc=example")
+        );
+    }
+
+    #[test]
+    fn what_says_that_something_is_left_out_is_never_cut_off() {
+        let entry = |octets_of_name: usize| {
+            let name = octets(&vec![b'x'; octets_of_name]);
+            let attribute = tlv::element(tag::SEQUENCE, &[&name, &tlv::element(tag::SET, &[])]);
+            let attributes = tlv::element(tag::SEQUENCE, &[&attribute]);
+            decode(&reply(7, SEARCH_ENTRY, &[&octets(b""), &attributes], &[]))
+        };
+        assert!(entry(200).is_ok());
+        assert_eq!(entry(201), Err(WireError::Description(201)));
+        let matched = |octets_of_name: usize| {
+            let name = octets(&vec![b'x'; octets_of_name]);
+            let none = [&[0x0a, 1, 32][..], &name, &octets(b"")];
+            let read = decode(&reply(7, SEARCH_DONE, &none, &[])).unwrap();
+            let Operation::SearchDone(result) = read.operation else {
+                panic!("{read:?}");
+            };
+            result.matched.len()
+        };
+        assert_eq!((matched(1024), matched(1025)), (1024, 0));
     }
 
     #[test]

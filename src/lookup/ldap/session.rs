@@ -163,16 +163,18 @@ impl<W> Session<W> {
         octets: &[u8],
         long: WireError,
     ) -> Result<Option<usize>, Failure> {
-        if header.length() > PASSED_OCTETS.saturating_sub(self.late) {
-            return Err(Failure::Wire(long));
-        }
+        let most = PASSED_OCTETS.saturating_sub(self.late);
         if !header.is_id_there(octets) {
             return Ok(None);
         }
         let Some(id) = header.id(octets) else {
             return Err(Failure::Wire(long));
         };
-        self.handle_broken(id, header.length(), long);
+        // Whoever waits for it is not to end another session in the same way.
+        self.handle_broken(id, header.length(), long.clone());
+        if header.length() > most {
+            return Err(Failure::Wire(long));
+        }
         let come = octets.len().min(header.length());
         self.passing = header.length() - come;
         Ok(Some(come))

@@ -366,6 +366,35 @@ async fn a_base_that_is_not_there_is_absence_only_where_nobody_said_that_it_is()
     }
 }
 
+#[test]
+fn who_has_answered_does_not_speak_for_who_has_not() {
+    let absent = || Err(Said::Absent("a".to_owned()));
+    let gone = |why: &str| Err(Said::Unavailable(why.to_owned()));
+    let with = |values: usize| {
+        let values = vec![b"v".to_vec(); values];
+        Ok(Entries { count: 1, values })
+    };
+    let rows = [
+        (vec![absent(), absent()], absent()),
+        (vec![absent(), with(0)], with(0)),
+        (vec![gone("1"), with(0)], gone("1")),
+        (vec![with(0), gone("1"), gone("2")], gone("1")),
+        (vec![absent(), gone("1")], gone("1")),
+        (vec![absent(), with(1)], with(1)),
+        // What is nearer comes first.
+        (vec![with(1), gone("1")], with(1)),
+        (vec![gone("1"), with(1)], gone("1")),
+    ];
+    for (searches, wanted) in rows {
+        let text = format!("{searches:?}");
+        let mut all = Several::default();
+        for searched in searches {
+            all.add(searched);
+        }
+        assert_eq!(all.together(), wanted, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn values_in_ranges_that_do_not_end_are_no_absence() {
     let name = tlv::element(4, &[b"userCertificate;range=0-1499"]);
@@ -392,7 +421,7 @@ async fn hostile_answers_are_unavailable_and_end_in_time() {
             "does not speak LDAP",
         ),
         (
-            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 1, 1, 0x64, 0, 0],
             "4294967295 octets",
         ),
         (result(2, 0x65, 0), "what it did answer was not asked"),

@@ -74,7 +74,7 @@ pub(super) struct Underway<W> {
     /// What the last request asks for.
     pub(super) asked: Asked,
     found: Entries,
-    /// Octets of what was found.
+    /// Octets of what was found, and of the names of entries for whose values is asked again.
     pub(super) octets: usize,
     /// Pages that were asked for.
     pages: usize,
@@ -219,22 +219,28 @@ impl<W> Underway<W> {
             };
             let description = read.map_err(|_| part(&name, Missing::Range))?;
             if values.is_empty() {
-                without.push((description.kind, name));
+                without.push((description, name));
                 continue;
             }
-            with.push(description.kind);
-            if description.range.is_some_and(|range| range.first != 0) {
-                return Err(part(&name, Missing::First));
+            if let Some(range) = description.range {
+                if range.first != 0 {
+                    return Err(part(&name, Missing::First));
+                }
+                if !range.is_of(values.len()) {
+                    return Err(part(&name, Missing::Number));
+                }
+                if let Some(first) = range.next {
+                    self.leave(&entry.name, description.clone(), first)?;
+                }
             }
+            with.push(description);
             self.keep(values)?;
-            if let Some(first) = description.range.and_then(|range| range.next) {
-                self.leave(&entry.name, description, first)?;
-            }
         }
         // Active Directory has the name without a range beside the one that has it, without values. Alone it says that
         // there are some, and gives none.
-        match without.into_iter().find(|(kind, _)| !with.contains(kind)) {
-            Some((_, name)) => Err(part(&name, Missing::All)),
+        let alone = |one: &Description| !with.iter().any(|other| other.is_of_values_of(one));
+        match without.iter().find(|(description, _)| alone(description)) {
+            Some((_, name)) => Err(part(name, Missing::All)),
             None => Ok(()),
         }
     }
@@ -247,8 +253,11 @@ impl<W> Underway<W> {
             let Some(range) = description.range.filter(|_| description.is_of(&rest.of)) else {
                 continue;
             };
-            if range.first != rest.first || (values.is_empty() && range.next.is_some()) {
+            if range.first != rest.first {
                 return Err(part(&name, Missing::Rest));
+            }
+            if !range.is_of(values.len()) {
+                return Err(part(&name, Missing::Number));
             }
             self.keep(values)?;
             return match range.next {
@@ -281,6 +290,7 @@ impl<W> Underway<W> {
         LimitError::check("number of ranges of the answer", self.ranges, MOST_RANGES)
             .and_then(|()| LimitError::check("octets of an entry's name", entry.len(), NAME_OCTETS))
             .map_err(Failure::TooMuch)?;
+        self.octets += entry.len();
         self.rests.push_back(Rest {
             entry: entry.to_vec(),
             of,

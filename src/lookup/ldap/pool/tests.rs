@@ -315,7 +315,7 @@ fn ends() -> [(Vec<u8>, &'static str); 5] {
         (vec![0x30, 0x80], "does not speak LDAP"),
         (vec![0x30, 0x00], "does not speak LDAP"),
         (
-            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 1, 1],
+            vec![0x30, 0x84, 0xff, 0xff, 0xff, 0xff, 2, 1, 99, 0x64, 0, 0],
             "4294967295 octets",
         ),
     ]
