@@ -79,12 +79,12 @@ impl Block {
 
 /// A loopback address that no other test has.
 pub(crate) fn own_loopback() -> Ipv4Addr {
-    const EACH: u32 = 64;
+    const EACH: u32 = 256;
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
     assert!(next < EACH, "one process has {EACH} addresses");
     // Beyond 127.1.0.0, since others take what is near the beginning.
-    let of_process = (std::process::id() % 0x3_f000) * EACH + 0x01_0000;
+    let of_process = (std::process::id() % 0xfc00) * EACH + 0x01_0000;
     Ipv4Addr::from_bits(0x7f00_0000 + of_process + next)
 }
 
