@@ -224,6 +224,7 @@ impl Https {
             host,
             domain,
             associations,
+            may_be_of_domain: false,
             demand: Demand::Vouched,
         };
         let shaken = tls::handshake(connected.stream, &self.roots, server, deadline);

@@ -163,6 +163,14 @@ impl FixedDns {
         self
     }
 
+    /// The name's IPv6 addresses are at the end of that way.
+    pub(crate) fn with_way_to_ipv6(mut self, name: &str, way: Way) -> Self {
+        if let Some(Ok(records)) = self.0.get_mut(&(name.to_owned(), Kind::Address)) {
+            records.way_to_ipv6 = Some(way);
+        }
+        self
+    }
+
     pub(crate) fn failing(mut self, name: &str, kind: Kind) -> Self {
         let failure = DnsFailure {
             name: name.to_owned(),

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio::time::timeout_at;
 
 use super::blob;
+use super::exchangers::Exchangers;
 use super::hosts;
 use super::hosts::Denial;
 use super::hosts::HostSaid;
@@ -117,7 +118,7 @@ impl SmtpCert {
         };
         let mut said = Vec::new();
         for host in &exchangers.hosts {
-            let one = self.host(wanted, host, exchangers.most(host)).await;
+            let one = self.host(wanted, host, &exchangers).await;
             let found = one.is_found();
             said.push(one);
             if found {
@@ -130,12 +131,13 @@ impl SmtpCert {
         together(wanted.question, said)
     }
 
-    async fn host(&self, wanted: Wanted<'_>, host: &Domain, most: Authentication) -> HostSaid {
+    async fn host(&self, wanted: Wanted<'_>, host: &Domain, exchangers: &Exchangers) -> HostSaid {
         let deadline = wanted.deadline(self.timeout);
-        match self.inquire(wanted.mailbox, host, deadline).await {
+        let place = (host, exchangers.authentic);
+        match self.inquire(wanted.mailbox, place, deadline).await {
             Ok(mut spoken) => {
                 // Whatever it proves of itself: who has named it?
-                spoken.authentication = spoken.authentication.min(most);
+                spoken.authentication = spoken.authentication.min(exchangers.most(host));
                 self.heard(wanted, host, spoken)
             }
             Err(Silence::Missing(missing, reason)) => HostSaid::Missing(missing, reason),
@@ -143,11 +145,11 @@ impl SmtpCert {
         }
     }
 
-    /// One session.
+    /// One session with an exchanger, of which it is known whether DNSSEC says that it is the domain's.
     async fn inquire(
         &self,
         mailbox: &Mailbox,
-        host: &Domain,
+        (host, authentic): (&Domain, bool),
         deadline: Instant,
     ) -> Result<Spoken, Silence> {
         let connected = self.connector.connect(host, PORT, deadline).await;
@@ -169,6 +171,7 @@ impl SmtpCert {
                 host,
                 domain: mailbox.domain(),
                 associations,
+                may_be_of_domain: authentic,
                 demand: Demand::Anybody,
             };
             let shaken = tls::handshake(connected.stream, &self.roots, server, deadline).await;
@@ -348,7 +351,7 @@ where
 }
 
 fn unconnected(failure: &ConnectFailure) -> Silence {
-    let reason = failure.to_string();
+    let reason = chain(failure);
     match failure {
         ConnectFailure::NoHost { .. } => Silence::Missing(Missing::NoHost, reason),
         ConnectFailure::NotListening { .. } => Silence::Missing(Missing::NotListening, reason),

@@ -222,12 +222,13 @@ fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
-/// Each once, IPv4 first: where IPv6 does not work it often fails late.
+/// Each once, IPv4 first: where IPv6 does not work it often fails late. One of IPv4 that an AAAA record has is as that record
+/// says it, since the way to it is that record's.
 fn addresses(data: &[Data]) -> Vec<IpAddr> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for one in data {
         if let Data::Address(address) = one {
-            addresses.push(address.to_canonical());
+            addresses.push(*address);
         }
     }
     // IPv4 addresses are less than IPv6 ones.
@@ -422,6 +423,21 @@ mod tests {
         }
         for refused in ["127.6.0.1", "10.0.0.1", "fc00::1", "::1"] {
             assert!(!permitted.includes(refused.parse().unwrap()), "{refused}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_ipv4_in_an_aaaa_record_is_at_the_end_of_the_way_of_ipv6() {
+        let (port, _listener) = run(async {
+            let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
+            let listener = listener.into_std().unwrap();
+            (listener.local_addr().unwrap().port(), listener)
+        });
+        let loopback = [("127.0.0.0", 8)];
+        for (address, secure) in [("::ffff:127.0.0.2", false), ("127.0.0.2", true)] {
+            let dns = at(&[address]).with_way_to_ipv6(HOST, Way::default());
+            let connected = connect(&connector(dns, &loopback), port).unwrap();
+            assert_eq!(connected.way.secure, secure, "{address}");
         }
     }
 

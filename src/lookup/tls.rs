@@ -151,6 +151,9 @@ pub struct Server<'a> {
     pub domain: &'a Domain,
     /// Its TLSA records, where [`associations`] found some.
     pub associations: Option<Associations>,
+    /// Whether its certificate may have the name of `domain` alone where a TLSA record vouches for its issuer: that of an
+    /// exchanger which DNSSEC says is the domain's (RFC 7672 §3.2.2).
+    pub may_be_of_domain: bool,
     /// What happens where nobody vouches for it.
     pub demand: Demand,
 }
@@ -250,10 +253,13 @@ where
         Some(associations) => named(&associations.base)?,
         None => name.clone(),
     };
+    // A domain that no certificate can have is no name of the server, and no failure.
+    let of_domain = server.may_be_of_domain.then(|| named(server.domain).ok());
     let verifier = Arc::new(Verifier {
         vouching: roots.of(server.domain, host),
         associations: server.associations.map(|found| found.usable),
         name,
+        of_domain: of_domain.flatten(),
         demand: server.demand,
         provider: Arc::clone(&roots.provider),
         proved: OnceLock::new(),
@@ -288,6 +294,8 @@ struct Verifier {
     associations: Option<Vec<Association>>,
     /// That of the host, whatever name was sent.
     name: ServerName<'static>,
+    /// That of the domain that it serves, where it may have that instead.
+    of_domain: Option<ServerName<'static>>,
     demand: Demand,
     provider: Arc<CryptoProvider>,
     proved: OnceLock<Authentication>,
@@ -344,21 +352,16 @@ impl Verifier {
         shown: Shown<'_>,
         base: &ServerName<'_>,
     ) -> bool {
-        // Either name will do, the base domain's first (RFC 7671 §7, RFC 7672 §3.2.2).
-        let names = [
-            Shown {
-                name: base,
-                ..shown
-            },
-            shown,
-        ];
+        // Any name will do, the base domain's first (RFC 7671 §7, RFC 7672 §3.2.2).
+        let names = [Some(base), Some(shown.name), self.of_domain.as_ref()];
         associations
             .iter()
             .any(|association| match association.usage {
                 // Neither its names nor its dates count (RFC 7671 §5.1).
                 Usage::DomainIssuedCertificate => is_of(association, shown.end_entity),
                 Usage::TrustAnchorAssertion => {
-                    names.iter().any(|shown| self.leads_to(association, *shown))
+                    let mut names = names.into_iter().flatten();
+                    names.any(|name| self.leads_to(association, Shown { name, ..shown }))
                 }
                 Usage::CaConstraint | Usage::ServiceCertificateConstraint => false,
             })

@@ -373,6 +373,7 @@ fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
     let shown = tls.server(MX);
     let server = Server::start(script(), &shown);
     let elsewhere = Server::start(script(), &tls.server("mx.c.example"));
+    let of_domain = Server::start(script(), &tls.server("b.example"));
     let record = format!("_25._tcp.{MX}");
     let zone = |secure: bool| {
         Zone::default()
@@ -386,6 +387,17 @@ fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
             .with_ipv6_of(MX, "six.example")
     };
     let unsigned = || zone(true).alias_to_unsigned(MX, "end.example", server.address);
+    let issuer = || Data::Association {
+        usage: 2,
+        selector: 0,
+        matching: 0,
+        data: tls.certificate.der().to_vec(),
+    };
+    let issued = |to: &Server, secure| {
+        let zone = Zone::default().mx("b.example", secure, &[MX]);
+        let zone = zone.secure_at(MX, to.address);
+        zone.with(&record, Kind::Tlsa, true, vec![issuer()])
+    };
     let with = |of: &Issued| vec![tlsa(&of.certificate)];
     let partner = || roots(&[], Some(("b.example", &tls)));
     let public = || roots(&[&tls], None);
@@ -469,6 +481,30 @@ fn what_tls_proves_counts_where_dnssec_names_the_exchanger() {
             unsigned().failing(at_end, Kind::Tlsa),
             public(),
             Some(Authentication::PublicTls),
+        ),
+        (
+            "a record of its issuer",
+            issued(&server, true),
+            nobody(),
+            Some(Authentication::Dnssec),
+        ),
+        (
+            "a record of its issuer, and the domain's name alone",
+            issued(&of_domain, true),
+            nobody(),
+            Some(Authentication::Dnssec),
+        ),
+        (
+            "a record of its issuer, the domain's name, and an exchanger that anybody may have named",
+            issued(&of_domain, false),
+            public(),
+            None,
+        ),
+        (
+            "a record of its issuer, and another's name",
+            issued(&elsewhere, true),
+            public(),
+            None,
         ),
         (
             "another's certificate",
