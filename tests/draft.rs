@@ -229,6 +229,40 @@ fn what_is_encrypted_to_our_authority_is_opened_and_then_verified() {
 }
 
 #[test]
+fn layers_inside_an_encryption_are_binary_where_agreed_and_in_base64_where_they_leave_it() {
+    let large = [sample("unsigned.eml"), b"and so on\r\n".repeat(10_000)].concat();
+    let sent_as = |inside: &str| {
+        let rule = format!(
+            "sign = ['domain']\nencrypt = 'required'\nencrypt_to = ['dca']\nprofile = 'x'\n\
+             [profile.x]\ninside = '{inside}'"
+        );
+        octets(&sent(&a(&rule), &large))
+    };
+    let (base64, binary) = (sent_as("base64"), sent_as("binary"));
+    // Two layers less in base64, of what is much longer than signatures.
+    assert!(
+        binary.len() * 16 < base64.len() * 10,
+        "{} {}",
+        binary.len(),
+        base64.len()
+    );
+    for there in [base64, binary] {
+        let share = received(&b(&format!("{CLEAR}\nverify = 'require'")), &there);
+        assert_eq!(layers(&share), "C");
+        assert!(header(&share).contains("smime=pass"));
+        // The signatures alone go on through mail systems that take neither 8bit nor NUL.
+        let signed = received(&b("decrypt = true\ndeliver = 'signed'"), &there);
+        assert_eq!(layers(&signed), "S[domain](S[empty](C))");
+        let on = octets(&signed);
+        assert!(on.is_ascii() && !on.contains(&0));
+        assert!(header(&signed).contains("Content-Transfer-Encoding: base64"));
+        let read = received(&b("deliver = 'clear'\nverify = 'require'"), &on);
+        assert_eq!(layers(&read), "C");
+        assert!(header(&read).contains("smime=pass"), "{:?}", read.reasons);
+    }
+}
+
+#[test]
 fn the_originator_info_of_an_encryption_is_our_authority() {
     let rule = "sign = ['domain']\nencrypt = 'required'\nencrypt_to = ['dca']";
     let there = octets(&sent(&a(rule), &sample("unsigned.eml")));

@@ -128,6 +128,8 @@ oids! {
     AES_192_CBC = "2.16.840.1.101.3.4.1.22";
     /// id-aes256-CBC.
     AES_256_CBC = "2.16.840.1.101.3.4.1.42";
+    /// id-cap-preferBinaryInside (RFC 8551 appendix A).
+    PREFER_BINARY_INSIDE = "1.2.840.113549.1.9.16.11.1";
     /// id-aes128-GCM.
     AES_128_GCM = "2.16.840.1.101.3.4.1.6";
     /// id-aes192-GCM.

@@ -20,6 +20,7 @@ use crate::tlv::tag;
 pub struct Announced {
     ciphers: Vec<ContentEncryption>,
     oaep: bool,
+    binary_inside: bool,
 }
 
 impl Announced {
@@ -32,6 +33,9 @@ impl Announced {
         (!ciphers.is_empty()).then(|| Self {
             ciphers,
             oaep: capabilities.iter().any(is_oaep),
+            binary_inside: capabilities
+                .iter()
+                .any(|one| one.oid == oids::PREFER_BINARY_INSIDE),
         })
     }
 
@@ -41,6 +45,7 @@ impl Announced {
         Self {
             ciphers: ContentEncryption::ALL.to_vec(),
             oaep: true,
+            binary_inside: true,
         }
     }
 
@@ -54,6 +59,12 @@ impl Announced {
     #[must_use]
     pub const fn reads_oaep(&self) -> bool {
         self.oaep
+    }
+
+    /// Whether it says that layers within an encryption had better be binary (RFC 8551 §3.1.2).
+    #[must_use]
+    pub const fn prefers_binary_inside(&self) -> bool {
+        self.binary_inside
     }
 
     /// The ciphers, for people.
@@ -93,6 +104,7 @@ mod tests {
             Self {
                 ciphers: ciphers.to_vec(),
                 oaep: false,
+                binary_inside: false,
             }
         }
     }
@@ -112,6 +124,7 @@ mod tests {
     /// RC2 with 128 bits.
     const RC2: &str = "30 0e 06 08 2a 86 48 86 f7 0d 03 02 02 02 00 80 ";
     const SHA_256: &str = "30 0b 06 09 60 86 48 01 65 03 04 02 01 ";
+    const BINARY_INSIDE: &str = "30 0d 06 0b 2a 86 48 86 f7 0d 01 09 10 0b 01 ";
     /// As RFC 3560 §5 has them.
     const OAEP_SHA_1: &str = "30 0d 06 09 2a 86 48 86 f7 0d 01 01 07 30 00 ";
     const OAEP_SHA_256: &str = "30 38 06 09 2a 86 48 86 f7 0d 01 01 07 30 2b 30 0d 06 09 60 86 48 01 65 03 04 02 01 \
@@ -133,12 +146,15 @@ mod tests {
         assert!(announced.reads(ContentEncryption::Aes256Gcm));
         // We write SHA-256 alone, and SHA-1 is what they read.
         assert!(!announced.reads_oaep());
+        assert!(!announced.prefers_binary_inside());
+        let announced = of(&[AES_256_GCM, BINARY_INSIDE]).unwrap();
+        assert!(announced.prefers_binary_inside());
     }
 
     #[test]
     fn what_names_no_cipher_or_cannot_be_read_is_no_word() {
         assert_eq!(of(&[]), None);
-        assert_eq!(of(&[SHA_256, OAEP_SHA_256, RC2]), None);
+        assert_eq!(of(&[SHA_256, OAEP_SHA_256, RC2, BINARY_INSIDE]), None);
         assert_eq!(Announced::of(b""), None);
         assert_eq!(Announced::of(b"\x30\x03\x06\x01"), None);
     }
@@ -147,9 +163,11 @@ mod tests {
     fn our_own_list_is_read_again() {
         let ours = crate::gateway::edition::capabilities();
         assert!(ours.iter().any(|one| one.oid == oids::AES_256_GCM));
-        for capability in &ours {
-            let announced = Announced::ours();
-            assert!(announced.reads(cipher(capability).unwrap()));
+        let announced = Announced::ours();
+        for cipher in ours.iter().filter_map(cipher) {
+            assert!(announced.reads(cipher));
         }
+        let inside = |one: &Capability<'_>| one.oid == oids::PREFER_BINARY_INSIDE;
+        assert!(announced.prefers_binary_inside() && ours.iter().any(inside));
     }
 }

@@ -11,6 +11,7 @@ use crate::crypto::RsaEncryption;
 use crate::gateway::announced::Announced;
 use crate::gateway::choice::Finding;
 use crate::gateway::unmet::Unmet;
+use crate::mime::smime::CmsEncoding;
 use crate::policy::profile::Profile;
 use crate::policy::profile::RsaKeyEncryption;
 use crate::policy::rule::EncryptTo;
@@ -191,6 +192,21 @@ impl Written {
     }
 }
 
+/// How layers within an encryption for `readers` are encoded: as `profile` says, else in binary where all have announced
+/// that they prefer it, else in base64 (DESIGN, decision 2; RFC 8551 §3.1.2).
+#[must_use]
+pub fn inside(readers: &[Reader], profile: Option<&Profile>) -> CmsEncoding {
+    let prefers = |reader: &Reader| {
+        let announced = reader.announced.as_ref();
+        announced.is_some_and(Announced::prefers_binary_inside)
+    };
+    let wanted = profile.and_then(|profile| profile.inside);
+    wanted.unwrap_or_else(|| match readers.iter().all(prefers) {
+        true if !readers.is_empty() => CmsEncoding::Binary,
+        true | false => CmsEncoding::Base64,
+    })
+}
+
 /// An envelope for `readers`, in the algorithms of `profile`, else in what they have announced, else in what every client
 /// reads (DESIGN, decision 3). `originator` describes us.
 ///
@@ -360,6 +376,32 @@ mod tests {
             assert_eq!(written.cipher, *expected, "{announced:?} {wanted:?}");
             let usual = wanted.unwrap_or(Aes256Cbc);
             assert_eq!(written.why.is_some(), *expected != usual, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn layers_inside_are_binary_where_all_readers_prefer_it_or_the_profile_says_so() {
+        use CmsEncoding::Base64;
+        use CmsEncoding::Binary;
+        let prefers = || Reader {
+            announced: Some(Announced::ours()),
+            ..reader(None)
+        };
+        let silent = || reader(Some(&[ContentEncryption::Aes256Gcm]));
+        let profile = |encoding| Profile {
+            inside: Some(encoding),
+            ..Profile::default()
+        };
+        for (readers, wanted, expected) in [
+            (vec![prefers()], None, Binary),
+            (vec![prefers(), silent()], None, Base64),
+            (vec![reader(None)], None, Base64),
+            (vec![], None, Base64),
+            (vec![prefers()], Some(Base64), Base64),
+            (vec![reader(None)], Some(Binary), Binary),
+        ] {
+            let profile = wanted.map(profile);
+            assert_eq!(inside(&readers, profile.as_ref()), expected, "{readers:?}");
         }
     }
 

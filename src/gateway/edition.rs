@@ -2,7 +2,7 @@
 //!
 //! What was decided is carried out here, step by step, and nothing is decided. Layers that stay keep
 //! their octets; each new one is a MIME entity in base64 (DESIGN, decision 2), which is made where
-//! it is read.
+//! it is read, or in binary within an encryption whose readers take that.
 
 use std::io::Write;
 
@@ -30,6 +30,7 @@ use crate::mime::protected::legacy_display;
 use crate::mime::protected::unmarked;
 use crate::mime::safe;
 use crate::mime::safe::SafePlan;
+use crate::mime::smime::CmsEncoding;
 use crate::mime::transit::TransitPlan;
 use crate::notation::Layer;
 use crate::notation::Layers;
@@ -88,7 +89,12 @@ pub enum NewLayer<'a> {
     /// The empty signature (draft §2.5).
     Empty,
     /// An encryption.
-    Encrypted(Envelope),
+    Encrypted {
+        /// For whom, and how.
+        envelope: Envelope,
+        /// How new layers within it are encoded.
+        inside: CmsEncoding,
+    },
     /// The outer layer of a mailing list, signed by us with the attributes that it had (draft §5).
     Remembered {
         /// The attributes, each as DER.
@@ -147,14 +153,15 @@ impl EditionPlan<'_> {
 }
 
 fn encrypts(add: &[NewLayer<'_>]) -> bool {
-    add.iter().any(|one| matches!(one, NewLayer::Encrypted(_)))
+    add.iter()
+        .any(|one| matches!(one, NewLayer::Encrypted { .. }))
 }
 
 impl NewLayer<'_> {
     fn letter(&self) -> Layer {
         match self {
             Self::Empty => Layer::Signed(Brackets::EMPTY),
-            Self::Encrypted(_) => Layer::Enveloped,
+            Self::Encrypted { .. } => Layer::Enveloped,
             Self::Remembered { .. } => Layer::Signed(Brackets::ML),
             Self::Signed { kind, .. } => Layer::Signed(Brackets::of(*kind)),
         }
@@ -277,8 +284,8 @@ impl Maker<'_> {
             let is_content = remove + 1 >= self.nodes.len();
             (outer, inside) = self.bound(&base.header, &inside, protection, is_content)?;
         }
-        for layer in add {
-            if let (NewLayer::Encrypted(_), false) = (layer, header.is_bound) {
+        for (at, layer) in add.iter().enumerate() {
+            if let (NewLayer::Encrypted { .. }, false) = (layer, header.is_bound) {
                 let protection = Protection::Encrypted(&header.hide);
                 (outer, inside) = self.bound(&base.header, &inside, protection, false)?;
             }
@@ -287,7 +294,8 @@ impl Maker<'_> {
                 inside,
                 left: left.take(),
             };
-            inside = at_hand(self.wrap(&payload, layer)?)?;
+            let around = add.get(at + 1..).unwrap_or_default();
+            inside = at_hand(self.wrap(&payload, layer, encoding_within(around))?)?;
         }
         let fields = marks.applied(&outer, self.sealer.limits)?;
         let head = [fields.as_slice(), b"MIME-Version: 1.0\r\n"].concat();
@@ -315,7 +323,12 @@ impl Maker<'_> {
         Ok((composed.outer, inside))
     }
 
-    fn wrap(&self, payload: &Payload, layer: &NewLayer<'_>) -> Result<View, SealError> {
+    fn wrap(
+        &self,
+        payload: &Payload,
+        layer: &NewLayer<'_>,
+        encoding: CmsEncoding,
+    ) -> Result<View, SealError> {
         match layer {
             NewLayer::Empty => {
                 let empty = SignedDataPlan {
@@ -323,18 +336,24 @@ impl Maker<'_> {
                     certificates: &[],
                     detached: false,
                 };
-                self.sealer.signed(payload, &empty)
+                self.sealer.signed(payload, &empty, encoding)
             }
-            NewLayer::Encrypted(envelope) => self.sealer.encrypted(&payload.inside, envelope),
+            NewLayer::Encrypted { envelope, .. } => {
+                let inside = &payload.inside;
+                self.sealer.encrypted(inside, envelope, encoding)
+            }
             NewLayer::Remembered { attributes, signer } => {
-                self.sign(payload, (signer, attributes), (&[], false))
+                self.sign(payload, (signer, attributes), (&[], false), encoding)
             }
             NewLayer::Signed {
                 kind,
                 detached,
                 attributes,
                 signer,
-            } => self.sign(payload, (signer, attributes), (&[*kind], *detached)),
+            } => {
+                let types = (&[*kind][..], *detached);
+                self.sign(payload, (signer, attributes), types, encoding)
+            }
         }
     }
 
@@ -343,6 +362,7 @@ impl Maker<'_> {
         payload: &Payload,
         (signer, attributes): (&Signer<'_>, &[Vec<u8>]),
         (types, detached): (&[SignatureType], bool),
+        encoding: CmsEncoding,
     ) -> Result<View, SealError> {
         let identity = signer.identity;
         let capabilities = capabilities();
@@ -366,7 +386,7 @@ impl Maker<'_> {
             certificates: &certificates,
             detached,
         };
-        self.sealer.signed(payload, &plan)
+        self.sealer.signed(payload, &plan, encoding)
     }
 
     /// What stays, as the entity that new layers go around, and the header that is bound to it.
@@ -425,6 +445,16 @@ impl Maker<'_> {
     }
 }
 
+/// How a layer is encoded that has these around it, the nearest first: what the readers of the nearest encryption take.
+/// Without one it is exposed to mail systems, which take base64.
+fn encoding_within(around: &[NewLayer<'_>]) -> CmsEncoding {
+    let mut encryptions = around.iter().filter_map(|layer| match layer {
+        NewLayer::Encrypted { inside, .. } => Some(*inside),
+        NewLayer::Empty | NewLayer::Remembered { .. } | NewLayer::Signed { .. } => None,
+    });
+    encryptions.next().unwrap_or(CmsEncoding::Base64)
+}
+
 /// A layer as the next step reads it: what is short is made once, and lies in memory; what is long is
 /// made again by each reader, which costs less than a file.
 fn at_hand(layer: View) -> Result<View, SealError> {
@@ -449,17 +479,19 @@ fn outside(header: &Header) -> Vec<u8> {
     fields
 }
 
-/// What can be read here, CBC first: what every reader of our mail can write (RFC 8551 §2.5.2).
+/// What can be read here, CBC first: what every reader of our mail can write (RFC 8551 §2.5.2). Last, that layers within
+/// an encryption may be binary.
 #[must_use]
 pub fn capabilities() -> Vec<Capability<'static>> {
-    let ciphers = [
+    let capabilities = [
         oids::AES_256_CBC,
         oids::AES_192_CBC,
         oids::AES_128_CBC,
         oids::AES_256_GCM,
         oids::AES_128_GCM,
+        oids::PREFER_BINARY_INSIDE,
     ];
-    ciphers
+    capabilities
         .into_iter()
         .map(|oid| Capability {
             oid: Oid::from(oid),

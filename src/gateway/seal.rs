@@ -24,6 +24,7 @@ use crate::mime::base64;
 use crate::mime::protected::ComposeError;
 use crate::mime::smime;
 use crate::mime::smime::Boundary;
+use crate::mime::smime::CmsEncoding;
 use crate::mime::smime::CmsType;
 use crate::mime::transit::Left;
 use crate::mime::transit::Reason;
@@ -134,8 +135,13 @@ impl Sealer<'_> {
     }
 
     /// Signs the payload; the result as an entity: opaque as application/pkcs7-mime, detached as
-    /// multipart/signed (RFC 8551 §3.5). What was signed stays where it lies.
-    pub fn signed(&self, payload: &Payload, plan: &SignedDataPlan<'_>) -> Result<View, SealError> {
+    /// multipart/signed (RFC 8551 §3.5), which is always in base64. What was signed stays where it lies.
+    pub fn signed(
+        &self,
+        payload: &Payload,
+        plan: &SignedDataPlan<'_>,
+        encoding: CmsEncoding,
+    ) -> Result<View, SealError> {
         let layer = plan.sign(&payload.inside, self.provider, self.limits)?;
         if plan.detached {
             if let Some(Left { start, reason }) = payload.left {
@@ -143,41 +149,44 @@ impl Sealer<'_> {
             }
             return self.multipart(&payload.inside, layer);
         }
-        let header = format!("{}\r\n", CmsType::SignedData.header());
-        let body = base64::Text::of(layer.into_view());
-        Ok(Chain::of([View::owned(header.into_bytes()), body]))
+        Ok(entity(CmsType::SignedData, layer.into_view(), encoding))
     }
 
-    /// The same, written.
+    /// The same in base64, written.
     pub fn sign(
         &self,
         payload: &Payload,
         plan: &SignedDataPlan<'_>,
         sink: &mut dyn Write,
     ) -> Result<(), SealError> {
-        let entity = self.signed(payload, plan)?;
+        let entity = self.signed(payload, plan, CmsEncoding::Base64)?;
         entity.windows(|window| sink.write_all(window))?;
         Ok(())
     }
 
     /// Encrypts the payload; the result as an entity (RFC 8551 §3.3, §3.4), whose ciphertext lies in
     /// the spool.
-    pub fn encrypted(&self, inside: &View, envelope: &Envelope) -> Result<View, SealError> {
+    pub fn encrypted(
+        &self,
+        inside: &View,
+        envelope: &Envelope,
+        encoding: CmsEncoding,
+    ) -> Result<View, SealError> {
         let mut spool = self.spool.start()?;
         envelope.write(inside, self.provider, self.randomness, &mut *spool)?;
-        let body = base64::Text::of(View::whole(spool.finish()?));
-        let header = format!("{}\r\n", enveloped(envelope).header());
-        Ok(Chain::of([View::owned(header.into_bytes()), body]))
+        let cms = View::whole(spool.finish()?);
+        Ok(entity(enveloped(envelope), cms, encoding))
     }
 
-    /// The same, written, and nothing spooled.
+    /// The same in base64, written, and nothing spooled.
     pub fn encrypt(
         &self,
         inside: &View,
         envelope: &Envelope,
         sink: &mut dyn Write,
     ) -> Result<(), SealError> {
-        write!(sink, "{}\r\n", enveloped(envelope).header())?;
+        let header = enveloped(envelope).header(CmsEncoding::Base64);
+        write!(sink, "{header}\r\n")?;
         let mut body = base64::Encoder::new(sink);
         envelope.write(inside, self.provider, self.randomness, &mut body)?;
         body.finish()?;
@@ -228,6 +237,15 @@ pub fn unwrapped(outer: &Header, inside: &View, limits: &Limits) -> Result<View,
     };
     fields.extend_from_slice(b"\r\n");
     Ok(Chain::of([View::owned(fields), body]))
+}
+
+fn entity(cms_type: CmsType, cms: View, encoding: CmsEncoding) -> View {
+    let header = format!("{}\r\n", cms_type.header(encoding));
+    let body = match encoding {
+        CmsEncoding::Base64 => base64::Text::of(cms),
+        CmsEncoding::Binary => cms,
+    };
+    Chain::of([View::owned(header.into_bytes()), body])
 }
 
 fn enveloped(envelope: &Envelope) -> CmsType {

@@ -14,6 +14,7 @@ use crate::gateway::choose::Reader;
 use crate::gateway::choose::ReadersFound;
 use crate::gateway::choose::Written;
 use crate::gateway::choose::envelope;
+use crate::gateway::choose::inside;
 use crate::gateway::decide::Common;
 use crate::gateway::decide::otherwise;
 use crate::gateway::delivery::remembered;
@@ -258,10 +259,13 @@ impl<'a> Common<'a> {
             Added::Empty => NewLayer::Empty,
             Added::Encrypted { .. } => {
                 let envelope = envelope(readers, profile, self.own_dca());
-                NewLayer::Encrypted(envelope.map_err(|_| {
-                    let reason = "the key in a recipient's certificate cannot be encrypted to";
-                    Unmet::CertificateInvalid(reason.to_owned())
-                })?)
+                NewLayer::Encrypted {
+                    envelope: envelope.map_err(|_| {
+                        let reason = "the key in a recipient's certificate cannot be encrypted to";
+                        Unmet::CertificateInvalid(reason.to_owned())
+                    })?,
+                    inside: inside(readers, profile),
+                }
             }
             Added::Remembered { from } => NewLayer::Remembered {
                 attributes: remembered(self.arrival, from),

@@ -125,16 +125,37 @@ impl CmsType {
         }
     }
 
-    /// The Content-* fields of the entity whose body is the CMS in base64, each line with CRLF, and
-    /// without the empty line.
+    /// The Content-* fields of the entity whose body is the CMS in that encoding, each line with CRLF,
+    /// and without the empty line.
     #[must_use]
-    pub fn header(self) -> String {
+    pub fn header(self, encoding: CmsEncoding) -> String {
         let (smime_type, name) = (self.smime_type(), self.file_name());
+        let encoding = encoding.as_str();
         format!(
             "Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=\"{name}\"\r\n\
-             Content-Transfer-Encoding: base64\r\n\
+             Content-Transfer-Encoding: {encoding}\r\n\
              Content-Disposition: attachment; filename=\"{name}\"\r\n"
         )
+    }
+}
+
+/// How CMS lies in an entity (RFC 8551 §3.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CmsEncoding {
+    /// Fit for every mail system, and a third longer.
+    Base64,
+    /// As it is, inside another layer alone.
+    Binary,
+}
+
+impl CmsEncoding {
+    /// Its name in Content-Transfer-Encoding and in the policy.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64",
+            Self::Binary => "binary",
+        }
     }
 }
 
@@ -287,7 +308,7 @@ mod tests {
             CmsType::EnvelopedData,
             CmsType::SignedData,
         ] {
-            let entity = entity(&format!("{}\r\n", cms_type.header()));
+            let entity = entity(&format!("{}\r\n", cms_type.header(CmsEncoding::Base64)));
             let smime_type = Some(cms_type.smime_type().to_ascii_lowercase());
             assert_eq!(
                 SmimeType::of(&entity).unwrap(),

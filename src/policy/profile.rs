@@ -6,6 +6,7 @@ use super::table::Entry;
 use super::table::Table;
 use crate::crypto::ContentEncryption;
 use crate::crypto::DigestAlgorithm;
+use crate::mime::smime::CmsEncoding;
 
 /// Algorithms to write, and how small keys may be. What is `None` follows what is known of the reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Profile {
     pub rsa_signature: Option<RsaSignature>,
     /// Bits that an RSA key must have for us to encrypt to it or to believe its signature.
     pub minimum_rsa_bits: Option<usize>,
+    /// How new layers within an encryption are encoded.
+    pub inside: Option<CmsEncoding>,
     /// Whether a reader who has announced other ciphers and not this one is refused; else what it can read is written.
     pub demand: bool,
 }
@@ -68,6 +71,7 @@ impl Profile {
                 .get("minimum_rsa_bits")
                 .map(|entry| bits(&entry))
                 .transpose()?,
+            inside: optional(&table, "inside", ENCODINGS)?,
             demand: table.flag("demand")?,
         })
     }
@@ -101,6 +105,7 @@ const KEYS: &[&str] = &[
     "digest",
     "rsa_signature",
     "minimum_rsa_bits",
+    "inside",
     "demand",
 ];
 
@@ -112,6 +117,11 @@ const CIPHERS: &[(&str, ContentEncryption)] = &[
     ("aes-128-gcm", ContentEncryption::Aes128Gcm),
     ("aes-256-gcm", ContentEncryption::Aes256Gcm),
     ("chacha20-poly1305", ContentEncryption::ChaCha20Poly1305),
+];
+
+const ENCODINGS: &[(&str, CmsEncoding)] = &[
+    (CmsEncoding::Base64.as_str(), CmsEncoding::Base64),
+    (CmsEncoding::Binary.as_str(), CmsEncoding::Binary),
 ];
 
 const KEY_ENCRYPTIONS: &[(&str, RsaKeyEncryption)] = &[

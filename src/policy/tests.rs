@@ -522,7 +522,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("[[rule]]\nname = 'a'\nwhen = 'direction == \"inbound\" && true'\n", "1:1", "no rule holds for all inbound mail"),
     ("[profile]\nx = 1\n", "2:5", "x must be a table, and is a number"),
     ("[profile.'a b']\n", "1:10", "name of the table = \"a b\": a name is 1 to 64"),
-    ("[profile.x]\ncolour = 1\n", "2:1", "[profile.x] has no key `colour`; its keys are cipher, key_encryption, digest, rsa_signature, minimum_rsa_bits, demand"),
+    ("[profile.x]\ncolour = 1\n", "2:1", "[profile.x] has no key `colour`; its keys are cipher, key_encryption, digest, rsa_signature, minimum_rsa_bits, inside, demand"),
     ("[profile.x]\ncipher = 'des-ede3-cbc'\n", "2:10", "accepted are aes-128-cbc, aes-192-cbc, aes-256-cbc, aes-128-gcm, aes-256-gcm, chacha20-poly1305"),
     ("[profile.x]\nkey_encryption = 'oaep'\n", "2:18", "accepted are rsa-pkcs1, rsa-oaep"),
     ("[profile.x]\ndigest = 'sha-1'\n", "2:10", "accepted are sha-256, sha-384, sha-512"),

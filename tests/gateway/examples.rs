@@ -26,6 +26,12 @@ fn the_examples_of_section_5_1_leave_as_the_draft_says() {
 }
 
 #[test]
+fn the_examples_leave_so_where_layers_inside_are_binary() {
+    let rule = [stack::SIGNED_INSIDE, stack::BINARY_INSIDE].concat();
+    check(SECTION_5_1, &rule);
+}
+
+#[test]
 fn what_section_5_leaves_open_leaves_as_decided() {
     check(BEYOND, "");
 }
@@ -83,8 +89,27 @@ fn check_row(row: &Row, form: Form, (people, rule): (&People, &str)) -> Result<(
     if peeled.layers != leaves {
         return Err(format!("openssl finds {}", peeled.layers));
     }
+    check_encodings(&leaves, &peeled, rule.contains(stack::BINARY_INSIDE))?;
     check_remembered(&arrives, &peeled)?;
     check_stays(row, &made, &peeled)
+}
+
+/// An entity in binary is inside a layer of ours; no mail system sees one.
+fn check_encodings(leaves: &Layers, peeled: &Peeled, agreed: bool) -> Result<(), String> {
+    let is_binary = |at: &usize| openssl::is_binary(&peeled.entities[*at]);
+    let encrypted = leaves.iter().position(|layer| layer == Layer::Enveloped);
+    let outside = encrypted.unwrap_or(peeled.entities.len() - 1);
+    let exposed = (0..=outside).find(is_binary);
+    if let Some(at) = exposed {
+        return Err(format!(
+            "entity {at} is in binary, and no encryption around it"
+        ));
+    }
+    let inside = (outside + 1..peeled.entities.len()).find(is_binary);
+    match inside {
+        Some(at) if !agreed => Err(format!("entity {at} is in binary, which nobody asked for")),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// The attributes of the lists' layers stand in those that the gateway made, byte for byte.

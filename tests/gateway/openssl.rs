@@ -56,7 +56,7 @@ pub(crate) fn peel(message: &[u8], folder: &Path) -> Result<Peeled, String> {
     let mut der = Vec::new();
     loop {
         let entity = entities.last().unwrap().clone();
-        fs::write(folder.join("entity"), &entity).unwrap();
+        fs::write(folder.join("entity"), in_base64(&entity, folder)?).unwrap();
         let head = header(&entity);
         let at = entities.len() - 1;
         let failed = |error: String| format!("openssl, layer {at}: {error}");
@@ -89,6 +89,25 @@ pub(crate) fn peel(message: &[u8], folder: &Path) -> Result<Peeled, String> {
         entities,
         der,
     })
+}
+
+/// Whether an entity says that its body has no transfer encoding, and may have any octets.
+pub(crate) fn is_binary(entity: &[u8]) -> bool {
+    header(entity).contains("\r\ncontent-transfer-encoding: binary")
+}
+
+/// The same entity as `openssl cms` takes one, which reads base64 alone.
+fn in_base64(entity: &[u8], folder: &Path) -> Result<Vec<u8>, String> {
+    if !is_binary(entity) {
+        return Ok(entity.to_vec());
+    }
+    let end = entity.windows(4).position(|octets| octets == b"\r\n\r\n");
+    let (head, body) = entity.split_at(end.ok_or("no empty line")? + 4);
+    let head = String::from_utf8_lossy(head).replace("Encoding: binary", "Encoding: base64");
+    fs::write(folder.join("body"), body).map_err(|error| error.to_string())?;
+    let mut encode = Command::new(PROGRAM);
+    encode.current_dir(folder).args(["base64", "-in", "body"]);
+    Ok([head.into_bytes(), run(&mut encode)?.stdout].concat())
 }
 
 /// The header of an entity in lower case, unfolded.

@@ -338,8 +338,14 @@ pub(crate) fn policy(sign: &[SignatureType], encrypt: bool, more: &str) -> Strin
         text += "[attributes.label]\nsecurity_label = { policy = \"1.3.6.1.4.1.99999.1\", \
                  classification = \"restricted\" }\n";
     }
+    if more.contains(BINARY_INSIDE) {
+        text += "[profile.binary]\ninside = \"binary\"\n";
+    }
     text
 }
+
+/// For `more` of [`policy`]: layers within an encryption are not in base64.
+pub(crate) const BINARY_INSIDE: &str = "profile = \"binary\"\n";
 
 /// Sends a message of alice's, who is logged in, to bob.
 pub(crate) fn send(gateway: &Gateway, message: &[u8]) -> Outcome {

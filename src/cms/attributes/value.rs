@@ -25,6 +25,7 @@ use crate::cms::content_info::content_type_name;
 use crate::cms::error::CmsError;
 use crate::cms::tlv;
 use crate::crypto::identifiers;
+use crate::crypto::oids;
 use crate::tlv::tag;
 
 /// A value in a report.
@@ -199,11 +200,7 @@ const CAPABILITIES: &[(ObjectIdentifier, &str)] = &[
         ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.3.8"),
         "zlib",
     ),
-    // id-cap-preferBinaryInside (RFC 8551 appendix A).
-    (
-        ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.11.1"),
-        "prefer-binary-inside",
-    ),
+    (oids::PREFER_BINARY_INSIDE, "prefer-binary-inside"),
 ];
 
 #[cfg(test)]
