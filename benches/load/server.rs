@@ -34,6 +34,8 @@ pub(crate) struct Work {
     pub(crate) encrypts: bool,
     /// A name of `[profile]`'s `cipher`.
     pub(crate) cipher: &'static str,
+    /// Of its `inside`.
+    pub(crate) inside: &'static str,
     /// Port of the directory that is asked for certificates of c.example.
     pub(crate) directory: Option<u16>,
 }
@@ -262,8 +264,9 @@ when = 'true'
 
 [profile.load]
 cipher = "{}"
+inside = "{}"
 "#,
-        work.cipher
+        work.cipher, work.inside
     )
 }
 
