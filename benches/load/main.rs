@@ -148,7 +148,7 @@ const COMPARISONS: &[Comparison] = &[
         each: 1,
         least: 1.0,
         most_processor: None,
-        of_bare_work: Some(0.5),
+        of_bare_work: Some(0.35),
     },
     Comparison {
         name: "5 MB: sign, encrypt to RSA-2048, GCM",
@@ -173,7 +173,7 @@ const COMPARISONS: &[Comparison] = &[
         each: 1,
         least: 1.0,
         most_processor: None,
-        of_bare_work: Some(0.4),
+        of_bare_work: Some(0.35),
     },
     Comparison {
         name: "5 MB: sign, encrypt to RSA-2048, GCM, binary inside",
