@@ -12,8 +12,6 @@ use super::Network;
 use super::parsed_list;
 use super::service;
 use crate::address::Domain;
-use crate::lookup::ldap::AUTHORITY_FILTER;
-use crate::lookup::ldap::RECIPIENT_FILTER;
 use crate::lookup::lifetime::RETRY;
 
 /// `[certificates]`: where other people's certificates are found.
@@ -134,42 +132,6 @@ impl Default for HarvestSettings {
     }
 }
 
-/// `[[ldap]]`: one directory.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LdapEntry {
-    /// `ldaps://HOST`, or `ldap://HOST` with StartTLS. Without one each domain is asked where its own directory is.
-    pub url: Option<String>,
-    /// The domains that it is asked for, with those beneath them. Default: all.
-    #[serde(default, deserialize_with = "parsed_list")]
-    pub domains: Vec<Domain>,
-    /// Where entries are; only with `url` or `domains`. Default: made of the domain.
-    pub base: Option<String>,
-    /// As whom we ask. Default: as nobody.
-    pub bind_dn: Option<String>,
-    /// The file with the password.
-    pub password_file: Option<PathBuf>,
-    /// Authorities that vouch for the server. Default: those of everybody.
-    #[serde(default)]
-    pub anchors: Vec<PathBuf>,
-    /// Whether the server, which must be on this machine, is asked without TLS.
-    #[serde(default)]
-    pub in_clear: bool,
-    /// The filter for a recipient.
-    #[serde(default = "recipient_filter")]
-    pub filter: String,
-    /// The filter for a domain's authority.
-    #[serde(default = "authority_filter")]
-    pub dca_filter: String,
-}
-
-impl LdapEntry {
-    /// Whether each domain is asked where its own directory is, in DNS.
-    pub const fn is_discovered(&self) -> bool {
-        self.url.is_none()
-    }
-}
-
 fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     // Tenfold is 100 minutes: mail that waits for four hours must be tried within them.
     const MOST: u64 = 600;
@@ -179,14 +141,6 @@ fn retry<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Erro
             "{other} seconds are no time to leave a source alone: write a number from 1 to {MOST}"
         ))),
     }
-}
-
-fn recipient_filter() -> String {
-    RECIPIENT_FILTER.to_owned()
-}
-
-fn authority_filter() -> String {
-    AUTHORITY_FILTER.to_owned()
 }
 
 /// All of them are in memory, some 5 kB each, 36 KiB at most.

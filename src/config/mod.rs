@@ -3,6 +3,7 @@
 //! Paths in it are relative to the file. [`build`] opens what it names.
 
 pub mod build;
+pub mod ldap;
 pub mod lookup;
 mod service;
 pub mod sources;
@@ -25,10 +26,10 @@ use crate::mime::authentication_results::AuthservId;
 use crate::policy::error::Place;
 use crate::x509::path::RevocationMode;
 
+use ldap::LdapEntry;
 use lookup::CertificateSources;
 use lookup::DnsSettings;
 use lookup::HarvestSettings;
-use lookup::LdapEntry;
 use lookup::RemoteSettings;
 use lookup::ServerAnchors;
 use lookup::SmimeaSettings;

@@ -8,7 +8,9 @@ use sha2::Digest as _;
 use sha2::Sha256;
 
 use super::Config;
-use super::lookup::LdapEntry;
+use super::ldap::LdapEntry;
+use super::ldap::LdapEntryError;
+use super::ldap::Reached;
 use super::lookup::Validate;
 use crate::address::Domain;
 use crate::keystore::files;
@@ -28,8 +30,6 @@ use crate::lookup::ldap::Bind;
 use crate::lookup::ldap::FilterError;
 use crate::lookup::ldap::Ldap;
 use crate::lookup::ldap::LdapDirectory;
-use crate::lookup::ldap::LdapUrl;
-use crate::lookup::ldap::LdapUrlError;
 use crate::lookup::ldap::Servers;
 use crate::lookup::ldap::Template;
 use crate::lookup::mcek::Mcek;
@@ -79,13 +79,14 @@ pub enum SourceError {
         #[source]
         source: FilterError,
     },
-    /// A directory without place, or with a name and no password.
-    #[error("[[ldap]] number {number}: {reason}")]
+    /// What a table of a directory says does not go together.
+    #[error("[[ldap]] number {number}")]
     Ldap {
         /// Which table, counted from 1.
         number: usize,
         /// What is wrong, and what to write.
-        reason: &'static str,
+        #[source]
+        source: LdapEntryError,
     },
     /// The policy names a source that the configuration does not have.
     #[error(
@@ -116,15 +117,6 @@ pub enum SourceError {
         "[dns] servers is empty, and {0} asks for names: write a resolver, as servers = [\"127.0.0.1:53\"]"
     )]
     Servers(&'static str),
-    /// The place of a directory.
-    #[error("[[ldap]] number {number}")]
-    Url {
-        /// Which table, counted from 1.
-        number: usize,
-        /// What is wrong with it.
-        #[source]
-        source: LdapUrlError,
-    },
 }
 
 /// What outlives a configuration that is read anew.
@@ -338,39 +330,19 @@ fn directory(
     number: usize,
     limits: &Limits,
 ) -> Result<LdapDirectory, SourceError> {
-    let wrong = |reason| SourceError::Ldap { number, reason };
-    let bind = match (&entry.bind_dn, &entry.password_file) {
-        (None, None) => None,
-        (Some(dn), Some(path)) => Some(Bind {
-            dn: dn.clone(),
-            password: files::password(&config.path(path))?,
-        }),
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(wrong("bind_dn and password_file belong together"));
-        }
-    };
-    let servers = match (&entry.url, bind) {
-        (Some(url), bind) => {
-            let at = |source| SourceError::Url { number, source };
-            let url = LdapUrl::parse(url).map_err(at)?;
-            let url = if entry.in_clear {
-                url.in_clear().map_err(at)?
-            } else {
-                url
-            };
-            Servers::At { url, bind }
-        }
-        (None, Some(_)) => {
-            return Err(wrong(
-                "without url each domain is asked where its own directory is, and no password goes there",
-            ));
-        }
-        (None, None) if entry.base.is_some() && entry.domains.is_empty() => {
-            return Err(wrong(
-                "base is that of one directory, and without url and domains those of all domains are asked",
-            ));
-        }
-        (None, None) => Servers::Discovered,
+    let reached = entry.reached();
+    let servers = match reached.map_err(|source| SourceError::Ldap { number, source })? {
+        Reached::At { url, bind } => Servers::At {
+            url,
+            bind: match bind {
+                Some((dn, path)) => Some(Bind {
+                    dn: dn.to_owned(),
+                    password: files::password(&config.path(path))?,
+                }),
+                None => None,
+            },
+        },
+        Reached::Discovered => Servers::Discovered,
     };
     let public = [config.certificates.public_anchors.clone()];
     let anchors = if entry.anchors.is_empty() {

@@ -48,6 +48,7 @@ use underway::Search;
 use url::Security;
 
 use super::blob;
+use super::share::share;
 use super::source::Missing;
 use super::source::Question;
 use super::source::Reply;
@@ -541,12 +542,6 @@ fn found_beneath(
 /// Why a server gave no answer, for people.
 fn said(server: &dyn Display, failure: &dyn Error) -> String {
     format!("{server}: {}", words::chain(failure))
-}
-
-/// Until when the first of so many that are asked one after another has time: none takes that of those after it.
-fn share(until: Instant, of: usize) -> Instant {
-    let now = Instant::now();
-    now + until.saturating_duration_since(now) / u32::try_from(of).unwrap_or(u32::MAX)
 }
 
 fn unavailable(step: Step) -> Said {

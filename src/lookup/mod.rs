@@ -19,6 +19,7 @@ pub mod names;
 pub mod ordered;
 pub mod publishers;
 mod rest;
+mod share;
 mod shelf;
 pub mod smimea;
 pub mod smtp_cert;

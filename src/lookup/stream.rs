@@ -20,6 +20,7 @@ use super::names::Data;
 use super::names::Dns;
 use super::names::Kind;
 use super::names::Way;
+use super::share::share;
 use crate::address::Domain;
 
 /// The longest that all addresses of one host together may take for an answer to the SYN: that of one has time to come
@@ -148,8 +149,8 @@ impl Connector {
                 );
                 continue;
             }
-            let left = u32::try_from(number - index).unwrap_or(u32::MAX);
-            match attempt(SocketAddr::new(address, port), left, deadline).await {
+            let until = share(deadline, number - index);
+            match attempt(SocketAddr::new(address, port), until).await {
                 Attempt::Made(stream) => {
                     return Ok(Connected {
                         stream,
@@ -188,13 +189,12 @@ enum Attempt {
     Impossible(io::Error),
 }
 
-/// Tries one address, of so many that are `left`.
-async fn attempt(address: SocketAddr, left: u32, deadline: Instant) -> Attempt {
-    let now = Instant::now();
-    let share = deadline.saturating_duration_since(now) / left.max(1);
-    match timeout_at(now + share, TcpStream::connect(address)).await {
+/// Tries one address.
+async fn attempt(address: SocketAddr, until: Instant) -> Attempt {
+    let time = until.saturating_duration_since(Instant::now());
+    match timeout_at(until, TcpStream::connect(address)).await {
         // A search whose time is up has not seen anybody be silent.
-        Err(_) if share < LEAST_WAIT => Attempt::Impossible(io::Error::new(
+        Err(_) if time < LEAST_WAIT => Attempt::Impossible(io::Error::new(
             ErrorKind::TimedOut,
             "there was no time left",
         )),
@@ -321,7 +321,7 @@ const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use std::net::TcpListener;
 
     use super::*;
     use crate::lookup::names::FixedDns;
@@ -428,11 +428,8 @@ mod tests {
 
     #[test]
     fn an_address_of_ipv4_in_an_aaaa_record_is_at_the_end_of_the_way_of_ipv6() {
-        let (port, _listener) = run(async {
-            let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
-            let listener = listener.into_std().unwrap();
-            (listener.local_addr().unwrap().port(), listener)
-        });
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
         let loopback = [("127.0.0.0", 8)];
         for (address, secure) in [("::ffff:127.0.0.2", false), ("127.0.0.2", true)] {
             let dns = at(&[address]).with_way_to_ipv6(HOST, Way::default());
@@ -443,11 +440,8 @@ mod tests {
 
     #[test]
     fn the_first_address_that_answers_is_taken() {
-        let (port, _listener) = run(async {
-            let listener = TcpListener::bind("127.0.0.2:0").await.unwrap();
-            let listener = listener.into_std().unwrap();
-            (listener.local_addr().unwrap().port(), listener)
-        });
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
         let connector = connector(
             at(&["10.0.0.1", "127.0.0.1", "127.0.0.2"]),
             &[("127.0.0.0", 8)],

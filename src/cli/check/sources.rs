@@ -13,7 +13,8 @@ use super::is_writable;
 use super::unread;
 use crate::config::Config;
 use crate::config::Network;
-use crate::config::lookup::LdapEntry;
+use crate::config::ldap::LdapEntry;
+use crate::config::ldap::Reached;
 use crate::config::lookup::Validate;
 use crate::gateway::judge::chain;
 use crate::keystore::files;
@@ -21,7 +22,6 @@ use crate::limits::Limits;
 use crate::lookup::dns::Anchors;
 use crate::lookup::dns::Resolver;
 use crate::lookup::dns::Validation;
-use crate::lookup::ldap::LdapUrl;
 use crate::lookup::ldap::Template;
 use crate::lookup::names::Dns as _;
 use crate::lookup::names::Kind;
@@ -328,57 +328,20 @@ fn directory(config: &Config, (number, entry): (usize, &LdapEntry), now: Time) -
 }
 
 fn reached(name: &str, entry: &LdapEntry) -> Finding {
-    let binds = entry.bind_dn.is_some() || entry.password_file.is_some();
-    if entry.bind_dn.is_some() != entry.password_file.is_some() {
-        return Finding::error(format!(
-            "{name}: bind_dn and password_file belong together: write both, or none"
-        ));
-    }
-    let Some(url) = &entry.url else {
-        return if binds {
-            Finding::error(format!(
-                "{name}: without url each domain is asked where its own directory is, and no password goes there: \
-                 write url, or take out bind_dn and password_file"
-            ))
-        } else if entry.in_clear {
-            Finding::error(format!(
-                "{name}: in_clear without url: only a server on this machine is asked without TLS: write its url"
-            ))
-        } else if entry.base.is_some() && entry.domains.is_empty() {
-            Finding::error(format!(
-                "{name}: base is that of one directory, and without url and domains those of all domains are asked: \
-                 write either, or take out base"
-            ))
-        } else {
-            Finding::ok(format!("{name}: found by the SRV records of each domain"))
-        };
-    };
-    let url = match LdapUrl::parse(url) {
-        Ok(url) => url,
-        Err(error) => {
-            return Finding::error(format!(
-                "{name} url: {}: write ldaps://HOST or ldap://HOST",
-                chain(&error)
-            ));
+    let url = match entry.reached() {
+        Ok(Reached::At { url, .. }) => url.to_string(),
+        Ok(Reached::Discovered) => {
+            return Finding::ok(format!("{name}: found by the SRV records of each domain"));
         }
+        Err(error) => return Finding::error(format!("{name}: {}", chain(&error))),
     };
-    let shown = url.to_string();
-    if !entry.in_clear {
-        let by = if shown.starts_with("ldaps:") {
-            "TLS"
-        } else {
-            "StartTLS"
-        };
-        return Finding::ok(format!("{name}: {shown}, protected by {by}"));
-    }
-    match url.in_clear() {
-        Err(error) => Finding::error(format!("{name}: {}: write in_clear = false", chain(&error))),
-        Ok(_) if binds => Finding::error(format!(
-            "{name}: {shown}: the password of bind_dn goes there in clear, to whatever process listens: write in_clear \
-             = false, or take out bind_dn and password_file"
-        )),
-        Ok(_) => Finding::ok(format!("{name}: {shown}, on this machine, in clear")),
-    }
+    Finding::ok(if entry.in_clear {
+        format!("{name}: {url}, on this machine, in clear")
+    } else if url.starts_with("ldaps:") {
+        format!("{name}: {url}, protected by TLS")
+    } else {
+        format!("{name}: {url}, protected by StartTLS")
+    })
 }
 
 /// What the policy asks for that is not there, and what is there that it never asks.

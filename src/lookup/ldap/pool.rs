@@ -25,6 +25,7 @@ use super::underway::Entries;
 use super::underway::Search;
 use super::url::Host;
 use super::url::LdapUrl;
+use crate::lookup::share::share;
 
 /// Connections that searches share: with a hundred searches on each, all 1,000 recipients of a message are asked for at
 /// once. One is used as long as it has room: most of the time it is the only one.
@@ -170,15 +171,12 @@ async fn connect(url: LdapUrl, opening: Arc<Opening>) -> Result<TcpStream, Failu
     let number = addresses.len();
     for (index, address) in addresses.into_iter().enumerate() {
         let connecting = TcpStream::connect(address);
-        let connected = match u32::try_from(number - index) {
-            // The last one has all the time there is.
-            Ok(1) => opening.within(Step::Connect, connecting).await.ok(),
-            left => {
-                let now = Instant::now();
-                let time = opening.until().saturating_duration_since(now);
-                let share = now + time / left.unwrap_or(u32::MAX);
-                timeout_at(share, connecting).await.ok()
-            }
+        let connected = match number - index {
+            // The last one has all the time there is, also that of who begins to wait meanwhile.
+            1 => opening.within(Step::Connect, connecting).await.ok(),
+            left => timeout_at(share(opening.until(), left), connecting)
+                .await
+                .ok(),
         };
         match connected {
             Some(Ok(stream)) => return Ok(stream),
