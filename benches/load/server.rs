@@ -32,12 +32,42 @@ pub(crate) struct Work {
     /// The domain's key: RSA-2048, or P-256.
     pub(crate) elliptic: bool,
     pub(crate) encrypts: bool,
-    /// A name of `[profile]`'s `cipher`.
-    pub(crate) cipher: &'static str,
-    /// Of its `inside`.
-    pub(crate) inside: &'static str,
+    pub(crate) cipher: Cipher,
+    pub(crate) inside: Inside,
     /// Port of the directory that is asked for certificates of c.example.
     pub(crate) directory: Option<u16>,
+}
+
+/// `cipher` of the `[profile]`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cipher {
+    Cbc,
+    Gcm,
+}
+
+impl Cipher {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cbc => "aes-256-cbc",
+            Self::Gcm => "aes-256-gcm",
+        }
+    }
+}
+
+/// Its `inside`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inside {
+    Base64,
+    Binary,
+}
+
+impl Inside {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Base64 => "base64",
+            Self::Binary => "binary",
+        }
+    }
 }
 
 /// A milter that runs until this is dropped.
@@ -266,7 +296,8 @@ when = 'true'
 cipher = "{}"
 inside = "{}"
 "#,
-        work.cipher, work.inside
+        work.cipher.name(),
+        work.inside.name()
     )
 }
 
