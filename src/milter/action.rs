@@ -39,11 +39,11 @@ pub fn add_header(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     write(output, b'h', &[name, b"\0", value, b"\0"]);
 }
 
-/// Inserts a field before the field at `index`, counted from 0; the MTA's own Received field is not
-/// counted.
-pub fn insert_header(output: &mut Vec<u8>, index: u32, name: &[u8], value: &[u8]) {
-    let index = index.to_be_bytes();
-    write(output, b'i', &[&index, name, b"\0", value, b"\0"]);
+/// Inserts a field above all others, the MTA's own Received field among them. MTAs count places in different ways, but for
+/// this one.
+pub fn insert_first(output: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let place = 0_u32.to_be_bytes();
+    write(output, b'i', &[&place, name, b"\0", value, b"\0"]);
 }
 
 /// Changes the field that is the `index`th of its name, counted from 1; an empty value removes it.

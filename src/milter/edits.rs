@@ -1,7 +1,7 @@
 //! How one header becomes another by the few edits that milters have.
 //!
-//! The exact octets and order of the new header come out, by the least number of packets; fields
-//! that stay are never touched, since other milters and DKIM signatures rely on them.
+//! The exact octets and order of the new header come out. Fields that stay are not touched, since other milters and DKIM
+//! signatures rely on them, but where a new one stands between them: those below it are added again, as they were.
 
 use super::Field;
 use super::action;
@@ -13,8 +13,8 @@ enum Edit<'a> {
     Add(&'a Field),
     /// Changes the field that is the nth of its name, from 1.
     Change(u32, &'a Field),
-    /// Inserts before the field at this place, from 0.
-    Insert(u32, &'a Field),
+    /// Inserts above all others.
+    Insert(&'a Field),
     /// Removes the field that is the nth of its name, from 1.
     Remove(u32, &'a Field),
 }
@@ -32,8 +32,8 @@ pub fn write(output: &mut Vec<u8>, old: &[Field], new: &[Field], spaced: bool) {
             Edit::Change(index, field) => {
                 action::change_header(output, index, &field.name, value(field, spaced));
             }
-            Edit::Insert(index, field) => {
-                action::insert_header(output, index, &field.name, value(field, spaced));
+            Edit::Insert(field) => {
+                action::insert_first(output, &field.name, value(field, spaced));
             }
             Edit::Remove(index, field) => action::change_header(output, index, &field.name, b""),
         }
@@ -67,38 +67,32 @@ fn edits<'a>(old: &'a [Field], new: &'a [Field]) -> Vec<Edit<'a>> {
             Some(_) => {}
         }
     }
-    let kept = pairs.last().map_or(0, |(_, to)| to + 1);
-    let mut places = pairs.iter().map(|(_, to)| *to).peekable();
-    for (at, field) in new.iter().enumerate() {
-        if places.next_if_eq(&at).is_some() {
-            continue;
-        }
-        if at >= kept {
-            edits.push(Edit::Add(field));
-        } else {
-            edits.push(Edit::Insert(u32::try_from(at).unwrap_or(u32::MAX), field));
-        }
-    }
+    let first = pairs.first().map_or(0, |(_, to)| *to);
+    let (above, rest) = new.split_at_checked(first).unwrap_or_default();
+    // From the last to the first: each becomes the first of all.
+    edits.extend(above.iter().rev().map(Edit::Insert));
+    edits.extend(rest.iter().skip(pairs.len()).map(Edit::Add));
     edits
 }
 
-/// Places in `old` and `new` of fields that are the same, or become one another; both ascend.
+/// Places in `old` and `new` of fields that are the same, or become one another; both ascend, and those in `new` without a
+/// gap. What is inserted in a gap would not stand there: Postfix counts its own Received field with the others, and
+/// Sendmail all that its configuration may add.
 fn aligned(old: &[Field], new: &[Field]) -> Vec<(usize, usize)> {
     let front = common(old.iter(), new.iter());
     let (old_rest, new_rest) = (tail(old, front), tail(new, front));
-    let back = common(old_rest.iter().rev(), new_rest.iter().rev());
-    let old_middle = old_rest.get(..old_rest.len() - back).unwrap_or_default();
-    let new_middle = new_rest.get(..new_rest.len() - back).unwrap_or_default();
-    let mut pairs: Vec<(usize, usize)> = (0..front).map(|at| (at, at)).collect();
-    let middle = best(old_middle, new_middle);
-    pairs.extend(
-        middle
-            .into_iter()
-            .map(|(from, to)| (from + front, to + front)),
-    );
-    let ends = (front + old_middle.len(), front + new_middle.len());
-    pairs.extend((0..back).map(|at| (ends.0 + at, ends.1 + at)));
-    pairs
+    let above = match front {
+        0 => best(old_rest, new_rest, Gaps::Anywhere)
+            .first()
+            .map(|(_, to)| *to),
+        _ => Some(0),
+    };
+    let above = above.unwrap_or(new_rest.len());
+    let run = best(old_rest, tail(new_rest, above), Gaps::InOld);
+    let run = run
+        .into_iter()
+        .map(|(from, to)| (from + front, to + above + front));
+    (0..front).map(|at| (at, at)).chain(run).collect()
 }
 
 fn tail(fields: &[Field], from: usize) -> &[Field] {
@@ -109,8 +103,17 @@ fn common<'a>(old: impl Iterator<Item = &'a Field>, new: impl Iterator<Item = &'
     old.zip(new).take_while(|(old, new)| old == new).count()
 }
 
+/// Which fields may be without one that they are paired with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gaps {
+    /// Any.
+    Anywhere,
+    /// Any old one, and new ones after the last pair.
+    InOld,
+}
+
 /// The alignment that keeps most, and of those the one that changes most in place.
-fn best(old: &[Field], new: &[Field]) -> Vec<(usize, usize)> {
+fn best(old: &[Field], new: &[Field], gaps: Gaps) -> Vec<(usize, usize)> {
     let width = new.len() + 1;
     if old.is_empty() || new.is_empty() || old.len().saturating_mul(width) > MOST_CELLS {
         return Vec::new();
@@ -119,10 +122,14 @@ fn best(old: &[Field], new: &[Field]) -> Vec<(usize, usize)> {
     let mut worth = vec![0_u32; (old.len() + 1) * width];
     let at = |from: usize, to: usize| from * width + to;
     let read = |worth: &[u32], cell: usize| worth.get(cell).copied().unwrap_or_default();
+    let without_new = |worth: &[u32], from: usize, to: usize| match gaps {
+        Gaps::Anywhere => read(worth, at(from, to + 1)),
+        Gaps::InOld => 0,
+    };
     for (from, one) in old.iter().enumerate().rev() {
         for (to, other) in new.iter().enumerate().rev() {
             let paired = gain(one, other).map(|gain| gain + read(&worth, at(from + 1, to + 1)));
-            let skipped = read(&worth, at(from + 1, to)).max(read(&worth, at(from, to + 1)));
+            let skipped = read(&worth, at(from + 1, to)).max(without_new(&worth, from, to));
             if let Some(cell) = worth.get_mut(at(from, to)) {
                 *cell = paired.unwrap_or_default().max(skipped);
             }
@@ -132,6 +139,9 @@ fn best(old: &[Field], new: &[Field]) -> Vec<(usize, usize)> {
     let (mut from, mut to) = (0, 0);
     while let (Some(one), Some(other)) = (old.get(from), new.get(to)) {
         let here = read(&worth, at(from, to));
+        if here == 0 {
+            break;
+        }
         let paired = gain(one, other).map(|gain| gain + read(&worth, at(from + 1, to + 1)));
         if paired == Some(here) {
             pairs.push((from, to));
@@ -193,9 +203,7 @@ mod tests {
                     let at = nth(&header, *index, field);
                     header[at] = (*field).clone();
                 }
-                Edit::Insert(at, field) => {
-                    header.insert(usize::try_from(*at).unwrap(), (*field).clone());
-                }
+                Edit::Insert(field) => header.insert(0, (*field).clone()),
                 Edit::Remove(index, field) => {
                     let at = nth(&header, *index, field);
                     header.remove(at);
@@ -217,7 +225,44 @@ mod tests {
         let old = header("Authentication-Results: other\nSubject: one");
         let new =
             header("Authentication-Results: ours\nAuthentication-Results: other\nSubject: one");
-        assert_eq!(edits(&old, &new), [Edit::Insert(0, &new[0])]);
+        assert_eq!(edits(&old, &new), [Edit::Insert(&new[0])]);
+    }
+
+    #[test]
+    fn what_is_new_on_top_is_inserted_from_below() {
+        let old = header("Received: x\nSubject: one");
+        let new = header("A: 1\nB: 2\nReceived: x\nSubject: one");
+        assert_eq!(
+            edits(&old, &new),
+            [Edit::Insert(&new[1]), Edit::Insert(&new[0])]
+        );
+    }
+
+    #[test]
+    fn what_is_new_between_others_makes_those_below_it_come_again() {
+        let old = header("From: a\nType: text\nCoding: 7bit\nX-One: 1");
+        let new = header("From: a\nX-One: 1\nType: mime\nCoding: base64");
+        assert_eq!(
+            edits(&old, &new),
+            [
+                Edit::Remove(1, &old[2]),
+                Edit::Remove(1, &old[1]),
+                Edit::Add(&new[2]),
+                Edit::Add(&new[3]),
+            ]
+        );
+        let old = header("From: a\nTo: b\nX-One: 1");
+        let new = header("From: a\nX-Two: 2\nTo: b\nX-One: 1");
+        assert_eq!(
+            edits(&old, &new),
+            [
+                Edit::Remove(1, &old[2]),
+                Edit::Remove(1, &old[1]),
+                Edit::Add(&new[1]),
+                Edit::Add(&new[2]),
+                Edit::Add(&new[3]),
+            ]
+        );
     }
 
     #[test]

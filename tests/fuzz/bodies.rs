@@ -209,6 +209,7 @@ fn smtp_reply(octets: &[u8]) {
         content,
         returns: None,
         envelope_id: None,
+        smtp_utf8: true,
     };
     let name = Domain::parse("a.example").expect("a domain");
     for tls in [smtp::Tls::Never, smtp::Tls::Required] {
@@ -427,7 +428,13 @@ fn edit(header: &mut Vec<Field>, packet: Packet<'_>, space: &[u8]) {
     };
     match packet.command {
         b'h' => header.push(field),
-        b'i' => header.insert(at, field),
+        b'i' => {
+            assert_eq!(
+                at, 0,
+                "any other place is counted by each MTA in its own way"
+            );
+            header.insert(0, field);
+        }
         b'm' => {
             let same = |(_, other): &(usize, &Field)| other.name.eq_ignore_ascii_case(name);
             let nth = header.iter().enumerate().filter(same).nth(at - 1);

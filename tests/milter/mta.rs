@@ -22,6 +22,8 @@ pub(crate) struct Mail {
     /// The login of its sender.
     pub(crate) login: Option<&'static str>,
     pub(crate) from: String,
+    /// The parameters of MAIL.
+    pub(crate) mail_parameters: &'static str,
     /// What was set with the sender by a milter.
     pub(crate) from_parameters: Option<String>,
     pub(crate) to: Vec<String>,
@@ -56,6 +58,7 @@ impl Mail {
         Self {
             login,
             from: format!("<{from}>"),
+            mail_parameters: "",
             from_parameters: None,
             to: to.iter().map(|to| format!("<{to}>")).collect(),
             to_parameters: "",
@@ -88,13 +91,16 @@ impl Mail {
             Some(login) => say(b'D', &[b"M{auth_authen}\0", login.as_bytes(), b"\0"]),
             None => say(b'D', &[b"M"]),
         }
-        say(b'M', &[self.from.as_bytes(), b"\0"]);
+        let parameters = |all: &str| -> String {
+            let all = all.split_terminator(' ');
+            all.map(|one| format!("{one}\0")).collect()
+        };
+        let of_mail = parameters(self.mail_parameters);
+        say(b'M', &[self.from.as_bytes(), b"\0", of_mail.as_bytes()]);
         for to in &self.to {
             say(b'D', &[b"R{rcpt_addr}\0", to.as_bytes(), b"\0"]);
-            let parameters = self.to_parameters.split_terminator(' ');
-            let parameters = parameters.map(|one| format!("{one}\0"));
-            let parameters: String = parameters.collect();
-            say(b'R', &[to.as_bytes(), b"\0", parameters.as_bytes()]);
+            let of_rcpt = parameters(self.to_parameters);
+            say(b'R', &[to.as_bytes(), b"\0", of_rcpt.as_bytes()]);
         }
         say(b'D', &[b"Ni\x004Q\0"]);
         for (name, value) in &self.header {
@@ -130,10 +136,9 @@ impl Mail {
         match command {
             b'h' => self.header.push(field(data)),
             b'i' => {
-                let at = usize::try_from(number(data))
-                    .unwrap()
-                    .min(self.header.len());
-                self.header.insert(at, field(&data[4..]));
+                // Any other is counted by each MTA in its own way.
+                assert_eq!(number(data), 0, "a place between fields");
+                self.header.insert(0, field(&data[4..]));
             }
             b'm' => {
                 let nth = usize::try_from(number(data)).unwrap();

@@ -4,6 +4,7 @@ use crate::domains::Domains;
 use crate::domains::Plan;
 use crate::journey::contains;
 use crate::layers;
+use crate::layers::IN_ORDER;
 use crate::layers::SECRET;
 use crate::layers::crlf;
 use crate::layers::expect_sealed;
@@ -11,6 +12,7 @@ use crate::layers::expect_verified;
 use crate::layers::field;
 use crate::layers::halves;
 use crate::layers::header;
+use crate::layers::in_order;
 use crate::postfix;
 use crate::smtp::Options;
 
@@ -166,6 +168,19 @@ fn addresses_and_headers_in_utf8_arrive() {
     assert_eq!(halves(delivered).1, b"the figures for September\n");
     let header = header(delivered);
     assert!(!header.contains("Domsec-Warning"), "{header}");
+}
+
+#[test]
+fn fields_stand_in_the_same_order_behind_postfix() {
+    let Some(domains) = Domains::start() else {
+        return;
+    };
+    for fields in IN_ORDER {
+        let (carried, delivered) = domains.exchanged(&message(fields, "the figures\n"));
+        let sent = in_order(&message(fields, ""));
+        assert_eq!(in_order(&carried.octets), sent, "{fields}");
+        assert_eq!(in_order(&delivered), sent, "{fields}");
+    }
 }
 
 #[test]

@@ -185,6 +185,27 @@ pub(crate) fn header(message: &[u8]) -> String {
     header.replace("\n ", " ").replace("\n\t", " ")
 }
 
+/// Fields of messages whose order each MTA could spoil, as it counts what is inserted, changed and removed in its own way.
+pub(crate) const IN_ORDER: [&str; 3] = [
+    "X-One: 1\nMIME-Version: 1.0\nX-Two: 2\nContent-Type: text/plain\nX-Two: 3\n\
+     Content-Transfer-Encoding: 7bit\nX-Three: 4\n",
+    // Less is changed where those of MIME stay, and what follows them comes to stand before them.
+    "X-One: 1\nMIME-Version: 1.0\nContent-Type: text/plain\nContent-Transfer-Encoding: 7bit\nX-One: 2\n",
+    "MIME-Version: 1.0\nX-One: 1\nContent-Type: text/plain\nContent-Transfer-Encoding: 7bit\nX-One: 2\n",
+];
+
+/// The fields from From on, without what a layer changes: those of MIME, and the value of Subject.
+pub(crate) fn in_order(message: &[u8]) -> Vec<String> {
+    let header = header(message);
+    let fields = header.lines().skip_while(|line| !line.starts_with("From:"));
+    let fields = fields.filter(|line| !line.starts_with("MIME-") && !line.starts_with("Content-"));
+    let shown = |line: &str| match line.strip_prefix("Subject:") {
+        Some(_) => "Subject".to_owned(),
+        None => line.trim_end().to_owned(),
+    };
+    fields.map(shown).collect()
+}
+
 /// The value of the first field of that name.
 pub(crate) fn field(message: &[u8], name: &str) -> Option<String> {
     let header = header(message);

@@ -102,6 +102,8 @@ impl LdapUrl {
                     Some((host, digits)) => (host, number(url, digits)?),
                     None => (authority, usual),
                 };
+                // A name may end with a dot, and an address that does would be taken for one.
+                let host = host.strip_suffix('.').unwrap_or(host);
                 let host = match host.parse() {
                     Ok(address) => Host::Address(IpAddr::V4(address)),
                     Err(_) => {
@@ -192,6 +194,11 @@ mod tests {
                 "ldap://127.0.0.1:3890",
                 Security::StartTls,
             ),
+            (
+                "ldap://10.1.2.3.",
+                "ldap://10.1.2.3:389",
+                Security::StartTls,
+            ),
             ("ldaps://[::1]", "ldaps://[::1]:636", Security::Tls),
             (
                 "ldaps://[2001:db8::1]:7",
@@ -211,6 +218,7 @@ mod tests {
             ("dir.b.example", |e| matches!(e, LdapUrlError::Scheme(_))),
             ("http://dir", |e| matches!(e, LdapUrlError::Scheme(_))),
             ("ldap://", |e| matches!(e, LdapUrlError::Host { .. })),
+            ("ldap://.", |e| matches!(e, LdapUrlError::Host { .. })),
             ("ldap://a b", |e| matches!(e, LdapUrlError::Host { .. })),
             ("ldap://dir:0", |e| matches!(e, LdapUrlError::Port(_))),
             ("ldap://dir:+1", |e| matches!(e, LdapUrlError::Port(_))),
