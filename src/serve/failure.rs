@@ -20,6 +20,12 @@ pub(super) enum Failure {
         "the journal could not be written: see that its disk is not full, and its directory ours"
     )]
     Journal(#[source] io::Error),
+    /// The client would not wait for another edition.
+    #[error(
+        "re-injection ([reinject] to) takes so long that the client would not wait for all editions: see why that server is \
+         slow; what it has taken is remembered, and the next attempt goes on from there"
+    )]
+    Late,
     /// Something is missing in the configuration or in the MTA.
     #[error("{0}")]
     Means(&'static str),

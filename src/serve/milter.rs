@@ -215,6 +215,7 @@ impl Connection {
             },
             spaced: options.leaves_out(protocol::LEADING_SPACE),
             message,
+            begun: Instant::now(),
             key: OnceCell::new(),
         };
         // Before any progress is told of what follows them.

@@ -26,6 +26,7 @@ use super::replace::Replacement;
 use super::site::Site;
 use super::site::Unfinished;
 use super::spool::Writer;
+use super::submission::LAST_BEGUN;
 use crate::address::Mailbox;
 use crate::gateway::learned::Learned;
 use crate::gateway::outcome::Edition;
@@ -68,6 +69,8 @@ pub struct Offered {
     pub spaced: bool,
     /// All of it but its octets.
     pub message: Message,
+    /// Since when its client waits.
+    pub begun: Instant,
     /// The key by which it is known again, once somebody has asked for it.
     pub key: OnceCell<Option<Key>>,
 }
@@ -254,6 +257,7 @@ impl Offered {
                 reinjection,
                 key,
                 reports: means.reports,
+                begin_by: self.begun + LAST_BEGUN,
                 so_far: SoFar::default(),
             };
             journal = match sending.submitted(&taken).await? {

@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::answer::Taken;
 use super::disk::reading;
 use super::failure::Failure;
@@ -63,6 +65,8 @@ pub(super) struct Sending<'a> {
     pub(super) key: Option<Key>,
     /// Whether its sender may be sent a report.
     pub(super) reports: bool,
+    /// Until when another edition is begun.
+    pub(super) begin_by: Instant,
     pub(super) so_far: SoFar,
 }
 
@@ -71,6 +75,8 @@ pub(super) struct Sending<'a> {
 pub(super) struct SoFar {
     /// What the journal holds of it.
     journal: Vec<Key>,
+    /// Whether any edition was submitted in this attempt.
+    submitted: bool,
     /// Who is refused, and by whom if not by us.
     refused: Vec<(Mailbox, Reply, Option<String>)>,
     /// To whom the message went by a server that reports nothing.
@@ -108,8 +114,10 @@ impl Sending<'_> {
         let is_due = |mailbox: &&Mailbox| !self.key_of(mailbox).is_some_and(|key| self.holds(&key));
         let mut due: Vec<&Mailbox> = recipients.iter().filter(is_due).collect();
         while !due.is_empty() {
+            self.expect_time()?;
             let submission = self.submission(&due, edition).await?;
             self.reserve(due.len()).await?;
+            self.so_far.submitted = true;
             match self.sent(&submission).await {
                 Ok(accepted) => {
                     if accepted.dsn_dropped {
@@ -134,6 +142,14 @@ impl Sending<'_> {
                     self.note_refused(refused);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The first submission is always begun, so that each attempt comes further than the one before.
+    fn expect_time(&self) -> Result<(), Failure> {
+        if self.so_far.submitted && Instant::now() > self.begin_by {
+            return Err(Failure::Late);
         }
         Ok(())
     }
@@ -177,6 +193,7 @@ impl Sending<'_> {
             content: content(view).await?,
             returns,
             envelope_id: envelope_id.and_then(|text| text.parse().ok()),
+            smtp_utf8: (message.parameters.iter()).any(|one| one.eq_ignore_ascii_case("SMTPUTF8")),
         })
     }
 
@@ -203,6 +220,7 @@ impl Sending<'_> {
             return Ok(Onward::Done(self.so_far.journal));
         }
         let relayed = self.relayed_to_report();
+        self.expect_time()?;
         let report = self.report(&[recipients, relayed].concat()).await?;
         self.reserve(keys.len()).await?;
         match self.sent(&report).await {
@@ -307,6 +325,7 @@ impl Sending<'_> {
             recipients: vec![sender.into()],
             returns: None,
             envelope_id: None,
+            smtp_utf8: false,
         })
     }
 

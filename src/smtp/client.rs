@@ -454,6 +454,7 @@ mod tests {
             content: Content::of(View::owned(content.as_bytes().to_vec())).unwrap(),
             returns: None,
             envelope_id: None,
+            smtp_utf8: true,
         }
     }
 
@@ -702,6 +703,29 @@ mod tests {
         let (sent, result) = clear(&nobody, &["220 mx\r\n", ALL]);
         assert!(!sent.contains("MAIL"), "{sent}");
         assert!(matches!(result, Err(SubmissionError::NoRecipient)));
+    }
+
+    #[test]
+    fn a_header_beyond_ascii_is_not_said_to_be_more_than_its_sender_said() {
+        let old = Submission {
+            smtp_utf8: false,
+            ..submission(&["b@b.example"], "Subject: \u{e9}\r\n\r\n")
+        };
+        let address = Submission {
+            smtp_utf8: false,
+            ..submission(&["\u{e9}@b.example"], "")
+        };
+        for (submission, wanted) in [
+            (&old, " BODY=8BITMIME\r\n"),
+            // Nobody can name it otherwise.
+            (&address, " SMTPUTF8\r\n"),
+        ] {
+            let (sent, _) = clear(submission, &["220 mx\r\n", ALL]);
+            assert!(sent.contains(wanted), "{sent}");
+        }
+        let without = ALL.replace("SMTPUTF8", "X-NONE");
+        let (sent, _) = clear(&old, &["220 mx\r\n", &without]);
+        assert!(sent.contains("MAIL"), "{sent}");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Submission {
     pub returns: Option<Return>,
     /// ENVID, where the sender gave it.
     pub envelope_id: Option<EnvelopeId>,
+    /// SMTPUTF8, where the sender gave it. Without it a header beyond ASCII is one as old programs write them, which servers
+    /// hand on as it is: whoever claimed SMTPUTF8 for it would have it bounced where that is not known.
+    pub smtp_utf8: bool,
 }
 
 /// One recipient, and what the sender asked of reports about it.
@@ -97,7 +100,7 @@ impl Content {
     /// The message in `view`, read once by windows.
     ///
     /// Headers of parts and of messages inside are taken for body: non-ASCII octets there ask for
-    /// 8BITMIME, and not for SMTPUTF8.
+    /// 8BITMIME, and never for SMTPUTF8.
     pub fn of(view: View) -> Result<Self, ContentError> {
         let mut scan = Scan::default();
         view.windows(|window| scan.take(window))?;
@@ -191,6 +194,7 @@ impl Submission {
             },
             returns: None,
             envelope_id: None,
+            smtp_utf8: false,
         }
     }
 
@@ -270,7 +274,7 @@ impl Submission {
 
     /// RFC 6531 §3.4; domains are A-labels and need nothing.
     fn needs_smtp_utf8(&self) -> bool {
-        self.content.utf8_header
+        (self.smtp_utf8 && self.content.utf8_header)
             || self.sender.iter().any(|sender| !sender.is_ascii())
             || self
                 .recipients

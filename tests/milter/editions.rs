@@ -59,6 +59,43 @@ fn another_edition_is_submitted_before_the_answer() {
 }
 
 #[test]
+fn a_header_beyond_ascii_is_submitted_as_its_sender_said() {
+    let offers_all = "250-8BITMIME\r\n250-SMTPUTF8\r\n";
+    // An old program's, which servers without SMTPUTF8 take as well; and one whose sender said more of it.
+    for (mail_parameters, offers, said) in [
+        ("BODY=8BITMIME", Manner::KIND.offers, " BODY=8BITMIME"),
+        ("BODY=8BITMIME", offers_all, " BODY=8BITMIME"),
+        ("SMTPUTF8", offers_all, " BODY=8BITMIME SMTPUTF8"),
+    ] {
+        let sink = Sink::of(Manner {
+            offers,
+            ..Manner::KIND
+        });
+        let a = Running::start("a", "", &sink.table());
+        let mut mail = mail();
+        mail.mail_parameters = mail_parameters;
+        let field = ("X-Ort".to_owned(), " K\u{f6}ln".to_owned());
+        mail.header.push(field);
+        Mta::connect(&a).offer(&mail).taken();
+        let taken = sink.taken();
+        let [submitted] = taken.as_slice() else {
+            panic!("{taken:?}");
+        };
+        let command = submitted
+            .commands
+            .iter()
+            .find(|line| line.starts_with("MAIL"));
+        let command = command.map(|line| line.trim_end()).unwrap_or_default();
+        assert!(command.ends_with(said), "{mail_parameters}: {command}");
+        assert!(
+            submitted.content.contains("X-Ort: K\u{f6}ln\r\n"),
+            "{}",
+            submitted.content
+        );
+    }
+}
+
+#[test]
 fn without_a_server_for_it_the_message_is_deferred() {
     let a = Running::start("a", "", "");
     let reply = Mta::connect(&a).offer(&mail()).reply();
