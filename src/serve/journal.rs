@@ -1,7 +1,7 @@
 //! What was submitted for messages that the MTA may offer again (DESIGN, "Outcome").
 //!
-//! An entry is written to the disk before the MTA is answered, and removed when the answer has been
-//! accepted; else it stays for a week. A duplicate is better than a loss: an entry that cannot be
+//! An entry is written to the disk before the MTA is answered, and removed when it has read the
+//! answer; else it stays for a week. A duplicate is better than a loss: an entry that cannot be
 //! written defers the message, and one that is lost sends twice.
 
 use std::collections::HashMap;
@@ -131,7 +131,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Removes `keys`: the MTA has taken the message, and will not offer it again. What is not
+    /// Removes `keys`: the MTA has read the answer, and what it offers from now on is another message. What is not
     /// removed on the disk is forgotten in a week.
     pub fn remove(&self, keys: &[Key], now: i64) -> io::Result<()> {
         let mut lines = String::new();

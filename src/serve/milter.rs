@@ -285,7 +285,9 @@ impl Connection {
         }
     }
 
-    /// The MTA says more, and so has read the answer: it will not offer that message again.
+    /// The MTA says more, and so has read the answer. It may still not take the message, where a filter behind us defers it:
+    /// that it never tells, and what comes again then is submitted again. An entry that stayed would take a new message
+    /// with the same octets for the old one, and a duplicate is better than a loss.
     async fn confirmed(&mut self) {
         let keys = std::mem::take(&mut self.unconfirmed);
         if keys.is_empty() {

@@ -181,7 +181,8 @@ fn mail_passes_through_the_fragments_of_postfix() {
     let reinject = free_address();
     let (main, master) = postfix_fragments(milter.address(), reinject);
     let a = Postfix::start(&postfix::Config {
-        main,
+        // As many have it, so that strangers get no reports.
+        main: main + "smtpd_discard_ehlo_keywords = silent-discard, dsn\n",
         master,
         ..postfix::Config::of("a.example")
     });
@@ -191,7 +192,13 @@ fn mail_passes_through_the_fragments_of_postfix() {
     a.send("alice@a.example", &rcpts, MESSAGE, &options)
         .expect_accepted();
     a.wait_delivered("bob", 1);
-    smtp::send(reinject, "alice@a.example", &rcpts, MESSAGE, &options).expect_accepted();
+    let submitted = smtp::send(reinject, "alice@a.example", &rcpts, MESSAGE, &options);
+    submitted.expect_accepted();
+    let offers = submitted
+        .reply("EHLO client.example")
+        .text
+        .to_ascii_uppercase();
+    assert!(offers.contains("DSN"), "{offers}");
     let messages = a.wait_delivered("bob", 2);
     let marked = |message: &&Vec<u8>| contains(message, stand_in::MARK);
     assert_eq!(messages.iter().filter(marked).count(), 1);
