@@ -59,6 +59,16 @@ impl Owner {
         self.as_subject().domain()
     }
 
+    /// The same, as what is known of its keys is kept: the case of a local part does not count there, as it does not in
+    /// certificates (RFC 8550 §3). Else a key that was rejected for bob would be a first one for Bob.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        match self {
+            Self::Dca(domain) => Self::Dca(domain.clone()),
+            Self::Recipient(mailbox) => Self::Recipient(mailbox.folded()),
+        }
+    }
+
     /// The same, borrowed.
     #[must_use]
     pub const fn as_subject(&self) -> Subject<'_> {

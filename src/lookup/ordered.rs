@@ -118,7 +118,7 @@ pub struct Ordered {
 impl Ordered {
     async fn searched(&self, subject: Subject<'_>, now: Time) -> Search {
         let owner = Owner::from(subject);
-        let known = match self.store.known(&owner).await {
+        let known = match self.store.known(&owner.folded()).await {
             Ok(known) => known,
             // Without it another key would pass for the first one.
             Err(error) => return Search::unavailable(error.to_string()),
@@ -184,7 +184,7 @@ impl Certificates for Ordered {
         now: Time,
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(async move {
-            let owner = Owner::from(subject);
+            let owner = Owner::from(subject).folded();
             let at = |place: &usize| search.candidates.get(*place).cloned();
             let in_use = choice.chosen.as_ref().and_then(|(place, _)| at(place));
             // What waits already is not written again with every message.

@@ -15,9 +15,9 @@ use super::StoreError;
 const APPLICATION: i64 = 0x646f_6d73;
 
 /// One step for each version; a step that was ever released is never changed.
-pub(super) const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD];
+pub(super) const MIGRATIONS: &[&str] = &[FIRST, SECOND, THIRD, FOURTH];
 
-/// Subjects are texts: `dca:DOMAIN` or `recipient:ADDRESS`, local part octet for octet. Times are seconds since 1970.
+/// Subjects are texts: `dca:DOMAIN` or `recipient:ADDRESS`. Times are seconds since 1970.
 const FIRST: &str = "
     CREATE TABLE generation (number INTEGER NOT NULL) STRICT;
     INSERT INTO generation VALUES (0);
@@ -106,6 +106,37 @@ const SECOND: &str = "
 const THIRD: &str = "
     ALTER TABLE certificate ADD COLUMN with_key INTEGER NOT NULL DEFAULT 0
         CHECK (with_key IN (0, 1) AND (with_key = 0 OR state = 'rejected'));
+";
+
+/// The subject of a certificate has its local part in lower case where that is ASCII; answers of sources are still those of
+/// the address as it is written. Where one address had several spellings, a rejection stands before all that is known of
+/// the same certificate, and of several that were in use the pinned one stays, else the one that was seen last: the others
+/// wait for an administrator.
+const FOURTH: &str = "
+    CREATE TEMPORARY TABLE folded AS
+        SELECT id, lower(owner) AS owner, fingerprint, state, with_key, last_seen FROM certificate
+        WHERE length(owner) = length(CAST(owner AS BLOB));
+    DELETE FROM certificate WHERE id IN (
+        SELECT id FROM (
+            SELECT id, row_number() OVER (
+                PARTITION BY owner, fingerprint
+                ORDER BY with_key DESC, state = 'rejected' DESC, state = 'pinned' DESC, state = 'active' DESC, state = 'pending' DESC,
+                    id
+            ) AS place FROM folded
+        ) WHERE place > 1
+    );
+    UPDATE certificate SET state = 'pending', reason = 'another one was in use for another spelling of the address'
+    WHERE id IN (
+        SELECT id FROM (
+            SELECT folded.id, row_number() OVER (
+                PARTITION BY folded.owner ORDER BY folded.state = 'pinned' DESC, folded.last_seen DESC, folded.id
+            ) AS place
+            FROM folded JOIN certificate ON certificate.id = folded.id
+            WHERE folded.state IN ('active', 'pinned')
+        ) WHERE place > 1
+    );
+    UPDATE certificate SET owner = lower(owner) WHERE id IN (SELECT id FROM folded);
+    DROP TABLE folded;
 ";
 
 /// Brings the file to the version that `migrations` lead to, all steps or none.

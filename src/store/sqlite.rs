@@ -803,7 +803,7 @@ mod tests {
         ));
         let shown = refused(&path);
         assert!(
-            shown.contains("is of version 9, and this domsec knows no version above 3"),
+            shown.contains("is of version 9, and this domsec knows no version above 4"),
             "{shown}"
         );
     }
@@ -834,7 +834,62 @@ mod tests {
         let kept: String = connection.query_row(row, [], |row| row.get(0)).unwrap();
         assert_eq!(kept, "b.example");
         drop(connection);
-        assert!(refused(&path).contains("is of version 4"));
+        assert!(refused(&path).contains("is of version 5"));
+    }
+
+    #[test]
+    fn spellings_of_one_address_become_one_subject() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("domsec.db");
+        make(&path).unwrap();
+        let mut third = connect(&path, "FULL").unwrap();
+        schema::migrate(&mut third, &path, &schema::MIGRATIONS[..3]).unwrap();
+        // Local part, certificate, state, when it was seen.
+        let rows = [
+            ("bob", 1_u8, "active", 5),
+            ("Bob", 2, "pinned", 1),
+            ("BOB", 3, "active", 9),
+            ("BOB", 1, "rejected", 2),
+            ("bob", 4, "pending", 2),
+            ("Bob", 4, "retired", 2),
+            ("J\u{d6}RG", 1, "active", 1),
+            ("Ann", 1, "active", 1),
+            ("ann", 2, "active", 2),
+        ];
+        for (local, number, state, seen) in rows {
+            third
+                .execute(
+                    "INSERT INTO certificate (owner, domain, fingerprint, der, chain, state, reason, source, \
+                     authentication, first_seen, last_seen, changed) VALUES (?1, 'b.example', ?2, x'', x'', ?3, '', \
+                     'mcek', 'none', 0, ?4, 0)",
+                    params![format!("recipient:{local}@b.example"), [number; 32], state, seen],
+                )
+                .unwrap();
+        }
+        drop(third);
+        let store = Sqlite::open(&path).unwrap();
+        assert_eq!(block_on(store.pending()).unwrap(), 3);
+        drop(store);
+        let now = connect(&path, "FULL").unwrap();
+        let all = "SELECT owner, hex(substr(fingerprint, 1, 1)), state FROM certificate ORDER BY owner, fingerprint";
+        let mut statement = now.prepare(all).unwrap();
+        let rows = statement.query_map([], |row| {
+            let text = |column| row.get::<_, String>(column);
+            Ok(format!("{} {} {}", text(0)?, text(1)?, text(2)?))
+        });
+        let rows: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
+        assert_eq!(
+            rows,
+            [
+                "recipient:J\u{d6}RG@b.example 01 active",
+                "recipient:ann@b.example 01 pending",
+                "recipient:ann@b.example 02 active",
+                "recipient:bob@b.example 01 rejected",
+                "recipient:bob@b.example 02 pinned",
+                "recipient:bob@b.example 03 pending",
+                "recipient:bob@b.example 04 pending",
+            ]
+        );
     }
 
     #[test]

@@ -199,3 +199,35 @@ fn a_rejected_certificate_is_not_used_and_its_owner_is_not_written_to_in_clear()
         "{shown}"
     );
 }
+
+/// What an administrator has said of an address holds however its local part is written (RFC 8550 section 3).
+#[test]
+fn a_pinned_certificate_is_used_however_its_address_is_written() {
+    let Some(world) = World::start() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    gateway(folder, &world, world.resolver);
+    // SMIMEA has another name for it, where nothing is: so it is absent, and gets it signed alone.
+    let (exit, out) = process(folder, "BOB@b.example");
+    assert_eq!(exit, Some(0), "{out}");
+    assert!(out.contains("smime-type=signed-data"), "{out}");
+    let (exit, _) = process(folder, "bob@b.example");
+    assert_eq!(exit, Some(0));
+    let (_, report) = lookup(folder, "bob@b.example");
+    let fingerprint = report["chosen"]["fingerprint"].as_str();
+    let fingerprint = fingerprint.expect("a fingerprint");
+    let pin = ["certs", "pin", "--config", "domsec.toml", "--for"];
+    let pinned = domsec(
+        folder,
+        &[&pin[..], &["Bob@b.example", fingerprint]].concat(),
+    );
+    assert!(pinned.status.success(), "{pinned:?}");
+    for address in ["bob@b.example", "BOB@b.example"] {
+        let (exit, out) = process(folder, address);
+        assert_eq!(exit, Some(0), "{out}");
+        assert!(
+            out.contains("smime-type=enveloped-data"),
+            "{address}: {out}"
+        );
+    }
+}

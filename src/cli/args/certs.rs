@@ -108,10 +108,11 @@ pub(in super::super) struct SubjectArguments {
 }
 
 impl SubjectArguments {
-    /// The subject that they name.
+    /// The subject that they name, as the store has it.
     pub(in super::super) fn owner(&self) -> Option<Owner> {
         let address = self.address.clone().map(Owner::Recipient);
-        address.or_else(|| self.dca.clone().map(Owner::Dca))
+        let owner = address.or_else(|| self.dca.clone().map(Owner::Dca));
+        owner.map(|owner| owner.folded())
     }
 }
 
