@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::gateway::search::Asked;
 use crate::gateway::search::Authentication;
+use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::KeyInUse;
 use crate::gateway::search::Known;
@@ -232,11 +233,15 @@ impl Choice {
             {
                 Some(known) => known,
                 None => {
-                    self.finding = Finding::Unavailable(format!(
+                    let reason = format!(
                         "{} and {} name different keys: pin the right one with `domsec certs pin`",
                         best.source().as_str(),
                         rival.source().as_str()
-                    ));
+                    );
+                    // So that there is something to pin.
+                    let both = [best, rival].map(|one| (one.place, reason.clone()));
+                    self.pending.extend(both);
+                    self.finding = Finding::Unavailable(reason);
                     return;
                 }
             },
@@ -266,12 +271,21 @@ impl Choice {
                 continue;
             }
             self.events.push(Event::Contradicted(source));
-            if of(source).any(|key| key.authentication >= best.authentication) {
-                return Some(Finding::Unavailable(format!(
+            // The one that is in use is no choice of the moment: as much as it has been believed, somebody must be more.
+            let contradicts = |key: &BareKey| match is_in_use(best, in_use) {
+                true => key.authentication > best.authentication,
+                false => key.authentication >= best.authentication,
+            };
+            if of(source).any(contradicts) {
+                let reason = format!(
                     "{} has a certificate, and {} gives another key: pin the right one with `domsec certs pin`",
                     best.source().as_str(),
                     source.as_str()
-                )));
+                );
+                if !is_in_use(best, in_use) {
+                    self.pending.push((best.place, reason.clone()));
+                }
+                return Some(Finding::Unavailable(reason));
             }
         }
         // Without a path it stands on the word of its source: somebody who is surer might say otherwise, and whoever

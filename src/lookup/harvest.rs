@@ -23,6 +23,7 @@ use crate::address::Mailbox;
 use crate::gateway::certificates::Answer;
 use crate::gateway::learned::Learned;
 use crate::gateway::learned::Lesson;
+use crate::gateway::learned::PathTo;
 use crate::gateway::search::Authentication;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
@@ -331,11 +332,17 @@ impl Known {
 
 /// Takes up what is newer.
 fn take(known: &mut Harvested, lesson: &Lesson, now: Time) -> News {
-    let certificate = replace(
-        &mut known.certificate,
-        lesson.certificate.as_ref(),
-        lesson.signed_at,
-    );
+    // Without signingTime nobody knows which was signed later; but what has not expired follows what has, and never the other
+    // way round.
+    let is_over = |one: &PathTo| one.certificate.not_after() < now;
+    let mut given = lesson.certificate.as_ref();
+    let known_is_over = known.certificate.as_ref().map(|one| is_over(&one.value));
+    match (known_is_over, given.map(is_over)) {
+        (Some(false), Some(true)) => given = None,
+        (Some(true), Some(false)) => known.certificate = None,
+        _ => {}
+    }
+    let certificate = replace(&mut known.certificate, given, lesson.signed_at);
     let capabilities = replace(
         &mut known.capabilities,
         lesson.capabilities.as_ref(),
@@ -478,6 +485,29 @@ mod tests {
                 Some(known.certificate.clone()),
                 "row {row}"
             );
+        }
+    }
+
+    #[test]
+    fn what_has_expired_is_followed_by_what_has_not_whenever_it_was_signed() {
+        let day = 24 * 3600;
+        let (old, renewed) = (
+            certificate("bob@b.example", 2028),
+            certificate("bob@b.example", 2040),
+        );
+        for (of_old, of_renewed) in [(None, None), (Some(-100), None)] {
+            let harvest = harvest(10);
+            learn(&harvest, lesson("bob@b.example", Some(&old), of_old), 0);
+            // As long as it is valid, an old message may have come late.
+            let renewal = || lesson("bob@b.example", Some(&renewed), of_renewed);
+            assert_eq!(learn(&harvest, renewal(), 1).changed, 0);
+            assert_eq!(learn(&harvest, renewal(), 3 * 365 * day).changed, 1);
+            let known = Some(renewed.certificate.clone());
+            assert_eq!(found(&harvest, "bob@b.example"), known);
+            // And not the other way round.
+            let again = lesson("bob@b.example", Some(&old), of_old);
+            learn(&harvest, again, 3 * 365 * day + 1);
+            assert_eq!(found(&harvest, "bob@b.example"), known);
         }
     }
 

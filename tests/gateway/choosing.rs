@@ -1,5 +1,6 @@
 //! Which certificate is chosen of what a search found, and what counts as none: failure is not absence.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domsec::address::Domain;
@@ -431,6 +432,9 @@ fn sources_that_name_different_keys_are_never_settled_by_chance() {
     let choice = judging.choose(&found(&tie));
     assert_eq!(choice.finding.result(), LookupResult::Unavailable);
     assert_eq!(choice.events, std::slice::from_ref(&conflict));
+    // An administrator who is told to pin one finds both.
+    let both: BTreeSet<usize> = choice.pending.iter().map(|(place, _)| *place).collect();
+    assert_eq!(both, BTreeSet::from([0, 1]));
     // The order of the answers makes no difference.
     let [first, second] = tie;
     let choice = judging.choose(&found(&[second, first]));
@@ -650,7 +654,18 @@ fn a_bare_key_contradicts_and_is_never_encrypted_to() {
     assert_eq!(*chosen(&choice.finding), mine);
     assert_eq!(choice.events, [Event::Contradicted(LookupSource::Smtp)]);
     search.keys = vec![bare(another.spki(), Authentication::PublicTls)];
-    assert_eq!(judging.finding(&search).result(), LookupResult::Unavailable);
+    let choice = judging.choose(&search);
+    assert_eq!(choice.finding.result(), LookupResult::Unavailable);
+    assert_eq!(choice.pending.len(), 1);
+    // What is in use is given up for a word that is surer than its own.
+    search.known = using(&mine);
+    let choice = judging.choose(&search);
+    assert_eq!(*chosen(&choice.finding), mine);
+    assert_eq!(choice.events, [Event::Contradicted(LookupSource::Smtp)]);
+    search.keys = vec![bare(another.spki(), Authentication::Dnssec)];
+    let choice = judging.choose(&search);
+    assert_eq!(choice.finding.result(), LookupResult::Unavailable);
+    assert_eq!(choice.pending, []);
     let alone = Search {
         asked: vec![asked(LookupSource::Smtp, Said::Found, true)],
         keys: vec![bare(another.spki(), Authentication::Dnssec)],
