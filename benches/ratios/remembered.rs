@@ -21,6 +21,7 @@ use domsec::gateway::search::Subject;
 use domsec::lookup::cache::Bounds;
 use domsec::lookup::cache::Cache;
 use domsec::lookup::cache::Cached;
+use domsec::lookup::source::Expected;
 use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
@@ -160,7 +161,7 @@ async fn fill() -> (Arc<Cache>, Vec<Question>) {
     for number in 0..ENTRIES {
         let question = Question {
             subject: owner(number),
-            expected: false,
+            expected: Expected::No,
             deadline: Instant::now() + Duration::from_secs(3600),
             now: now(),
         };

@@ -18,7 +18,9 @@ use crate::x509::path::RevocationMode;
 
 pub(super) use certs::Certs;
 pub(super) use certs::Change;
+pub(super) use certs::Forget;
 pub(super) use certs::List;
+pub(super) use certs::Publishers;
 pub(super) use certs::Show;
 
 /// A domain security gateway: S/MIME signatures and encryption for a whole mail domain.

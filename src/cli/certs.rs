@@ -1,5 +1,7 @@
 //! `domsec certs`: the certificates of others in the store, and what an administrator says of them.
 
+mod publishers;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -50,6 +52,8 @@ pub(super) fn run(command: &Certs, colour: Colour) -> Result<Exit, Failure> {
         Certs::Reject(arguments) if arguments.key => act(Act::RejectKey, &arguments.change, paint),
         Certs::Reject(arguments) => act(Act::Reject, &arguments.change, paint),
         Certs::Unpin(arguments) => act(Act::Unpin, arguments, paint),
+        Certs::Publishers(arguments) => publishers::list(arguments),
+        Certs::Forget(arguments) => publishers::forget(arguments),
     }
 }
 

@@ -4,6 +4,8 @@
 //! *Unavailable* is kept for a minute, or as the configuration says, and never in the place of an answer. One [`Cache`]
 //! serves all sources and outlives a change of the configuration.
 
+mod bounds;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -34,7 +36,9 @@ use super::shelf::Failure;
 use super::shelf::Kept;
 use super::shelf::Lies;
 use super::shelf::Place;
+use super::shelf::Publishes;
 use super::shelf::Shelf;
+use super::source::Expected;
 use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
@@ -47,52 +51,10 @@ use crate::policy::facts::LookupSource;
 use crate::store::KeptAnswer;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::store::Told;
 use crate::x509::Time;
 
-/// The bounds of a [`Cache`].
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Answers in memory.
-    pub entries: usize,
-    /// About how many octets they may take together.
-    pub octets: usize,
-    /// Searches under way at one time, of all sources.
-    pub under_way: usize,
-    /// Those among them that nobody waits for: answers that are about to lapse.
-    pub refreshes: usize,
-    /// How long a search may go on, though nobody waits so long.
-    pub patience: Duration,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            // A recipient has one for each source: those of the correspondents of some ten thousand users.
-            entries: 100_000,
-            octets: 300 * 1024 * 1024,
-            // A message to 1,000 recipients asks a handful of sources for each, all at once.
-            under_way: 4_096,
-            refreshes: 16,
-            // Within the 30 s that Postfix waits at RCPT, and enough for a server that is slow but there.
-            patience: Duration::from_secs(20),
-        }
-    }
-}
-
-impl Bounds {
-    /// The usual ones for a process that may have so many files and sockets open: as many searches at a time as a
-    /// quarter of that, one with several mail exchangers beside those that have a single socket. The rest is for the
-    /// connections of MTAs, which must find a place whatever is searched for.
-    #[must_use]
-    pub fn within(descriptors: u64) -> Self {
-        let usual = Self::default();
-        let quarter = usize::try_from(descriptors / 4).unwrap_or(usize::MAX);
-        Self {
-            under_way: usual.under_way.min(quarter).max(1),
-            ..usual
-        }
-    }
-}
+pub use bounds::Bounds;
 
 /// How much longer than the deadline a source may take to notice it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -253,7 +215,7 @@ impl Source for Cached {
         match self
             .cache
             .shelf
-            .find(place, question.expected, question.now)
+            .find(place, question.expected.is_expected(), question.now)
         {
             Lies::Answer { kept, due: false } => {
                 count(&self.cache.counters.hits);
@@ -268,14 +230,25 @@ impl Source for Cached {
                 count(&self.cache.counters.hits);
                 Box::pin(std::future::ready(failed(reason)))
             }
-            Lies::Nothing { expected } => Box::pin(self.wait_for(question, expected)),
+            Lies::Nothing { publishes } => {
+                let expected = question.expected.or_found(publishes.since());
+                Box::pin(self.wait_for(question, expected))
+            }
+        }
+    }
+
+    fn believed<'a>(&'a self, domain: &'a Domain, now: Time) -> Told<'a, ()> {
+        let Self { source, cache, .. } = self;
+        match cache.shelf.publishes(source.name(), domain, now) {
+            Publishes::Since(_) => Box::pin(std::future::ready(Ok(()))),
+            Publishes::Unknown | Publishes::No => Box::pin(self.note_published(domain, now)),
         }
     }
 }
 
 impl Cached {
     /// Joins the search, or begins it; and waits until the deadline of who asks.
-    async fn wait_for(&self, question: &Question, expected: bool) -> Reply {
+    async fn wait_for(&self, question: &Question, expected: Expected) -> Reply {
         let awaited = self.search(question, expected, None);
         let counters = &self.cache.counters;
         count(if awaited.joined {
@@ -295,16 +268,18 @@ impl Cached {
         if let Ok(permit) = Arc::clone(&self.cache.refreshes).try_acquire_owned() {
             count(&self.cache.counters.refreshed);
             let domain = question.subject.domain();
-            let published = self.cache.shelf.has_published(self.name(), domain);
+            let shelf = &self.cache.shelf;
+            let publishes = shelf.publishes(self.name(), domain, question.now);
+            let expected = question.expected.or_found(publishes.since());
             // Nobody waits.
-            let _awaited = self.search(question, question.expected || published, Some(permit));
+            let _awaited = self.search(question, expected, Some(permit));
         }
     }
 
     fn search(
         &self,
         question: &Question,
-        expected: bool,
+        expected: Expected,
         refresh: Option<OwnedSemaphorePermit>,
     ) -> Awaited {
         let question = Question {
@@ -317,7 +292,7 @@ impl Cached {
             owner: question.subject.clone(),
             source: self.name(),
             configuration: self.configuration,
-            expected,
+            expected: expected.is_expected(),
         };
         self.cache.flights.join(key, |flight| {
             let search = OneSearch {
@@ -326,6 +301,19 @@ impl Cached {
             };
             tokio::spawn(search.run(flight, refresh));
         })
+    }
+
+    /// Takes note, for ever, that the domain publishes there: afterwards nobody who breaks the way there can make it
+    /// *absent*.
+    async fn note_published(&self, domain: &Domain, now: Time) -> Result<(), StoreError> {
+        let Self { source, cache, .. } = self;
+        let of_domain = (source.name(), domain);
+        let since = cache
+            .store
+            .note_published(domain, source.name(), now)
+            .await?;
+        cache.shelf.note_publishes(of_domain, Some(since), now);
+        Ok(())
     }
 
     fn place<'a>(&self, question: &'a Question) -> Place<'a> {
@@ -373,9 +361,13 @@ impl OneSearch {
     async fn remembered(&mut self, refresh: bool) -> Result<Begun, StoreError> {
         let Cached { source, cache, .. } = &self.of;
         let (source, domain) = (source.name(), self.question.subject.domain());
-        if !self.question.expected && cache.store.published(domain, source).await? {
-            cache.shelf.note_published(source, domain);
-            self.question.expected = true;
+        if !self.question.expected.is_expected() {
+            let since = cache.store.published(domain, source).await?;
+            let of_domain = (source, domain);
+            cache
+                .shelf
+                .note_publishes(of_domain, since, self.question.now);
+            self.question.expected = Expected::No.or_found(since);
         }
         if !refresh && let Some(reply) = self.kept().await? {
             return Ok(Begun::Known(reply));
@@ -416,6 +408,7 @@ impl OneSearch {
     async fn kept(&self) -> Result<Option<Reply>, StoreError> {
         let Cached { cache, .. } = &self.of;
         let Question { expected, now, .. } = self.question;
+        let expected = expected.is_expected();
         let place = self.of.place(&self.question);
         let lies = |lies| match lies {
             Lies::Answer { kept, .. } => Some(kept.reply.clone()),
@@ -473,7 +466,7 @@ impl OneSearch {
             tell_of_failure((source, domain), reason, noted);
             let failure = Failure {
                 reason: reason.clone(),
-                expected: question.expected,
+                expected: question.expected.is_expected(),
                 asked: now,
                 until,
             };
@@ -482,7 +475,12 @@ impl OneSearch {
             if cache.rests.answered(source, domain) {
                 tracing::info!(%domain, source = source.as_str(), "certificates can be looked up there again");
             }
-            if let Err(error) = self.published(&reply, now).await {
+            // Before anybody hears what was found.
+            let noted = match reply.proves_publication() {
+                true => self.of.believed(domain, now).await,
+                false => Ok(()),
+            };
+            if let Err(error) = noted {
                 return (cache.broken(&error), None);
             }
             let kept = Kept {
@@ -490,7 +488,7 @@ impl OneSearch {
                     cached: true,
                     ..reply.clone()
                 },
-                expected: question.expected,
+                expected: question.expected.is_expected(),
                 asked: now,
                 until,
             };
@@ -500,19 +498,6 @@ impl OneSearch {
         (reply, Some(kept))
     }
 
-    /// Takes note, for ever, that the domain publishes there. Before anybody hears what was found: afterwards nobody
-    /// who breaks the way there can make it *absent*.
-    async fn published(&self, reply: &Reply, now: Time) -> Result<(), StoreError> {
-        let Cached { source, cache, .. } = &self.of;
-        let (source, domain) = (source.name(), self.question.subject.domain());
-        if reply.said != Said::Found || cache.shelf.has_published(source, domain) {
-            return Ok(());
-        }
-        cache.store.note_published(domain, source, now).await?;
-        cache.shelf.note_published(source, domain);
-        Ok(())
-    }
-
     fn to_be_kept(&self, reply: &Reply, asked: Time, until: Time) -> KeptAnswer {
         KeptAnswer {
             said: reply.said.clone(),
@@ -520,7 +505,7 @@ impl OneSearch {
             candidates: reply.candidates.clone(),
             associations: reply.associations.clone(),
             keys: reply.keys.clone(),
-            expected: self.question.expected,
+            expected: self.question.expected.is_expected(),
             configuration: self.of.configuration,
             asked,
             until,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use super::lifetime::CLOCK;
 use super::source::Missing;
 use super::source::Question;
 use super::source::Reply;
@@ -342,12 +343,9 @@ fn take(known: &mut Harvested, lesson: &Lesson, now: Time) -> News {
         (Some(true), Some(false)) => known.certificate = None,
         _ => {}
     }
-    let certificate = replace(&mut known.certificate, given, lesson.signed_at);
-    let capabilities = replace(
-        &mut known.capabilities,
-        lesson.capabilities.as_ref(),
-        lesson.signed_at,
-    );
+    let times = (lesson.signed_at, now);
+    let certificate = replace(&mut known.certificate, given, times);
+    let capabilities = replace(&mut known.capabilities, lesson.capabilities.as_ref(), times);
     let news = certificate.max(capabilities);
     if news > News::Nothing {
         known.seen = now;
@@ -359,13 +357,16 @@ fn take(known: &mut Harvested, lesson: &Lesson, now: Time) -> News {
 fn replace<T: Clone + PartialEq>(
     known: &mut Option<Signed<T>>,
     value: Option<&T>,
-    at: Option<Time>,
+    (at, now): (Option<Time>, Time),
 ) -> News {
     let Some(value) = value else {
         return News::Nothing;
     };
+    // No lesson is of later than now: one that is was learned while our clock was ahead, and would refuse all others until
+    // then.
+    let is_believed = |known: &Time| known.unix().saturating_sub(now.unix()) <= CLOCK;
     match known {
-        Some(known) if at <= known.at => News::Nothing,
+        Some(known) if at <= known.at.filter(is_believed) => News::Nothing,
         Some(known) if known.value == *value => {
             known.at = at;
             News::Again
@@ -392,6 +393,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::learned::PathTo;
+    use crate::lookup::source::Expected;
     use crate::store::sqlite::Sqlite;
     use crate::x509::Certificate;
 
@@ -452,7 +454,7 @@ mod tests {
     fn ask(harvest: &Harvest, address: &str, now: i64) -> Reply {
         let question = Question {
             subject: Owner::Recipient(address.parse().unwrap()),
-            expected: true,
+            expected: Expected::Named,
             deadline: Instant::now(),
             now: at(now),
         };
@@ -480,6 +482,29 @@ mod tests {
         for (row, (signed_at, sent, known)) in rows.into_iter().enumerate() {
             let taken = learn(&harvest, lesson("bob@b.example", Some(sent), signed_at), 0);
             assert_eq!(taken.changed == 0, sent != known, "row {row}");
+            assert_eq!(
+                found(&harvest, "bob@b.example"),
+                Some(known.certificate.clone()),
+                "row {row}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_learned_while_our_clock_was_ahead_keeps_nothing_back() {
+        let harvest = harvest(10);
+        let [first, second, third] = [(); 3].map(|()| certificate("bob@b.example", 2040));
+        let year = 365 * 24 * 3600;
+        let rows = [
+            (year, &first, year, &first),
+            (0, &second, 10, &second),
+            // A clock that is put right by some seconds makes no old message the newest.
+            (300, &third, 300, &third),
+            (5, &first, 290, &third),
+        ];
+        for (row, (signed_at, sent, now, known)) in rows.into_iter().enumerate() {
+            let one = lesson("bob@b.example", Some(sent), Some(signed_at));
+            learn(&harvest, one, now);
             assert_eq!(
                 found(&harvest, "bob@b.example"),
                 Some(known.certificate.clone()),

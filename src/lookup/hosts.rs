@@ -266,6 +266,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::search::Authentication;
+    use crate::lookup::source::Expected;
     use crate::policy::facts::LookupResult;
     use crate::policy::facts::LookupSource;
     use crate::x509::Time;
@@ -274,7 +275,7 @@ mod tests {
     fn question(expected: bool) -> Question {
         Question {
             subject: Owner::Recipient("bob@b.example".parse().unwrap()),
-            expected,
+            expected: Expected::by_policy(expected),
             deadline: Instant::now(),
             now: Time::from_unix(1_800_000_000).unwrap(),
         }

@@ -404,7 +404,8 @@ impl LdapDirectory {
 
     /// The search for the entries of a subject, or of its authority by the name of a domain above it.
     fn search_for(&self, question: &Question, name: &Domain) -> (Base, Filter) {
-        let asked = (question.subject.domain(), question.expected);
+        let expected = question.expected.is_expected();
+        let asked = (question.subject.domain(), expected);
         let base = Base::of(name, asked, (self.base.as_deref(), &self.domains));
         let filter = match &question.subject {
             Owner::Recipient(mailbox) => self.filter.of_recipient(mailbox),

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::rest::Pace;
 
+/// Our clock may be set back by so many seconds; what was noted from further ahead counts no more.
+pub(super) const CLOCK: i64 = 300;
+
 /// How long an answer counts: its own lifetime within bounds, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lifetime {

@@ -1,6 +1,7 @@
 //! All sources of one gateway behind one question: asked together, with one deadline, as the policy orders.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,6 +15,7 @@ use tokio::time::Sleep;
 use super::harvest::Harvest;
 use super::harvest::LATER;
 use super::harvest::Taken;
+use super::source::Expected;
 use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
@@ -31,6 +33,7 @@ use crate::gateway::learned::Learned;
 use crate::gateway::search::Asked;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
+use crate::gateway::search::Said;
 use crate::gateway::search::Search;
 use crate::gateway::search::Subject;
 use crate::policy::Policy;
@@ -38,6 +41,7 @@ use crate::policy::facts::LookupSource;
 use crate::store::Settled;
 use crate::store::Settlement;
 use crate::store::Store;
+use crate::store::StoreError;
 use crate::x509::Time;
 
 /// Hears what searches come to: metrics and the log.
@@ -134,7 +138,7 @@ impl Ordered {
                     Question {
                         subject: owner.clone(),
                         // Who was found there before is known to whoever asks the source.
-                        expected: named,
+                        expected: Expected::by_policy(named),
                         deadline,
                         now,
                     },
@@ -169,6 +173,38 @@ impl Ordered {
         }
         search
     }
+
+    /// Tells each source that has found something good for the subject.
+    async fn believe(
+        &self,
+        subject: Subject<'_>,
+        search: &Search,
+        choice: &Choice,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let judged = search.candidates.iter().zip(&choice.refused);
+        let good = judged.filter(|(_, refused)| refused.is_none());
+        let from: BTreeSet<LookupSource> = good.map(|(one, _)| one.provenance.source).collect();
+        for source in &self.sources {
+            // What is pinned may be at hand from before.
+            let has_found =
+                |asked: &Asked| asked.source == source.name() && asked.said == Said::Found;
+            if from.contains(&source.name())
+                && source.covers(subject)
+                && search.asked.iter().any(has_found)
+            {
+                source.believed(subject.domain(), now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unavailable(error: &StoreError) -> Unavailable {
+    Unavailable {
+        source_name: "the store of certificates".to_owned(),
+        reason: error.to_string(),
+    }
 }
 
 impl Certificates for Ordered {
@@ -185,6 +221,9 @@ impl Certificates for Ordered {
     ) -> Answer<'a, Result<Noted, Unavailable>> {
         Box::pin(async move {
             let owner = Owner::from(subject).folded();
+            if let Err(error) = self.believe(subject, search, choice, now).await {
+                return Err(unavailable(&error));
+            }
             let at = |place: &usize| search.candidates.get(*place).cloned();
             let in_use = choice.chosen.as_ref().and_then(|(place, _)| at(place));
             // What waits already is not written again with every message.
@@ -221,10 +260,7 @@ impl Certificates for Ordered {
                     Ok(Noted::Kept)
                 }
                 Ok(Settled::Outdated(known)) => Ok(Noted::Outdated(known)),
-                Err(error) => Err(Unavailable {
-                    source_name: "the store of certificates".to_owned(),
-                    reason: error.to_string(),
-                }),
+                Err(error) => Err(unavailable(&error)),
             }
         })
     }
@@ -313,4 +349,84 @@ async fn together(
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::choice::Finding;
+    use crate::gateway::search::Authentication;
+    use crate::lookup::publishers::Remembered;
+    use crate::store::memory::MemoryStore;
+    use crate::store::tests::at;
+    use crate::store::tests::bob;
+    use crate::store::tests::candidate;
+    use crate::store::tests::certificate;
+
+    /// Has what anybody could have put there.
+    #[derive(Debug)]
+    struct Open;
+
+    impl Source for Open {
+        fn name(&self) -> LookupSource {
+            LookupSource::Mcek
+        }
+
+        fn covers(&self, _: Subject<'_>) -> bool {
+            true
+        }
+
+        fn ask<'a>(&'a self, _: &'a Question) -> Answer<'a, Reply> {
+            let mut found = candidate(&certificate("bob"), 0);
+            found.provenance.authentication = Authentication::None;
+            Box::pin(std::future::ready(Reply {
+                candidates: vec![found],
+                ..Reply::without(Said::Found)
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_judged_good_publishes_where_it_was_found_now() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let ordered = Ordered {
+            sources: vec![Arc::new(Remembered::new(
+                Arc::new(Open),
+                Arc::clone(&store),
+            ))],
+            order: Order {
+                everybody: vec![LookupSource::Mcek],
+                partners: BTreeMap::new(),
+            },
+            store: Arc::clone(&store),
+            patience: Duration::from_secs(10),
+            watch: Arc::new(Unwatched),
+            harvest: None,
+        };
+        let owner = bob();
+        let subject = owner.as_subject();
+        let search = ordered.search(subject, at(0)).await;
+        let choice = |refused: Option<&str>| Choice {
+            finding: Finding::Absent,
+            chosen: None,
+            refused: vec![refused.map(str::to_owned)],
+            pending: Vec::new(),
+            events: Vec::new(),
+        };
+        let silent = Search {
+            asked: Vec::new(),
+            ..search.clone()
+        };
+        for (search, choice, published) in [
+            (&search, choice(Some("its path leads nowhere")), None),
+            // It is at hand from before.
+            (&silent, choice(None), None),
+            (&search, choice(None), Some(at(0))),
+        ] {
+            let noted = ordered.settle(subject, search, &choice, at(0)).await;
+            assert_eq!(noted, Ok(Noted::Kept));
+            let of_domain = store.published(owner.domain(), LookupSource::Mcek);
+            assert_eq!(of_domain.await.unwrap(), published);
+        }
+    }
 }

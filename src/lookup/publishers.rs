@@ -8,11 +8,13 @@ use super::source::Question;
 use super::source::Reply;
 use super::source::Source;
 use super::words::chain;
+use crate::address::Domain;
 use crate::gateway::certificates::Answer;
-use crate::gateway::search::Said;
 use crate::gateway::search::Subject;
 use crate::policy::facts::LookupSource;
 use crate::store::Store;
+use crate::store::Told;
+use crate::x509::Time;
 
 /// A source, and what is remembered of it.
 #[derive(Clone, Debug)]
@@ -35,16 +37,16 @@ impl Remembered {
             Err(error) => return Reply::unavailable(chain(&error)),
         };
         let question = Question {
-            expected: question.expected || published,
+            expected: question.expected.or_found(published),
             ..question.clone()
         };
         let reply = self.source.ask(&question).await;
         // Before anything goes out: whoever keeps the source from answering next time must not pass for absence.
-        if reply.said == Said::Found && !published {
-            let noted = self.store.note_published(domain, source, question.now);
-            if let Err(error) = noted.await {
-                return Reply::unavailable(chain(&error));
-            }
+        if published.is_none()
+            && reply.proves_publication()
+            && let Err(error) = self.believed(domain, question.now).await
+        {
+            return Reply::unavailable(chain(&error));
         }
         reply
     }
@@ -62,6 +64,14 @@ impl Source for Remembered {
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
         Box::pin(self.search(question))
     }
+
+    fn believed<'a>(&'a self, domain: &'a Domain, now: Time) -> Told<'a, ()> {
+        let source = self.source.name();
+        Box::pin(async move {
+            let noted = self.store.note_published(domain, source, now);
+            noted.await.map(|_| ())
+        })
+    }
 }
 
 #[cfg(test)]
@@ -72,14 +82,19 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::gateway::search::Authentication;
+    use crate::gateway::search::Said;
+    use crate::lookup::source::Expected;
     use crate::lookup::source::Missing;
     use crate::store::memory::MemoryStore;
     use crate::store::tests::at;
     use crate::store::tests::bob;
+    use crate::store::tests::candidate;
+    use crate::store::tests::certificate;
 
-    /// Finds, or is not there.
+    /// Finds something that is so sure, or is not there.
     #[derive(Debug)]
-    struct Host(Mutex<bool>);
+    struct Host(Mutex<Option<Authentication>>);
 
     impl Source for Host {
         fn name(&self) -> LookupSource {
@@ -91,35 +106,58 @@ mod tests {
         }
 
         fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply> {
-            let said = if *self.0.lock().unwrap() {
-                Said::Found
-            } else {
-                Missing::NoHost.said(question, "it is gone")
+            let reply = match *self.0.lock().unwrap() {
+                Some(authentication) => {
+                    let mut found = candidate(&certificate("bob"), 0);
+                    found.provenance.authentication = authentication;
+                    Reply {
+                        candidates: vec![found],
+                        ..Reply::without(Said::Found)
+                    }
+                }
+                None => Reply::without(Missing::NoHost.said(question, "it is gone")),
             };
-            Box::pin(std::future::ready(Reply::without(said)))
+            Box::pin(std::future::ready(reply))
         }
     }
 
     #[tokio::test]
     async fn who_has_published_once_is_not_absent_for_want_of_a_host() {
-        let host = Arc::new(Host(Mutex::new(false)));
+        let host = Arc::new(Host(Mutex::default()));
         let source: Arc<dyn Source> = host.clone();
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let remembered = Remembered::new(source, Arc::clone(&store));
         let question = Question {
             subject: bob(),
-            expected: false,
+            expected: Expected::No,
             deadline: Instant::now() + Duration::from_secs(10),
             now: at(0),
         };
         let said = async || remembered.ask(&question).await.said;
-        assert_eq!(said().await, Said::Absent("it is gone".to_owned()));
-        *host.0.lock().unwrap() = true;
+        let says = |authentication| *host.0.lock().unwrap() = authentication;
+        let gone = Said::Absent("it is gone".to_owned());
+        assert_eq!(said().await, gone);
+        // What anybody on the way could say is not for ever, unless it turns out to be good.
+        says(Some(Authentication::None));
         assert_eq!(said().await, Said::Found);
+        says(None);
+        assert_eq!(said().await, gone);
         let domain = question.subject.domain();
-        assert!(store.published(domain, LookupSource::Mcek).await.unwrap());
-        *host.0.lock().unwrap() = false;
-        assert_eq!(said().await, Said::Unavailable("it is gone".to_owned()));
+        remembered.believed(domain, at(0)).await.unwrap();
+        assert!(matches!(said().await, Said::Unavailable(_)));
+        store.forget_publisher(domain, None).await.unwrap();
+        assert_eq!(said().await, gone);
+        says(Some(Authentication::PublicTls));
+        assert_eq!(said().await, Said::Found);
+        says(None);
+        let Said::Unavailable(reason) = said().await else {
+            panic!("absent for want of a host");
+        };
+        let since = format!(
+            "it is gone; and something was found there before, first at {}",
+            at(0)
+        );
+        assert!(reason.starts_with(&since), "{reason}");
     }
 
     #[tokio::test]
@@ -129,11 +167,11 @@ mod tests {
         let store = crate::store::sqlite::Sqlite::open(&path).unwrap();
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("DROP TABLE published").unwrap();
-        let source = Arc::new(Host(Mutex::new(true)));
+        let source = Arc::new(Host(Mutex::new(Some(Authentication::Dnssec))));
         let remembered = Remembered::new(source, Arc::new(store));
         let question = Question {
             subject: bob(),
-            expected: false,
+            expected: Expected::No,
             deadline: Instant::now() + Duration::from_secs(10),
             now: at(0),
         };

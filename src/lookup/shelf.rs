@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use super::lifetime::CLOCK;
 use super::rest::later;
 use super::source::Reply;
 use crate::address::Domain;
@@ -22,14 +22,14 @@ use crate::policy::partner::Fingerprint;
 use crate::x509::Certificate;
 use crate::x509::Time;
 
-/// A clock may be set back by so many seconds; an answer from further ahead counts no more.
-const CLOCK: i64 = 300;
 /// How long a refresh has before another one is begun, in seconds.
 const REFRESH: i64 = 60;
 /// Certificates of authorities that many answers share.
 const SHARED: usize = 2_048;
-/// Domains that are remembered as having published; more are asked of the store.
-const PUBLISHED: usize = 100_000;
+/// Domains of which it is remembered, for each source, whether they have published; more are asked of the store.
+const PUBLISHERS: usize = 100_000;
+/// How long that is remembered, in seconds: afterwards an administrator, or another process, may have said otherwise.
+const LOOKED: i64 = 60;
 
 /// An answer that counts for a time.
 #[derive(Debug)]
@@ -62,9 +62,30 @@ pub(super) enum Lies {
     Failure(String),
     /// It must be asked.
     Nothing {
-        /// Whether the domain is known to publish there.
-        expected: bool,
+        /// Whether the domain is known to have published there, as far as that is known here.
+        publishes: Publishes,
     },
+}
+
+/// Whether a domain has ever published in a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Publishes {
+    /// The store must be asked.
+    Unknown,
+    /// It has not.
+    No,
+    /// It has, for the first time then.
+    Since(Time),
+}
+
+impl Publishes {
+    /// Since when, as far as that is known here.
+    pub(super) const fn since(self) -> Option<Time> {
+        match self {
+            Self::Unknown | Self::No => None,
+            Self::Since(since) => Some(since),
+        }
+    }
 }
 
 /// Whose, where, and under which configuration.
@@ -89,8 +110,21 @@ struct Inner {
     /// Every entry once, in the order in which it is looked at for eviction.
     clock: VecDeque<(LookupSource, Arc<Owner>)>,
     octets: usize,
-    published: BTreeMap<LookupSource, HashSet<Domain>>,
+    publishers: BTreeMap<LookupSource, HashMap<Domain, Looked>>,
     shared: HashMap<Fingerprint, Certificate>,
+}
+
+/// What the store has said of a domain.
+#[derive(Clone, Copy, Debug)]
+struct Looked {
+    since: Option<Time>,
+    at: Time,
+}
+
+impl Looked {
+    fn counts(self, now: Time) -> bool {
+        lasts(self.at, later(self.at, LOOKED), now)
+    }
 }
 
 #[derive(Debug)]
@@ -105,9 +139,11 @@ struct Entry {
 }
 
 impl Kept {
-    fn counts(&self, expected: bool, now: Time) -> bool {
-        // An *absent* for want of an answer says nothing of a domain that is known to publish.
-        let is_firm = !matches!(self.reply.said, Said::Absent(_)) || self.expected || !expected;
+    fn counts(&self, expected: bool, publishes: Publishes, now: Time) -> bool {
+        // An *absent* for want of an answer says nothing of a domain that is known to publish, or may be.
+        let is_firm = !matches!(self.reply.said, Said::Absent(_))
+            || self.expected
+            || (!expected && publishes == Publishes::No);
         is_firm && lasts(self.asked, self.until, now)
     }
 
@@ -142,18 +178,19 @@ impl Shelf {
     /// What lies there at `now`, for who knows (`expected`) that the domain publishes there, or does not know it.
     pub(super) fn find(&self, place: Place<'_>, expected: bool, now: Time) -> Lies {
         let inner = &mut *self.inner();
-        let expected = expected || inner.has_published(place.source, place.owner.domain());
+        let publishes = inner.publishes(place.source, place.owner.domain(), now);
+        let expected = expected || publishes.since().is_some();
         let entries = inner.by_source.get_mut(&place.source);
         let entry = entries.and_then(|entries| entries.get_mut(place.owner));
         let Some(entry) = entry.filter(|entry| entry.configuration == place.configuration) else {
-            return Lies::Nothing { expected };
+            return Lies::Nothing { publishes };
         };
         let failure = entry.failure.as_ref();
         let failure = failure.filter(|failure| failure.counts(expected, now));
         if let Some(kept) = entry
             .kept
             .as_ref()
-            .filter(|kept| kept.counts(expected, now))
+            .filter(|kept| kept.counts(expected, publishes, now))
         {
             entry.used = true;
             let due = failure.is_none() && now >= entry.refresh;
@@ -168,7 +205,7 @@ impl Shelf {
                 entry.used = true;
                 Lies::Failure(failure.reason.clone())
             }
-            None => Lies::Nothing { expected },
+            None => Lies::Nothing { publishes },
         }
     }
 
@@ -217,19 +254,29 @@ impl Shelf {
         inner.evict(self.entries, self.octets, now);
     }
 
-    /// Takes note that the domain has published in that source.
-    pub(super) fn note_published(&self, source: LookupSource, domain: &Domain) {
+    /// Takes note of what the store says at `now`: since when the domain has published in that source.
+    pub(super) fn note_publishes(
+        &self,
+        (source, domain): (LookupSource, &Domain),
+        since: Option<Time>,
+        now: Time,
+    ) {
         let mut inner = self.inner();
-        let domains = inner.published.entry(source).or_default();
-        if domains.len() >= PUBLISHED {
+        let domains = inner.publishers.entry(source).or_default();
+        let known = domains.get(domain).filter(|looked| looked.counts(now));
+        // Who has read before somebody else wrote does not know better.
+        if since.is_none() && known.is_some_and(|looked| looked.since.is_some()) {
+            return;
+        }
+        if domains.len() >= PUBLISHERS {
             domains.clear();
         }
-        domains.insert(domain.clone());
+        domains.insert(domain.clone(), Looked { since, at: now });
     }
 
-    /// Whether it is known here that it has.
-    pub(super) fn has_published(&self, source: LookupSource, domain: &Domain) -> bool {
-        self.inner().has_published(source, domain)
+    /// Whether it has, as far as that is known here.
+    pub(super) fn publishes(&self, source: LookupSource, domain: &Domain, now: Time) -> Publishes {
+        self.inner().publishes(source, domain, now)
     }
 
     /// How many entries there are, and about how many octets they take.
@@ -244,9 +291,16 @@ impl Shelf {
 }
 
 impl Inner {
-    fn has_published(&self, source: LookupSource, domain: &Domain) -> bool {
-        let domains = self.published.get(&source);
-        domains.is_some_and(|domains| domains.contains(domain))
+    fn publishes(&self, source: LookupSource, domain: &Domain, now: Time) -> Publishes {
+        let domains = self.publishers.get(&source);
+        let looked = domains.and_then(|domains| domains.get(domain));
+        match looked.filter(|looked| looked.counts(now)) {
+            None => Publishes::Unknown,
+            Some(Looked { since: None, .. }) => Publishes::No,
+            Some(Looked {
+                since: Some(since), ..
+            }) => Publishes::Since(*since),
+        }
     }
 
     /// Most of a chain is the same in many answers.

@@ -271,6 +271,7 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
     use crate::lookup::names::FixedDns;
+    use crate::lookup::source::Expected;
     use crate::x509::pem;
 
     fn mailbox(text: &str) -> Mailbox {
@@ -298,7 +299,7 @@ mod tests {
     fn ask(source: &Smimea, address: &str, expected: bool) -> Reply {
         let question = Question {
             subject: Owner::Recipient(mailbox(address)),
-            expected,
+            expected: Expected::by_policy(expected),
             deadline: Instant::now() + Duration::from_secs(60),
             now: Time::from_unix(1_800_000_000).unwrap(),
         };

@@ -1,18 +1,22 @@
 //! One place where certificates are looked for: the question, the answer, and when nothing counts as nothing.
 
 use std::fmt;
+use std::future::ready;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::address::Domain;
 use crate::gateway::certificates::Answer;
 use crate::gateway::search::Association;
+use crate::gateway::search::Authentication;
 use crate::gateway::search::BareKey;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
 use crate::gateway::search::Said;
 use crate::gateway::search::Subject;
 use crate::policy::facts::LookupSource;
+use crate::store::Told;
 use crate::x509::Time;
 
 /// One place where certificates are looked for.
@@ -28,6 +32,13 @@ pub trait Source: fmt::Debug + Send + Sync {
     ///
     /// Ends on its own by `question.deadline`.
     fn ask<'a>(&'a self, question: &'a Question) -> Answer<'a, Reply>;
+
+    /// Hears that a certificate of `domain` which this source found was judged good: so the domain publishes there, whoever
+    /// brought the answer. Fails where that has to be remembered, and cannot.
+    fn believed<'a>(&'a self, domain: &'a Domain, now: Time) -> Told<'a, ()> {
+        let _ = (domain, now);
+        Box::pin(ready(Ok(())))
+    }
 }
 
 /// What is asked.
@@ -35,9 +46,8 @@ pub trait Source: fmt::Debug + Send + Sync {
 pub struct Question {
     /// Whose certificates.
     pub subject: Owner,
-    /// Whether the domain is known to publish in this source: the policy names it there, or it was found there
-    /// before. Then no host, no listener and no signed answer are *unavailable*; for others they are *absent*.
-    pub expected: bool,
+    /// Whether the domain is known to publish in this source.
+    pub expected: Expected,
     /// When the answer must be there.
     pub deadline: Instant,
     /// The time for which it is asked.
@@ -49,6 +59,47 @@ impl Question {
     #[must_use]
     pub fn seconds(&self) -> u64 {
         u64::try_from(self.now.unix()).unwrap_or(0)
+    }
+}
+
+/// Whether a domain is known to publish in a source. Where it is, no host, no listener and no signed answer are
+/// *unavailable*; for others they are *absent*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing says so.
+    No,
+    /// The policy does.
+    Named,
+    /// It was found there before, for the first time then.
+    Found(Time),
+}
+
+impl Expected {
+    /// Whether the policy says that it is.
+    #[must_use]
+    pub const fn by_policy(named: bool) -> Self {
+        match named {
+            true => Self::Named,
+            false => Self::No,
+        }
+    }
+
+    /// Whether it is, whatever says so.
+    #[must_use]
+    pub const fn is_expected(self) -> bool {
+        match self {
+            Self::No => false,
+            Self::Named | Self::Found(_) => true,
+        }
+    }
+
+    /// The same, of a domain that was found there first at `since`, if it ever was. What the policy says comes first.
+    #[must_use]
+    pub const fn or_found(self, since: Option<Time>) -> Self {
+        match (self, since) {
+            (Self::No, Some(since)) => Self::Found(since),
+            (expected, _) => expected,
+        }
     }
 }
 
@@ -91,6 +142,21 @@ impl Reply {
     pub fn unavailable(reason: impl Into<String>) -> Self {
         Self::without(Said::Unavailable(reason.into()))
     }
+
+    /// Whether something is there that not just anybody on the way could have put there. Who publishes is known from that
+    /// for ever, so that a stranger's answer must not do.
+    #[must_use]
+    pub fn proves_publication(&self) -> bool {
+        let candidates = self.candidates.iter();
+        let of_candidates = candidates.map(|one| one.provenance.authentication);
+        let of_keys = self.keys.iter().map(|key| key.authentication);
+        let mut sure = of_candidates.chain(of_keys);
+        // Associations are secure, each of them.
+        self.said == Said::Found
+            && (self.authentic
+                || !self.associations.is_empty()
+                || sure.any(|authentication| authentication > Authentication::None))
+    }
 }
 
 /// Why a source has nothing.
@@ -116,10 +182,16 @@ impl Missing {
         match self {
             Self::Denied => Said::Absent(reason),
             Self::NoHost | Self::NotListening | Self::NoKeyword | Self::InsecureAnswer => {
-                if question.expected {
-                    Said::Unavailable(reason)
-                } else {
-                    Said::Absent(reason)
+                match question.expected {
+                    Expected::No => Said::Absent(reason),
+                    Expected::Named => Said::Unavailable(format!(
+                        "{reason}; and the policy says that it publishes there"
+                    )),
+                    Expected::Found(since) => Said::Unavailable(format!(
+                        "{reason}; and something was found there before, first at {since}: if {domain} publishes there no \
+                         more, say so with `domsec certs forget {domain}`",
+                        domain = question.subject.domain()
+                    )),
                 }
             }
         }
@@ -129,15 +201,20 @@ impl Missing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::at;
+    use crate::store::tests::bob;
+
+    fn question(expected: Expected) -> Question {
+        Question {
+            subject: bob(),
+            expected,
+            deadline: Instant::now(),
+            now: at(0),
+        }
+    }
 
     #[test]
     fn who_is_known_to_publish_is_never_absent_for_want_of_an_answer() {
-        let question = |expected| Question {
-            subject: Owner::Dca("b.example".parse().unwrap()),
-            expected,
-            deadline: Instant::now(),
-            now: Time::from_unix(1_800_000_000).unwrap(),
-        };
         for missing in [
             Missing::NoHost,
             Missing::NotListening,
@@ -145,10 +222,21 @@ mod tests {
             Missing::InsecureAnswer,
         ] {
             let said = |expected| missing.said(&question(expected), "why");
-            assert_eq!(said(true), Said::Unavailable("why".to_owned()));
-            assert_eq!(said(false), Said::Absent("why".to_owned()));
+            assert_eq!(said(Expected::No), Said::Absent("why".to_owned()));
+            let named = said(Expected::Named);
+            let by_policy = "why; and the policy says that it publishes there".to_owned();
+            assert_eq!(named, Said::Unavailable(by_policy));
+            // Somebody must be able to end it.
+            let Said::Unavailable(reason) = said(Expected::Found(at(0))) else {
+                panic!("{missing:?}");
+            };
+            let command = format!("`domsec certs forget {}`", bob().domain());
+            assert!(
+                reason.starts_with("why; ") && reason.ends_with(&command),
+                "{reason}"
+            );
         }
-        let denied = Missing::Denied.said(&question(true), "no such user");
+        let denied = Missing::Denied.said(&question(Expected::Named), "no such user");
         assert_eq!(denied, Said::Absent("no such user".to_owned()));
     }
 }

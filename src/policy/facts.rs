@@ -107,6 +107,12 @@ impl LookupSource {
             Self::Smtp => "smtp",
         }
     }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == name)
+    }
 }
 
 /// What the signatures of a message are worth, as `domsec verify` says it.

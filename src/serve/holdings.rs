@@ -99,6 +99,7 @@ mod tests {
     use crate::lookup::cache::Bounds;
     use crate::lookup::cache::Cached;
     use crate::lookup::directory::Directory;
+    use crate::lookup::source::Expected;
     use crate::lookup::source::Question;
     use crate::lookup::source::Source;
     use crate::store::Settled;
@@ -137,7 +138,7 @@ mod tests {
         let holdings = Holdings::new(metrics, store, cache, None);
         let question = Question {
             subject: bob(),
-            expected: false,
+            expected: Expected::No,
             deadline: Instant::now() + Duration::from_secs(10),
             now: at(0),
         };

@@ -91,9 +91,7 @@ pub(super) fn read_chain(der: &[u8]) -> Result<Vec<Certificate>, DecodeError> {
 
 /// The source of that name.
 pub(super) fn source(name: &str) -> Result<LookupSource, DecodeError> {
-    let mut all = LookupSource::ALL.into_iter();
-    let found = all.find(|source| source.as_str() == name);
-    found.ok_or_else(|| DecodeError::Word(name.to_owned(), "source"))
+    LookupSource::named(name).ok_or_else(|| DecodeError::Word(name.to_owned(), "source"))
 }
 
 /// The authentication of that name.

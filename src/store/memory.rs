@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -13,6 +12,7 @@ use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
 use super::Order;
+use super::Publisher;
 use super::Recalled;
 use super::Settled;
 use super::Settlement;
@@ -42,7 +42,7 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Inner {
     entries: BTreeMap<Owner, Vec<Entry>>,
-    published: BTreeSet<(Domain, LookupSource)>,
+    publishers: BTreeMap<(Domain, LookupSource), Time>,
     answers: HashMap<(Owner, LookupSource), Recalled>,
     harvest: HashMap<Mailbox, Harvested>,
     last_id: u64,
@@ -69,19 +69,52 @@ impl Store for MemoryStore {
         at_once(settled)
     }
 
-    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool> {
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, Option<Time>> {
         let noted = (domain.clone(), source);
-        at_once(self.inner().published.contains(&noted))
+        at_once(self.inner().publishers.get(&noted).copied())
     }
 
     fn note_published<'a>(
         &'a self,
         domain: &'a Domain,
         source: LookupSource,
-        _now: Time,
-    ) -> Told<'a, ()> {
-        self.inner().published.insert((domain.clone(), source));
-        at_once(())
+        now: Time,
+    ) -> Told<'a, Time> {
+        let noted = (domain.clone(), source);
+        at_once(*self.inner().publishers.entry(noted).or_insert(now))
+    }
+
+    fn publishers<'a>(
+        &'a self,
+        domain: Option<&'a Domain>,
+        after: Option<&'a Publisher>,
+        most: usize,
+    ) -> Told<'a, Vec<Publisher>> {
+        let inner = self.inner();
+        let all = inner.publishers.iter().map(publisher);
+        let after = after.map(|one| (&one.domain, one.source));
+        let wanted = all.filter(|one| {
+            domain.is_none_or(|domain| *domain == one.domain)
+                && after.is_none_or(|after| (&one.domain, one.source) > after)
+        });
+        at_once(wanted.take(most).collect())
+    }
+
+    fn forget_publisher<'a>(
+        &'a self,
+        domain: &'a Domain,
+        source: Option<LookupSource>,
+    ) -> Told<'a, Vec<Publisher>> {
+        let mut inner = self.inner();
+        let is_meant = |one: &Publisher| {
+            one.domain == *domain && source.is_none_or(|source| source == one.source)
+        };
+        let all = inner.publishers.iter().map(publisher);
+        let forgotten: Vec<Publisher> = all.filter(is_meant).collect();
+        for one in &forgotten {
+            inner.publishers.remove(&(one.domain.clone(), one.source));
+        }
+        at_once(forgotten)
     }
 
     fn answer<'a>(&'a self, owner: &'a Owner, source: LookupSource) -> Told<'a, Recalled> {
@@ -229,6 +262,14 @@ impl Inner {
             self.replace(&owner, entries);
         }
         Acted::Done(self.all(of_order))
+    }
+}
+
+fn publisher(((domain, source), since): (&(Domain, LookupSource), &Time)) -> Publisher {
+    Publisher {
+        domain: domain.clone(),
+        source: *source,
+        since: *since,
     }
 }
 

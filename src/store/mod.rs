@@ -6,6 +6,7 @@
 
 mod encode;
 mod error;
+mod file;
 pub mod harvested;
 pub mod memory;
 mod recent;
@@ -52,16 +53,31 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// made upon: another message was first, or an administrator has pinned or rejected.
     fn settle<'a>(&'a self, owner: &'a Owner, settlement: Settlement) -> Told<'a, Settled>;
 
-    /// Whether anything was ever found there for the domain.
-    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool>;
+    /// When anything was first found there for the domain.
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, Option<Time>>;
 
-    /// Takes note that something was found there, for ever.
+    /// Takes note that something was found there, until an administrator says otherwise. Returns when that was first.
     fn note_published<'a>(
         &'a self,
         domain: &'a Domain,
         source: LookupSource,
         now: Time,
-    ) -> Told<'a, ()>;
+    ) -> Told<'a, Time>;
+
+    /// The domains that are known to publish, or one of them: in the order of their names, after `after`; at most `most`.
+    fn publishers<'a>(
+        &'a self,
+        domain: Option<&'a Domain>,
+        after: Option<&'a Publisher>,
+        most: usize,
+    ) -> Told<'a, Vec<Publisher>>;
+
+    /// Forgets that the domain was found, in one source or in all. Returns what it has forgotten.
+    fn forget_publisher<'a>(
+        &'a self,
+        domain: &'a Domain,
+        source: Option<LookupSource>,
+    ) -> Told<'a, Vec<Publisher>>;
 
     /// What the source said last of the subject, lapsed or not.
     fn answer<'a>(&'a self, owner: &'a Owner, source: LookupSource) -> Told<'a, Recalled>;
@@ -291,6 +307,17 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|owner| *owner == entry.owner)
     }
+}
+
+/// A domain that is known to publish in a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    /// It.
+    pub domain: Domain,
+    /// Where.
+    pub source: LookupSource,
+    /// When something was first found there.
+    pub since: Time,
 }
 
 /// What one source said of one subject, and until when that counts.

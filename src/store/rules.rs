@@ -37,7 +37,14 @@ pub(super) fn known(entries: &[Entry]) -> Known {
             fingerprint: entry.fingerprint,
             issuer: entry.candidate.certificate.issuer().to_vec(),
         }),
-        kept: in_use.map(|entry| Box::new(entry.candidate.clone())),
+        // What came along is of use where no source shows it: many subjects are remembered, of whom few are pinned.
+        kept: in_use.map(|entry| {
+            let mut candidate = entry.candidate.clone();
+            if entry.state != State::Pinned {
+                candidate.chain.clear();
+            }
+            Box::new(candidate)
+        }),
         pending: with(State::Pending).collect(),
         rejected: with(State::Rejected).collect(),
         rejected_keys: {

@@ -5,20 +5,14 @@
 //! `synchronous=NORMAL` loses the last ones in a power failure, and never damages the file).
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::Connection;
-use rusqlite::OpenFlags;
 use tokio::sync::Semaphore;
 use tokio::sync::oneshot;
 
@@ -27,12 +21,17 @@ use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
 use super::Order;
+use super::Publisher;
 use super::Recalled;
 use super::Settled;
 use super::Settlement;
 use super::Store;
 use super::StoreError;
 use super::Told;
+use super::file::check_access;
+use super::file::connect;
+use super::file::make;
+use super::file::open_error;
 use super::harvested::Harvested;
 use super::recent::Recent;
 use super::rules;
@@ -46,9 +45,6 @@ use crate::gateway::search::Owner;
 use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::x509::Time;
-
-/// How long another process may have the file. `domsec certs` has it for milliseconds.
-const BUSY: Duration = Duration::from_secs(5);
 
 /// Questions that wait for the thread; who comes then waits before he asks.
 const WAITING: usize = 4096;
@@ -205,7 +201,7 @@ impl Store for Sqlite {
         })
     }
 
-    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool> {
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, Option<Time>> {
         let domain = domain.as_str().to_owned();
         self.ask(Kind::Read, move |area| {
             area.tables.published(&domain, source)
@@ -217,11 +213,45 @@ impl Store for Sqlite {
         domain: &'a Domain,
         source: LookupSource,
         now: Time,
-    ) -> Told<'a, ()> {
+    ) -> Told<'a, Time> {
         let domain = domain.as_str().to_owned();
         self.ask(Kind::Write, move |area| {
-            area.wrote |= area.tables.note_published(&domain, source, now)?;
-            Ok(())
+            if let Some(since) = area.tables.published(&domain, source)? {
+                return Ok(since);
+            }
+            area.tables.note_published(&domain, source, now)?;
+            area.wrote = true;
+            Ok(now)
+        })
+    }
+
+    fn publishers<'a>(
+        &'a self,
+        domain: Option<&'a Domain>,
+        after: Option<&'a Publisher>,
+        most: usize,
+    ) -> Told<'a, Vec<Publisher>> {
+        let domain = domain.map(|domain| domain.as_str().to_owned());
+        let after = after.map_or_else(Default::default, |one| {
+            (one.domain.as_str().to_owned(), one.source.as_str())
+        });
+        self.ask(Kind::Read, move |area| {
+            let (name, source) = &after;
+            area.tables
+                .publishers(domain.as_deref(), (name, source), most)
+        })
+    }
+
+    fn forget_publisher<'a>(
+        &'a self,
+        domain: &'a Domain,
+        source: Option<LookupSource>,
+    ) -> Told<'a, Vec<Publisher>> {
+        let domain = domain.as_str().to_owned();
+        self.ask(Kind::Write, move |area| {
+            let forgotten = area.tables.forget_publisher(&domain, source)?;
+            area.wrote |= !forgotten.is_empty();
+            Ok(forgotten)
         })
     }
 
@@ -518,59 +548,11 @@ impl Worker {
     }
 }
 
-/// Makes an empty file for us alone, where there is none.
-fn make(path: &Path) -> Result<(), StoreError> {
-    let made = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path);
-    made.map(drop).map_err(|source| open_error(path, source))
-}
-
-/// What SQLite makes beside the file has its permissions.
-fn check_access(path: &Path) -> Result<(), StoreError> {
-    let found = std::fs::metadata(path).map_err(|source| open_error(path, source))?;
-    let mode = found.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let path = path.to_owned();
-        return Err(StoreError::Exposed { path, mode });
-    }
-    Ok(())
-}
-
-/// A connection whose commits are as durable as `synchronous` says.
-fn connect(path: &Path, synchronous: &str) -> Result<Connection, StoreError> {
-    let failed = |error| StoreError::of(path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
-    let mode: String = connection
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
-        .map_err(failed)?;
-    if mode != "wal" {
-        let why =
-            "its file system has no shared memory for a write-ahead log: put it on a local disk";
-        return Err(open_error(path, io::Error::other(why)));
-    }
-    let set = |name, value: &str| connection.pragma_update(None, name, value);
-    set("synchronous", synchronous).map_err(failed)?;
-    // A file that somebody has prepared runs nothing.
-    set("trusted_schema", "OFF").map_err(failed)?;
-    Ok(connection)
-}
-
-fn open_error(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Open {
-        path: path.to_owned(),
-        source: Arc::new(source),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     use rusqlite::params;
     use tempfile::TempDir;
@@ -680,9 +662,11 @@ mod tests {
         let (noted, broken) = block_on(async { tokio::join!(noted, broken) });
         noted.unwrap();
         assert!(matches!(broken, Err(StoreError::Sql { .. })), "{broken:?}");
-        assert!(block_on(store.published(&domain, LookupSource::Mcek)).unwrap());
+        let since = block_on(store.published(&domain, LookupSource::Mcek)).unwrap();
+        assert_eq!(since, Some(at(0)));
         let half = "half.example".parse().unwrap();
-        assert!(!block_on(store.published(&half, LookupSource::Mcek)).unwrap());
+        let since = block_on(store.published(&half, LookupSource::Mcek)).unwrap();
+        assert_eq!(since, None);
     }
 
     #[test]
@@ -714,10 +698,12 @@ mod tests {
                 .to_string()
                 .ends_with("cannot grow: make room on its disk")
         );
-        assert!(!block_on(store.published(&domain, LookupSource::Mcek)).unwrap());
+        let since = block_on(store.published(&domain, LookupSource::Mcek)).unwrap();
+        assert_eq!(since, None);
         pages(&store, 10_000);
         block_on(store.note_published(&domain, LookupSource::Mcek, at(0))).unwrap();
-        assert!(block_on(store.published(&domain, LookupSource::Mcek)).unwrap());
+        let since = block_on(store.published(&domain, LookupSource::Mcek)).unwrap();
+        assert_eq!(since, Some(at(0)));
     }
 
     #[test]
@@ -824,7 +810,8 @@ mod tests {
         drop(connection);
         // Still of this version.
         let store = Sqlite::open(&path).unwrap();
-        assert!(block_on(store.published(&domain, LookupSource::Mcek)).unwrap());
+        let since = block_on(store.published(&domain, LookupSource::Mcek)).unwrap();
+        assert_eq!(since, Some(at(0)));
         drop(store);
         let mut connection = connect(&path, "FULL").unwrap();
         for _ in 0..2 {

@@ -13,6 +13,7 @@ use rusqlite::params;
 use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
+use super::Publisher;
 use super::Recalled;
 use super::State;
 use super::StoreError;
@@ -22,6 +23,7 @@ use super::harvested::Harvested;
 use super::harvested::Signed;
 use crate::address::Domain;
 use crate::address::Mailbox;
+use crate::gateway::judge::chain;
 use crate::gateway::learned::PathTo;
 use crate::gateway::search::Candidate;
 use crate::gateway::search::Owner;
@@ -134,27 +136,54 @@ impl Tables<'_> {
         )
     }
 
-    pub(super) fn published(&self, domain: &str, source: LookupSource) -> Result<bool, StoreError> {
-        self.row(
-            "SELECT EXISTS (SELECT 1 FROM published WHERE domain = ?1 AND source = ?2)",
+    pub(super) fn published(
+        &self,
+        domain: &str,
+        source: LookupSource,
+    ) -> Result<Option<Time>, StoreError> {
+        let found = self.connection.query_row(
+            "SELECT since FROM published WHERE domain = ?1 AND source = ?2",
             [domain, source.as_str()],
-            |row| row.get(0),
-        )
+            |row| decoded(0, encode::time(row.get(0)?)),
+        );
+        found.optional().map_err(|error| self.failed(error))
     }
 
-    /// Whether that is new.
     pub(super) fn note_published(
         &self,
         domain: &str,
         source: LookupSource,
         now: Time,
-    ) -> Result<bool, StoreError> {
-        if self.published(domain, source)? {
-            return Ok(false);
-        }
+    ) -> Result<(), StoreError> {
         let row = params![domain, source.as_str(), now.unix()];
-        self.run("INSERT INTO published VALUES (?1, ?2, ?3)", row)?;
-        Ok(true)
+        self.run("INSERT INTO published VALUES (?1, ?2, ?3)", row)
+    }
+
+    pub(super) fn publishers(
+        &self,
+        domain: Option<&str>,
+        (after, source): (&str, &str),
+        most: usize,
+    ) -> Result<Vec<Publisher>, StoreError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.all(
+            "SELECT domain, source, since FROM published \
+             WHERE (domain, source) > (?2, ?3) AND (?1 IS NULL OR domain = ?1) ORDER BY domain, source LIMIT ?4",
+            params![domain, after, source, most],
+            read_publisher,
+        )
+    }
+
+    pub(super) fn forget_publisher(
+        &self,
+        domain: &str,
+        source: Option<LookupSource>,
+    ) -> Result<Vec<Publisher>, StoreError> {
+        self.all(
+            "DELETE FROM published WHERE domain = ?1 AND (?2 IS NULL OR source = ?2) RETURNING domain, source, since",
+            params![domain, source.map(LookupSource::as_str)],
+            read_publisher,
+        )
     }
 
     /// How many certificates wait for an administrator.
@@ -166,12 +195,8 @@ impl Tables<'_> {
     pub(super) fn harvest(&self, most: usize) -> Result<Vec<Harvested>, StoreError> {
         let sql = "SELECT address, der, chain, der_signed, capabilities, capabilities_signed, seen FROM harvest \
                    ORDER BY seen DESC, address LIMIT ?1";
-        let read = || -> rusqlite::Result<Vec<Harvested>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let most = i64::try_from(most).unwrap_or(i64::MAX);
-            statement.query_map([most], read_harvested)?.collect()
-        };
-        read().map_err(|error| self.failed(error))
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.all(sql, [most], read_harvested)
     }
 
     /// Forgets all but the `most` that were seen last; of how many.
@@ -206,6 +231,7 @@ impl Tables<'_> {
         self.run("DELETE FROM harvest WHERE address = ?1", [address])
     }
 
+    /// What cannot be read counts as never kept: the source is asked, and what it says takes its place.
     pub(super) fn recall(&self, owner: &str, source: LookupSource) -> Result<Recalled, StoreError> {
         let sql = "SELECT said, reason, authentic, content, expected, configuration, asked, until FROM answer \
                    WHERE owner = ?1 AND source = ?2 AND failed = ?3";
@@ -215,7 +241,18 @@ impl Tables<'_> {
                 params![owner, source.as_str(), failed],
                 read_answer,
             );
-            found.optional().map_err(|error| self.failed(error))
+            match found {
+                Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+                    tracing::warn!(
+                        owner,
+                        source = source.as_str(),
+                        error = chain(&error),
+                        "an answer that the store kept cannot be read; the source is asked again"
+                    );
+                    Ok(None)
+                }
+                found => found.optional().map_err(|error| self.failed(error)),
+            }
         };
         Ok(Recalled {
             answer: one(false)?,
@@ -285,9 +322,18 @@ impl Tables<'_> {
     }
 
     fn rows(&self, sql: &str, values: impl Params) -> Result<Vec<Entry>, StoreError> {
-        let read = || -> rusqlite::Result<Vec<Entry>> {
+        self.all(sql, values, read_entry)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        each: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = || -> rusqlite::Result<Vec<T>> {
             let mut statement = self.connection.prepare(sql)?;
-            statement.query_map(values, read_entry)?.collect()
+            statement.query_map(values, each)?.collect()
         };
         read().map_err(|error| self.failed(error))
     }
@@ -346,6 +392,16 @@ fn read_entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         reason: text(6)?,
         first_seen: time(9)?,
         changed: time(11)?,
+    })
+}
+
+fn read_publisher(row: &Row<'_>) -> rusqlite::Result<Publisher> {
+    let (domain, source): (String, String) = (row.get(0)?, row.get(1)?);
+    let parsed = Domain::parse(&domain).map_err(|_| DecodeError::Word(domain, "domain"));
+    Ok(Publisher {
+        domain: decoded(0, parsed)?,
+        source: decoded(1, encode::source(&source))?,
+        since: decoded(2, encode::time(row.get(2)?))?,
     })
 }
 

@@ -132,20 +132,29 @@ fn of_a_stranger_nothing_is_known() {
 }
 
 #[test]
-fn the_key_in_use_is_known_with_its_certificate_and_what_came_along() {
+fn the_key_in_use_is_known_with_its_certificate_and_a_pinned_one_with_what_came_along() {
     each(async |store| {
         let certificate = certificate("bob");
+        let came = candidate(&certificate, 5);
         let known = put_in_use(store, &certificate, 5).await;
         let key = known.in_use.unwrap();
         assert_eq!(key.fingerprint, Fingerprint::of(&certificate));
         assert_eq!(key.issuer, certificate.issuer());
-        assert_eq!(*known.kept.unwrap(), candidate(&certificate, 5));
+        let alone = Candidate {
+            chain: Vec::new(),
+            ..came.clone()
+        };
+        assert_eq!(*known.kept.unwrap(), alone);
         let entries = store.show(&key.fingerprint).await.unwrap();
         assert_eq!(entries[0].reason, "the first");
         assert_eq!((entries[0].first_seen, entries[0].changed), (at(5), at(5)));
         // Another local part, if only by its case, is another subject (RFC 5321 §2.4).
         let other = Owner::Recipient("bob@b.example".parse().unwrap());
         assert_eq!(store.known(&other).await.unwrap(), Known::default());
+        let pin = order(&certificate, Act::Pin, 6);
+        assert!(matches!(store.act(pin).await.unwrap(), Acted::Done(_)));
+        let known = store.known(&bob()).await.unwrap();
+        assert_eq!(*known.kept.unwrap(), came);
     });
 }
 
@@ -374,7 +383,8 @@ fn to_see_the_same_again_is_written_down_once_an_hour() {
         let known = store.known(&bob()).await.unwrap();
         let same = settlement(&known, Some(better.clone()), 3601);
         assert_eq!(store.settle(&bob(), same).await.unwrap(), Settled::Kept);
-        assert_eq!(*store.known(&bob()).await.unwrap().kept.unwrap(), better);
+        let kept = store.known(&bob()).await.unwrap().kept.unwrap();
+        assert_eq!(kept.provenance, better.provenance);
     });
 }
 
@@ -409,19 +419,78 @@ fn certificates_are_listed_by_state_domain_and_subject_page_by_page() {
 }
 
 #[test]
-fn who_has_published_is_never_forgotten() {
+fn who_has_published_is_known_until_an_administrator_says_otherwise() {
     each(async |store| {
-        let domain = "b.example".parse().unwrap();
-        let source = LookupSource::Smimea;
-        assert!(!store.published(&domain, source).await.unwrap());
-        for _ in 0..2 {
-            store.note_published(&domain, source, at(0)).await.unwrap();
+        let domain: Domain = "b.example".parse().unwrap();
+        let other: Domain = "a.b.example".parse().unwrap();
+        let (smimea, mcek) = (LookupSource::Smimea, LookupSource::Mcek);
+        assert_eq!(store.published(&domain, smimea).await.unwrap(), None);
+        for seconds in [0, 5] {
+            let noted = store.note_published(&domain, smimea, at(seconds)).await;
+            assert_eq!(noted.unwrap(), at(0));
         }
-        assert!(store.published(&domain, source).await.unwrap());
-        assert!(!store.published(&domain, LookupSource::Mcek).await.unwrap());
-        let other = "a.b.example".parse().unwrap();
-        assert!(!store.published(&other, source).await.unwrap());
+        let since = store.published(&domain, smimea).await.unwrap();
+        assert_eq!(since, Some(at(0)));
+        assert_eq!(store.published(&domain, mcek).await.unwrap(), None);
+        assert_eq!(store.published(&other, smimea).await.unwrap(), None);
+
+        store.note_published(&domain, mcek, at(7)).await.unwrap();
+        store.note_published(&other, smimea, at(9)).await.unwrap();
+        let one = |domain: &Domain, source, seconds| Publisher {
+            domain: domain.clone(),
+            source,
+            since: at(seconds),
+        };
+        let mut all = Vec::new();
+        loop {
+            let page = store.publishers(None, all.last(), 2).await.unwrap();
+            assert!(page.len() <= 2);
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+        }
+        let of_domain = [one(&domain, mcek, 7), one(&domain, smimea, 0)];
+        assert_eq!(all[0], one(&other, smimea, 9));
+        assert_eq!(all[1..], of_domain);
+        let named = store.publishers(Some(&domain), None, 9).await.unwrap();
+        assert_eq!(named, of_domain);
+
+        let forgotten = store.forget_publisher(&domain, Some(smimea)).await.unwrap();
+        assert_eq!(forgotten, [one(&domain, smimea, 0)]);
+        assert_eq!(store.published(&domain, smimea).await.unwrap(), None);
+        let forgotten = store.forget_publisher(&domain, None).await.unwrap();
+        assert_eq!(forgotten, [one(&domain, mcek, 7)]);
+        assert_eq!(store.forget_publisher(&domain, None).await.unwrap(), []);
+        let left = store.publishers(None, None, 9).await.unwrap();
+        assert_eq!(left, [one(&other, smimea, 9)]);
     });
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_was_never_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("domsec.db");
+    let store = Sqlite::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let kept = answer(Said::Absent("no such user".to_owned()), 600);
+    let recalled = || runtime.block_on(store.answer(&bob(), LookupSource::Smimea));
+    let keep = || runtime.block_on(store.keep(&bob(), LookupSource::Smimea, kept.clone()));
+    keep().unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    for damage in [
+        "UPDATE answer SET content = x'00'",
+        "UPDATE answer SET said = 'perhaps'",
+        "UPDATE answer SET until = 9223372036854775807",
+    ] {
+        other.execute_batch(damage).unwrap();
+        assert_eq!(recalled().unwrap(), Recalled::default(), "{damage}");
+        // What the source says next takes its place.
+        keep().unwrap();
+        assert_eq!(recalled().unwrap().answer.as_ref(), Some(&kept));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::Entry;
 use super::Filter;
 use super::KeptAnswer;
 use super::Order;
+use super::Publisher;
 use super::Recalled;
 use super::Settled;
 use super::Settlement;
@@ -34,12 +35,29 @@ impl Store for Untouched {
         Box::pin(std::future::ready(Ok(Settled::Kept)))
     }
 
-    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, bool> {
+    fn published<'a>(&'a self, domain: &'a Domain, source: LookupSource) -> Told<'a, Option<Time>> {
         self.0.published(domain, source)
     }
 
-    fn note_published<'a>(&'a self, _: &'a Domain, _: LookupSource, _: Time) -> Told<'a, ()> {
-        Box::pin(std::future::ready(Ok(())))
+    fn note_published<'a>(&'a self, _: &'a Domain, _: LookupSource, now: Time) -> Told<'a, Time> {
+        Box::pin(std::future::ready(Ok(now)))
+    }
+
+    fn publishers<'a>(
+        &'a self,
+        domain: Option<&'a Domain>,
+        after: Option<&'a Publisher>,
+        most: usize,
+    ) -> Told<'a, Vec<Publisher>> {
+        self.0.publishers(domain, after, most)
+    }
+
+    fn forget_publisher<'a>(
+        &'a self,
+        _: &'a Domain,
+        _: Option<LookupSource>,
+    ) -> Told<'a, Vec<Publisher>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn answer<'a>(&'a self, owner: &'a Owner, source: LookupSource) -> Told<'a, Recalled> {

@@ -21,6 +21,7 @@ use domsec::lookup::names::DnsFailure;
 use domsec::lookup::names::Kind;
 use domsec::lookup::names::Records;
 use domsec::lookup::smimea::Smimea;
+use domsec::lookup::source::Expected;
 use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
@@ -700,7 +701,7 @@ fn names_that_are_asked_for_together_share_a_connection() {
 fn question(address: &str, expected: bool) -> Question {
     Question {
         subject: Owner::Recipient(address.parse().expect("an address")),
-        expected,
+        expected: Expected::by_policy(expected),
         deadline: tokio::time::Instant::now() + Duration::from_secs(5),
         now: Time::from_unix(1_800_000_000).expect("a time"),
     }

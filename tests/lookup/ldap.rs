@@ -25,6 +25,7 @@ use domsec::lookup::names::Dns;
 use domsec::lookup::names::DnsFailure;
 use domsec::lookup::names::Kind;
 use domsec::lookup::names::Records;
+use domsec::lookup::source::Expected;
 use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
@@ -141,7 +142,7 @@ fn recipient(address: &str) -> Owner {
 async fn ask(source: &Ldap, subject: Owner) -> Reply {
     let question = Question {
         subject,
-        expected: false,
+        expected: Expected::No,
         deadline: Instant::now() + Duration::from_secs(20),
         now: Time::from_unix(1_800_000_000).unwrap(),
     };
@@ -704,7 +705,7 @@ async fn a_discovered_directory_without_the_domains_tree_is_absent_unless_it_is_
         };
         let question = Question {
             subject: subject.clone(),
-            expected,
+            expected: Expected::by_policy(expected),
             deadline: Instant::now() + Duration::from_secs(20),
             now: Time::from_unix(1_800_000_000).unwrap(),
         };

@@ -16,6 +16,7 @@ use domsec::lookup::names::DnsFailure;
 use domsec::lookup::names::Kind;
 use domsec::lookup::names::Records;
 use domsec::lookup::names::Way;
+use domsec::lookup::source::Expected;
 use domsec::lookup::source::Question;
 use domsec::lookup::source::Reply;
 use domsec::lookup::source::Source;
@@ -193,7 +194,7 @@ pub(crate) async fn ask(source: &dyn Source, address: &str, expected: bool) -> R
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let question = Question {
         subject: Owner::Recipient(address.parse().unwrap()),
-        expected,
+        expected: Expected::by_policy(expected),
         deadline: Instant::now() + Duration::from_secs(10),
         now: Time::from_unix(i64::try_from(since.as_secs()).unwrap()).unwrap(),
     };

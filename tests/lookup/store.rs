@@ -126,6 +126,42 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 #[test]
+fn who_publishes_no_more_can_be_forgotten() {
+    let laid = Laid::out();
+    let gateway = laid.gateway();
+    let domain = "b.example".parse().expect("a domain");
+    let now = Time::from_unix(1_800_000_000).expect("a time");
+    for source in [LookupSource::Mcek, LookupSource::Smtp] {
+        block_on(gateway.note_published(&domain, source, now)).expect("noted");
+    }
+    let smtp = "b.example  smtp  since 2027-01-15T08:00:00Z\n";
+    let both = format!("b.example  mcek  since 2027-01-15T08:00:00Z\n{smtp}");
+    let (code, out, _) = laid.certs(&["publishers"]);
+    assert_eq!((code, out), (0, both));
+    let (code, out, _) = laid.certs(&["publishers", "--domain", "c.example", "--json"]);
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((code, report), (0, serde_json::json!({ "publishers": [] })));
+
+    let (code, out, _) = laid.certs(&["forget", "b.example", "--source", "smtp"]);
+    assert_eq!((code, &*out), (0, smtp));
+    let (code, out, _) = laid.certs(&["forget", "b.example", "--json"]);
+    let report: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(
+        (code, &report["publishers"][0]["source"]),
+        (0, &"mcek".into())
+    );
+    let published = gateway.published(&domain, LookupSource::Mcek);
+    assert_eq!(block_on(published).expect("an answer"), None);
+
+    let (code, out, error) = laid.certs(&["forget", "b.example"]);
+    assert_eq!((code, &*out), (1, ""));
+    assert!(error.contains("nothing was found for b.example"), "{error}");
+    let (code, _, error) = laid.certs(&["forget", "b.example", "--source", "fax"]);
+    assert_eq!(code, 64);
+    assert!(error.contains("mcek, smimea, ldap, smtp"), "{error}");
+}
+
+#[test]
 fn what_an_administrator_rejects_a_running_gateway_does_not_use() {
     let laid = Laid::out();
     let gateway = laid.gateway();

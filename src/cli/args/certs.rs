@@ -8,6 +8,7 @@ use clap::Subcommand;
 use crate::address::Domain;
 use crate::address::Mailbox;
 use crate::gateway::search::Owner;
+use crate::policy::facts::LookupSource;
 use crate::policy::partner::Fingerprint;
 use crate::store::State;
 
@@ -36,6 +37,18 @@ pub(in super::super) enum Certs {
     /// Let a pinned certificate be replaced by what is published
     #[command(after_help = "Example: domsec certs unpin --config domsec.toml FINGERPRINT")]
     Unpin(Change),
+    /// List the domains in whose servers or records something was found, so that no answer from there means that it could
+    /// not be had, and not that there is none
+    #[command(
+        after_help = "Example: domsec certs publishers --config domsec.toml --domain b.example"
+    )]
+    Publishers(Publishers),
+    /// Forget that something was found for a domain: it publishes there no more, and mail to it waits; a gateway that runs
+    /// obeys within a minute
+    #[command(
+        after_help = "Example: domsec certs forget --config domsec.toml --source smtp b.example"
+    )]
+    Forget(Forget),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +109,34 @@ pub(in super::super) struct Reject {
     pub(in super::super) key: bool,
 }
 
+#[derive(Debug, Args)]
+pub(in super::super) struct Publishers {
+    /// Configuration file, which names the store
+    #[arg(long, value_name = "FILE")]
+    pub(in super::super) config: PathBuf,
+    /// Only this domain
+    #[arg(long, value_name = "DOMAIN")]
+    pub(in super::super) domain: Option<Domain>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(in super::super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in super::super) struct Forget {
+    /// Configuration file, which names the store
+    #[arg(long, value_name = "FILE")]
+    pub(in super::super) config: PathBuf,
+    /// Only that it was found there; else wherever it was
+    #[arg(long, value_name = "mcek|smimea|ldap|smtp", value_parser = source)]
+    pub(in super::super) source: Option<LookupSource>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(in super::super) json: bool,
+    /// The domain
+    pub(in super::super) domain: Domain,
+}
+
 /// Whose certificate; nobody in particular where neither is given.
 #[derive(Debug, Args)]
 pub(in super::super) struct SubjectArguments {
@@ -119,6 +160,11 @@ impl SubjectArguments {
 fn state(name: &str) -> Result<State, String> {
     let names = State::ALL.map(State::as_str).join(", ");
     State::named(name).ok_or_else(|| format!("it is one of {names}"))
+}
+
+fn source(name: &str) -> Result<LookupSource, String> {
+    let names = "it is one of mcek, smimea, ldap, smtp";
+    LookupSource::named(name).ok_or_else(|| names.to_owned())
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, String> {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::gateway::search::Authentication;
 use crate::gateway::search::Owner;
 use crate::policy::facts::LookupResult;
 use crate::store::memory::MemoryStore;
@@ -19,7 +20,7 @@ use crate::store::tests::certificate;
 struct Told {
     replies: Mutex<Vec<Reply>>,
     asked: AtomicUsize,
-    expected: Mutex<Vec<bool>>,
+    expected: Mutex<Vec<Expected>>,
     /// Where there is one, it waits for it.
     gate: Option<Notify>,
     panics: bool,
@@ -108,7 +109,7 @@ fn question(seconds: i64) -> Question {
 fn of(subject: Owner, seconds: i64) -> Question {
     Question {
         subject,
-        expected: false,
+        expected: Expected::No,
         deadline: Instant::now() + Duration::from_secs(10),
         now: at(seconds),
     }
@@ -282,22 +283,80 @@ async fn once_found_a_domain_publishes_and_absent_for_want_of_an_answer_counts_n
     let cache = fresh();
     let stranger = Told::new([absent()]);
     cached(&stranger, &cache).ask(&of(user(1), 0)).await;
-    assert_eq!(*stranger.expected.lock().unwrap(), [false]);
+    assert_eq!(*stranger.expected.lock().unwrap(), [Expected::No]);
     cached(&Told::new([found()]), &cache)
         .ask(&of(user(2), 1))
         .await;
     let known = Told::new([down()]);
     let reply = cached(&known, &cache).ask(&of(user(1), 2)).await;
-    assert_eq!(*known.expected.lock().unwrap(), [true]);
+    assert_eq!(*known.expected.lock().unwrap(), [Expected::Found(at(1))]);
     assert!(matches!(reply.said, Said::Unavailable(_)), "{reply:?}");
     // After a restart as well.
     let again = Cache::new(Arc::clone(cache.store()), Bounds::default());
     let known = Told::new([absent()]);
     let question = of(user(3), 3);
     cached(&known, &again).ask(&question).await;
-    assert_eq!(*known.expected.lock().unwrap(), [true]);
+    assert_eq!(*known.expected.lock().unwrap(), [Expected::Found(at(1))]);
     // And what a domain that publishes has denied is firm.
     assert!(cached(&known, &again).ask(&question).await.cached);
+}
+
+#[tokio::test]
+async fn what_an_administrator_has_forgotten_counts_no_more_within_a_minute() {
+    let cache = fresh();
+    cached(&Told::new([found()]), &cache)
+        .ask(&of(user(1), 0))
+        .await;
+    let domain = bob().domain().clone();
+    let forgotten = cache.store().forget_publisher(&domain, None).await;
+    assert_eq!(forgotten.unwrap().len(), 1);
+    let source = Told::new([absent()]);
+    let cached = cached(&source, &cache);
+    for (number, seconds, expected) in [
+        (2, 59, Expected::Found(at(0))),
+        (3, 61, Expected::No),
+        (4, 100, Expected::No),
+    ] {
+        cached.ask(&of(user(number), seconds)).await;
+        assert_eq!(source.expected.lock().unwrap().pop(), Some(expected));
+    }
+    // Another process finds it there again: what was absent for want of an answer is asked for once more.
+    let noted = cache
+        .store()
+        .note_published(&domain, LookupSource::Mcek, at(101));
+    noted.await.unwrap();
+    assert!(cached.ask(&of(user(4), 110)).await.cached);
+    assert!(!cached.ask(&of(user(4), 161)).await.cached);
+    let last = source.expected.lock().unwrap().pop();
+    assert_eq!(last, Some(Expected::Found(at(101))));
+}
+
+#[tokio::test]
+async fn what_a_stranger_could_have_said_makes_nobody_a_publisher_until_it_is_judged_good() {
+    let mut forged = found();
+    forged.candidates[0].provenance.authentication = Authentication::None;
+    let cache = fresh();
+    let source = Told::new([forged, absent()]);
+    let cached = cached(&source, &cache);
+    let domain = bob().domain().clone();
+    let published = async || {
+        cache
+            .store()
+            .published(&domain, LookupSource::Mcek)
+            .await
+            .unwrap()
+    };
+    assert_eq!(cached.ask(&of(user(1), 0)).await.said, Said::Found);
+    assert_eq!(published().await, None);
+    cached.ask(&of(user(2), 1)).await;
+    assert_eq!(*source.expected.lock().unwrap(), [Expected::No; 2]);
+    for seconds in [2, 3] {
+        cached.believed(&domain, at(seconds)).await.unwrap();
+        assert_eq!(published().await, Some(at(2)));
+    }
+    cached.ask(&of(user(3), 4)).await;
+    let last = source.expected.lock().unwrap().pop();
+    assert_eq!(last, Some(Expected::Found(at(2))));
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ pub(super) enum BaseError {
     Derived(String),
     #[error(
         "the directory has no entry {0:?} (noSuchObject), which stands for the domain, and the domain is known to \
-         publish in a directory"
+         publish in a directory: if it does so no more, take `ldap` out of its `sources` in the policy, and say \
+         `domsec certs forget`"
     )]
     Expected(String),
 }

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::lookup::names::FixedDns;
+use crate::lookup::source::Expected;
 use crate::lookup::stream::Permitted;
 use crate::tlv;
 use crate::x509::Time;
@@ -52,7 +53,7 @@ fn source(directories: Vec<LdapDirectory>, dns: FixedDns) -> Ldap {
 fn question(subject: Owner, expected: bool) -> Question {
     Question {
         subject,
-        expected,
+        expected: Expected::by_policy(expected),
         deadline: Instant::now() + Duration::from_secs(2),
         now: Time::from_unix(1_800_000_000).unwrap(),
     }
