@@ -210,6 +210,10 @@ fn patterns(policy: &[u8]) -> Option<Vec<Pattern>> {
     let mut patterns = Vec::new();
     for line in text.split_terminator('\n') {
         let line = line.strip_suffix('\r').unwrap_or(line);
+        // Text editors leave one at the end.
+        if line.is_empty() {
+            continue;
+        }
         let (key, value) = line.split_once(':')?;
         let value = value.trim_matches([' ', '\t']);
         match key {
@@ -280,6 +284,7 @@ mod tests {
         let changed = |from: &str, to: &str| names(&POLICY.replace(from, to), host);
         assert_eq!(changed("\r\n", "\n"), Some(true));
         assert_eq!(changed("version", "extra: a b: c\r\nversion"), Some(true));
+        assert_eq!(names(&format!("{POLICY}\r\n"), host), Some(true));
         // The first counts.
         assert_eq!(changed("mode", "mode: testing\r\nmode"), Some(false));
         assert_eq!(changed("enforce", "testing"), Some(false));

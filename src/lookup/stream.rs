@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -199,10 +200,7 @@ async fn attempt(address: SocketAddr, until: Instant) -> Attempt {
             "there was no time left",
         )),
         Err(_) => Attempt::Silent,
-        Ok(Err(error)) if error.kind() == ErrorKind::TimedOut => Attempt::Silent,
-        Ok(Err(error)) if is_refusal(&error) => Attempt::Refused(error),
-        // No more sockets, say: nothing that the other side has to do with.
-        Ok(Err(error)) => Attempt::Impossible(error),
+        Ok(Err(error)) => failed(error, || Routes::beside(address.ip())),
         Ok(Ok(stream)) => match stream.set_nodelay(true) {
             Ok(()) => Attempt::Made(stream),
             Err(error) => Attempt::Impossible(error),
@@ -210,17 +208,66 @@ async fn attempt(address: SocketAddr, until: Instant) -> Attempt {
     }
 }
 
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused
-            | ErrorKind::ConnectionReset
-            | ErrorKind::HostUnreachable
-            | ErrorKind::NetworkUnreachable
-            // A host without IPv6 has no address of its own to come from.
-            | ErrorKind::AddrNotAvailable
-    )
+/// Which routes to the Internet this machine has.
+#[derive(Clone, Copy)]
+struct Routes {
+    /// One of the family of the address that was tried.
+    same: bool,
+    /// One of the other family.
+    other: bool,
 }
+
+impl Routes {
+    /// Those that there are now. Nothing is sent to find out.
+    fn beside(address: IpAddr) -> Self {
+        let has_route = |(from, to): &(IpAddr, IpAddr)| {
+            let socket = UdpSocket::bind((*from, 0));
+            socket.is_ok_and(|socket| socket.connect((*to, 53)).is_ok())
+        };
+        let [four, six] = SOMEWHERE.each_ref().map(has_route);
+        let (same, other) = match address.to_canonical() {
+            IpAddr::V4(_) => (four, six),
+            IpAddr::V6(_) => (six, four),
+        };
+        Self { same, other }
+    }
+}
+
+/// What an attempt was that has failed.
+fn failed(error: io::Error, routes: impl Fn() -> Routes) -> Attempt {
+    let kind = error.kind();
+    // Filters say that a host cannot be reached.
+    let is_refusal = matches!(
+        kind,
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::HostUnreachable
+    );
+    // A machine without IPv6 has no way there, nor an address of its own to come from. One that has no way to anywhere
+    // has lost its line, and one that has an address has no port left: that says nothing of others.
+    let is_out_of_reach = || match (kind, routes()) {
+        (ErrorKind::NetworkUnreachable, Routes { same, other }) => same || other,
+        (_, Routes { same, other }) => kind == ErrorKind::AddrNotAvailable && !same && other,
+    };
+    if kind == ErrorKind::TimedOut {
+        Attempt::Silent
+    } else if is_refusal || is_out_of_reach() {
+        Attempt::Refused(error)
+    } else {
+        // No more sockets, say: nothing that the other side has to do with.
+        Attempt::Impossible(error)
+    }
+}
+
+/// Any address of each family, and one on the Internet: that of a.root-servers.net.
+const SOMEWHERE: [(IpAddr, IpAddr); 2] = [
+    (
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V4(Ipv4Addr::new(198, 41, 0, 4)),
+    ),
+    (
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0x503, 0xba3e, 0, 0, 0, 2, 0x30)),
+    ),
+];
 
 /// Each once, IPv4 first: where IPv6 does not work it often fails late. One of IPv4 that an AAAA record has is as that record
 /// says it, since the way to it is that record's.
@@ -489,6 +536,48 @@ mod tests {
             matches!(unknown, ConnectFailure::Unavailable { .. }),
             "{unknown}"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_this_machine_says_nothing_of_others() {
+        let name =
+            |kind: ErrorKind, same, other| match failed(kind.into(), || Routes { same, other }) {
+                Attempt::Made(_) => "made",
+                Attempt::Refused(_) => "refused",
+                Attempt::Silent => "silent",
+                Attempt::Impossible(_) => "impossible",
+            };
+        let (refused, silent, ours) = ("refused", "silent", "impossible");
+        for (kind, both, same, other, none) in [
+            (ErrorKind::TimedOut, silent, silent, silent, silent),
+            (
+                ErrorKind::ConnectionRefused,
+                refused,
+                refused,
+                refused,
+                refused,
+            ),
+            (
+                ErrorKind::HostUnreachable,
+                refused,
+                refused,
+                refused,
+                refused,
+            ),
+            (
+                ErrorKind::NetworkUnreachable,
+                refused,
+                refused,
+                refused,
+                ours,
+            ),
+            (ErrorKind::AddrNotAvailable, ours, ours, refused, ours),
+            (ErrorKind::OutOfMemory, ours, ours, ours, ours),
+        ] {
+            let named = [(true, true), (true, false), (false, true), (false, false)]
+                .map(|(same, other)| name(kind, same, other));
+            assert_eq!(named, [both, same, other, none], "{kind:?}");
+        }
     }
 
     #[test]
