@@ -214,14 +214,21 @@ impl Store for Sqlite {
         source: LookupSource,
         now: Time,
     ) -> Told<'a, Time> {
-        let domain = domain.as_str().to_owned();
-        self.ask(Kind::Write, move |area| {
-            if let Some(since) = area.tables.published(&domain, source)? {
+        Box::pin(async move {
+            // Who is noted already need not wait for who writes.
+            if let Some(since) = self.published(domain, source).await? {
                 return Ok(since);
             }
-            area.tables.note_published(&domain, source, now)?;
-            area.wrote = true;
-            Ok(now)
+            let domain = domain.as_str().to_owned();
+            let noting = self.ask(Kind::Write, move |area| {
+                if let Some(since) = area.tables.published(&domain, source)? {
+                    return Ok(since);
+                }
+                area.tables.note_published(&domain, source, now)?;
+                area.wrote = true;
+                Ok(now)
+            });
+            noting.await
         })
     }
 
