@@ -7,7 +7,7 @@ use crate::gateway::search::Selector;
 use crate::gateway::search::Usage;
 use crate::x509::Certificate;
 
-/// What the records say of one candidate: of several that match the one that says most.
+/// What a record says of one candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Associated {
     /// Its path must lead to one of these anchors: usage 2.
@@ -23,24 +23,30 @@ pub(super) enum Associated {
 }
 
 impl Associated {
-    pub(super) fn of(candidate: &Candidate, associations: &[Association]) -> Self {
+    /// What the records say of `candidate`, each thing once: it is good where one of them holds (RFC 6698 appendix B), and
+    /// the first asks for the least. Never empty.
+    pub(super) fn of(candidate: &Candidate, associations: &[Association]) -> Vec<Self> {
         let by = |usage: Usage| associations.iter().filter(move |one| one.usage == usage);
         let itself = |one: &Association| one.matches(&candidate.certificate);
         if by(Usage::DomainIssuedCertificate).any(itself) {
-            return Self::Itself;
+            return vec![Self::Itself];
         }
+        let mut said = Vec::new();
         let named = by(Usage::TrustAnchorAssertion).flat_map(|one| anchors(one, &candidate.chain));
         let named: Vec<Certificate> = named.take(MOST_ANCHORS).collect();
         if !named.is_empty() {
-            return Self::Anchors(named);
+            said.push(Self::Anchors(named));
         }
         if by(Usage::ServiceCertificateConstraint).any(itself) {
-            return Self::Constrained;
+            said.push(Self::Constrained);
         }
-        match by(Usage::CaConstraint).next() {
-            Some(_) => Self::Through,
-            None => Self::No,
+        if by(Usage::CaConstraint).next().is_some() {
+            said.push(Self::Through);
         }
+        if said.is_empty() {
+            said.push(Self::No);
+        }
+        said
     }
 }
 

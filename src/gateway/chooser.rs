@@ -100,6 +100,13 @@ impl Unanchored {
     }
 }
 
+/// Why a candidate is not good, with its name.
+fn of(candidate: &Candidate, reason: &str) -> String {
+    let certificate = &candidate.certificate;
+    let (name, serial) = (certificate.subject_name(), certificate.serial_hex());
+    format!("the certificate of {name}, serial {serial}: {reason}")
+}
+
 impl Chooser<'_> {
     /// Chooses the certificate to encrypt to for `subject`. Each refusal keeps its reason.
     #[must_use]
@@ -173,29 +180,48 @@ impl Chooser<'_> {
         pinned: bool,
         budget: &mut Budget,
     ) -> Result<(Authentication, bool), Refusal> {
-        let of = |reason: String| {
-            let certificate = &candidate.certificate;
-            let (name, serial) = (certificate.subject_name(), certificate.serial_hex());
-            format!("the certificate of {name}, serial {serial}: {reason}")
-        };
-        let wrong = |reason: String| Refusal::Wrong(of(reason));
         self.check_itself(subject, search, &candidate.certificate)
-            .map_err(wrong)?;
-        let associated = Associated::of(candidate, &search.associations);
+            .map_err(|reason| Refusal::Wrong(of(candidate, &reason)))?;
+        let mut refusal = None;
+        for associated in Associated::of(candidate, &search.associations) {
+            let judged = self.judge_as(&associated, search, (candidate, pinned), budget);
+            let other = match judged {
+                Ok(good) => return Ok(good),
+                Err(other) => other,
+            };
+            // What nobody knows may be good yet.
+            refusal = match (refusal, other) {
+                (Some(Refusal::Wrong(_)) | None, other) => Some(other),
+                (unknown @ Some(Refusal::Unknown(_)), _) => unknown,
+            };
+        }
+        let nothing = || Refusal::Wrong(of(candidate, "nothing says that it is good"));
+        Err(refusal.unwrap_or_else(nothing))
+    }
+
+    /// The same, by what one kind of SMIMEA record says of it.
+    fn judge_as(
+        &self,
+        associated: &Associated,
+        search: &Search,
+        (candidate, pinned): (&Candidate, bool),
+        budget: &mut Budget,
+    ) -> Result<(Authentication, bool), Refusal> {
+        let wrong = |reason: String| Refusal::Wrong(of(candidate, &reason));
         let unnamed = || wrong("the SMIMEA records of its address name another".to_owned());
-        if !pinned && !search.associations.is_empty() && associated == Associated::No {
+        if !pinned && !search.associations.is_empty() && *associated == Associated::No {
             return Err(unnamed());
         }
         let own = candidate.provenance.authentication;
-        let authentication = match &associated {
+        let authentication = match associated {
             Associated::No => own,
             Associated::Anchors(_)
             | Associated::Constrained
             | Associated::Itself
             | Associated::Through => own.max(Authentication::Dnssec),
         };
-        match self.associated_path(candidate, &associated, budget) {
-            Ok(path) if associated == Associated::Through && !pinned => {
+        match self.associated_path(candidate, associated, budget) {
+            Ok(path) if *associated == Associated::Through && !pinned => {
                 let mut records = search.associations.iter();
                 let leads =
                     records.any(|one| one.usage == Usage::CaConstraint && one.matches_path(&path));
@@ -203,14 +229,14 @@ impl Chooser<'_> {
             }
             Ok(_) => Ok((authentication, true)),
             Err((fault, reason)) => {
-                let proven = match &associated {
+                let proven = match associated {
                     Associated::Itself => true,
                     Associated::No => own.is_authenticated(),
                     Associated::Anchors(_) | Associated::Constrained | Associated::Through => false,
                 };
                 match Unanchored::of(fault.as_ref(), pinned, proven) {
                     Unanchored::Good => Ok((authentication, false)),
-                    Unanchored::Unknown => Err(Refusal::Unknown(of(reason))),
+                    Unanchored::Unknown => Err(Refusal::Unknown(of(candidate, &reason))),
                     Unanchored::Wrong => Err(wrong(reason)),
                 }
             }

@@ -228,7 +228,7 @@ impl Mcek {
     /// What it counts as that a host has given no answer.
     ///
     /// Behind a mail exchanger's name there may be any web server, or a filter. Who can bring about a certificate of
-    /// another name could as well let the packets fall; so both count as a host that does not listen. `keys._mcek` of
+    /// another name, or break off the handshake, could as well let the packets fall; so all count as a host that does not listen. `keys._mcek` of
     /// the domain itself was made for this, unless a wildcard makes every name exist.
     async fn without(&self, question: &Question, host: &Host, silence: Silence) -> HostSaid {
         let Silence {
@@ -294,9 +294,9 @@ fn absence(failure: &HttpFailure, is_own: bool) -> Absence {
                 Absence::Missing(Missing::NotListening)
             }
         }
-        HttpFailure::Tls(TlsFailure::NotProved { .. } | TlsFailure::NotTls { .. }) => {
-            Absence::Foreign
-        }
+        HttpFailure::Tls(
+            TlsFailure::Broken { .. } | TlsFailure::NotProved { .. } | TlsFailure::NotTls { .. },
+        ) => Absence::Foreign,
         // Web servers send everybody to their front page.
         HttpFailure::Redirect { .. } if !is_own => Absence::Foreign,
         HttpFailure::Connect(ConnectFailure::Unavailable { .. })
@@ -306,7 +306,7 @@ fn absence(failure: &HttpFailure, is_own: bool) -> Absence {
         | HttpFailure::Limit(_)
         | HttpFailure::Redirect { .. }
         | HttpFailure::Request { .. }
-        | HttpFailure::Tls(TlsFailure::Broken { .. } | TlsFailure::TooLate { .. })
+        | HttpFailure::Tls(TlsFailure::TooLate { .. })
         | HttpFailure::TooLate { .. } => Absence::Unknown,
     }
 }

@@ -167,6 +167,7 @@ impl SmtpCert {
                     return Err(Silence::Unavailable(reason));
                 }
             };
+            let has_associations = associations.is_some();
             let server = Server {
                 host,
                 domain: mailbox.domain(),
@@ -175,7 +176,8 @@ impl SmtpCert {
                 demand: Demand::Anybody,
             };
             let shaken = tls::handshake(connected.stream, &self.roots, server, deadline).await;
-            let (mut stream, proved) = shaken.map_err(|failure| unprotected(&failure))?;
+            let (mut stream, proved) =
+                shaken.map_err(|failure| unprotected(&failure, has_associations))?;
             authentication = proved;
             inquiry.handle_tls();
             drive(&mut inquiry, &mut stream, deadline).await;
@@ -359,11 +361,15 @@ fn unconnected(failure: &ConnectFailure) -> Silence {
     }
 }
 
-fn unprotected(failure: &TlsFailure) -> Silence {
+fn unprotected(failure: &TlsFailure, has_associations: bool) -> Silence {
     let reason = chain(failure);
     match failure {
         // No better than a server that does not offer STARTTLS.
         TlsFailure::NotTls { .. } => Silence::Missing(Missing::NoKeyword, reason),
+        // Nothing had to be proved: its certificate is so old or odd that TLS cannot be done with it.
+        TlsFailure::NotProved { .. } if !has_associations => {
+            Silence::Missing(Missing::NoKeyword, reason)
+        }
         TlsFailure::Broken { .. } | TlsFailure::NotProved { .. } | TlsFailure::TooLate { .. } => {
             Silence::Unavailable(reason)
         }
@@ -429,6 +435,25 @@ fn bare_key(lines: &[String]) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::x509::pem::certificates;
+
+    #[test]
+    fn a_certificate_that_tls_cannot_use_is_as_good_as_no_tls_unless_records_say_which_it_is() {
+        let host = || "mx.b.example".parse().unwrap();
+        let not_proved = TlsFailure::NotProved {
+            host: host(),
+            reason: "UnsupportedCertVersion".to_owned(),
+        };
+        let late = TlsFailure::TooLate { host: host() };
+        for (failure, has_associations, missing) in [
+            (&not_proved, false, true),
+            (&not_proved, true, false),
+            (&late, false, false),
+        ] {
+            let silence = unprotected(failure, has_associations);
+            let is_missing = matches!(silence, Silence::Missing(Missing::NoKeyword, _));
+            assert_eq!(is_missing, missing, "{failure}");
+        }
+    }
 
     #[test]
     fn a_key_is_read_from_pem_and_from_base64_alone() {

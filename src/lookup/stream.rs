@@ -322,11 +322,11 @@ fn is_global_v6(address: Ipv6Addr) -> bool {
 
 /// The IPv4 address to which a gateway would bring a packet for `address` (RFC 6052 §2.1, RFC 3056 §2).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [first, second, third, _, _, _, seventh, eighth] = address.segments();
     let of = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match (first, second) {
-        (0x64, 0xff9b) => Some(of(seventh, eighth)),
-        (0x2002, _) => Some(of(second, third)),
+    match address.segments() {
+        // The well-known prefix has 96 bits; what is in addresses of other ones only their network knows.
+        [0x64, 0xff9b, 0, 0, 0, 0, seventh, eighth] => Some(of(seventh, eighth)),
+        [0x2002, second, third, ..] => Some(of(second, third)),
         _ => None,
     }
 }
@@ -432,6 +432,8 @@ mod tests {
             "::ffff:10.0.0.1",
             "::127.0.0.1",
             "64:ff9b::10.0.0.1",
+            "64:ff9b:1:a00:0:500:808:808",
+            "64:ff9b:1::8.8.8.8",
             "2002:7f00:1::",
             "2001:db8::1",
             "2001::1",

@@ -734,6 +734,29 @@ fn smimea_records_constrain_what_other_sources_find() {
                 search.associations = records.to_vec();
                 assert_eq!(judging.finding(&search).result(), Found);
             }
+            // Another record is enough, as while a domain comes from a public CA to its own.
+            for (usage, named) in [
+                (constraint, &ours),
+                (Usage::CaConstraint, &authority.certificate),
+            ] {
+                let mut search = found(&[(LookupSource::Mcek, Authentication::None, &ours)]);
+                let record = |usage, named: &Certificate| Association {
+                    usage,
+                    selector,
+                    matching,
+                    data: data(named, selector, matching),
+                };
+                search.candidates[0].chain = vec![stranger.certificate.clone()];
+                search.associations = vec![record(anchor, &stranger.certificate)];
+                assert_eq!(judging.finding(&search).result(), Invalid);
+                search.associations.push(record(usage, named));
+                assert_eq!(judging.finding(&search).result(), Found, "{usage:?}");
+                let revoking = Judging {
+                    crls: vec![authority.crl(&ours)],
+                    ..Judging::by(&authority)
+                };
+                assert_eq!(revoking.finding(&search).result(), Invalid, "{usage:?}");
+            }
             // A CA on a path that leads to one of ours.
             let through = Usage::CaConstraint;
             assert_eq!(judge(&ours, through, &authority.certificate), Found);

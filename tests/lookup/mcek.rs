@@ -1,6 +1,7 @@
 //! MCEK against nginx with TLS under a root of our own.
 
 use std::fs;
+use std::io::Read;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::Command;
@@ -603,6 +604,29 @@ fn exchangers_are_asked_in_their_order_and_prove_no_more_than_dns_says_of_them()
         "{:?}",
         partner.said
     );
+    // One that breaks off the handshake says as little as one that is silent; and so does keys._mcek where every name exists.
+    let broken = own_loopback();
+    let listener = TcpListener::bind((broken, 443)).unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut hello = [0; 512];
+            let _length = stream.read(&mut hello);
+        }
+    });
+    let at_exchanger = || exchangers(false).at("mx2.example", broken);
+    let own = || Zone::default().at(OWN, broken).mx("b.example", false, &[]);
+    let nobody = "keys._mcek-is-no-wildcard.b.example";
+    for (zone, stranger) in [
+        (at_exchanger(), LookupResult::Absent),
+        (own(), LookupResult::Unavailable),
+        (own().at(nobody, broken), LookupResult::Absent),
+    ] {
+        let reply = answer(zone.clone(), "bob", false);
+        assert_eq!(reply.said.result(), stranger, "{:?}", reply.said);
+        let reply = answer(zone, "bob", true);
+        let expected = LookupResult::Unavailable;
+        assert_eq!(reply.said.result(), expected, "{:?}", reply.said);
+    }
     // An error is one, whoever asks; and so is a domain whose exchangers cannot be known.
     let reply = answer(second(false), "error", false);
     assert_eq!(
